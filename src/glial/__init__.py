@@ -1,0 +1,76 @@
+"""Glial builds and trains neural networks, and says with evidence what is wrong with them.
+
+Names are imported when first used, so that ``import glial`` costs less than ``import torch``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from glial.core.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from glial import (
+        core,
+        data,
+        functional,
+        models,
+        nn,
+        objectives,
+        runs,
+        tasks,
+        testing,
+        training,
+    )
+    from glial.core.errors import GlialError, InputError
+    from glial.runs import Plan, Run, evaluate, load, predict, train
+
+
+__all__ = [
+    "GlialError",
+    "InputError",
+    "Plan",
+    "Run",
+    "core",
+    "data",
+    "evaluate",
+    "functional",
+    "load",
+    "models",
+    "nn",
+    "objectives",
+    "predict",
+    "runs",
+    "tasks",
+    "testing",
+    "train",
+    "training",
+]
+
+# Public name -> the module that holds it. Every other public name is a package.
+_HOMES = {
+    "GlialError": "glial.core.errors",
+    "InputError": "glial.core.errors",
+    "Plan": "glial.runs",
+    "Run": "glial.runs",
+    "evaluate": "glial.runs",
+    "load": "glial.runs",
+    "predict": "glial.runs",
+    "train": "glial.runs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in __all__:
+        value = importlib.import_module(f"glial.{name}")
+    else:
+        raise AttributeError(f"module 'glial' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

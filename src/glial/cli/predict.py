@@ -1,0 +1,34 @@
+"""``glial predict``: a row of predictions for each row of a source."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from glial.cli.main import print_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's own arguments."""
+    parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument("source", metavar="SOURCE", help="rows to predict")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="a .csv, .parquet or .jsonl file"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the predictions whole or not at all."""
+    from glial.data import check_table_ending, read, write_table
+    from glial.runs import load
+    from glial.runs.prediction import predictions
+
+    out = Path(options.out)
+    check_table_ending(out)
+    frame = predictions(load(options.run), read(options.source))
+    write_table(frame, out)
+    if options.json:
+        print_json({"predictions": str(out), "rows": frame.height})
+    else:
+        print(f"wrote {frame.height:,} rows to {out}")
+    return 0

@@ -1,0 +1,60 @@
+"""``glial train``: from a source or a plan to a run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from glial.cli.arguments import add_experiment_arguments, experiment_changes
+from glial.cli.main import print_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's own arguments."""
+    parser.add_argument(
+        "source", metavar="SOURCE_OR_PLAN", help="file, glob pattern, data set, plan or run folder"
+    )
+    add_experiment_arguments(parser)
+    parser.add_argument("--out", metavar="DIR", help="the run's folder (runs/<name>-<n>)")
+    parser.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, show progress, print the result beside the trivial baseline."""
+    from glial.cli.progress import ProgressBar
+    from glial.runs import Run, TrainingInterrupted, train
+
+    changes = experiment_changes(options)
+    bar = [] if options.quiet else [ProgressBar()]
+    status = 0
+    try:
+        result: Run = train(
+            options.source, set=changes, out=options.out, resume=options.resume, callbacks=bar
+        )
+    except TrainingInterrupted as stopped:
+        result, status = stopped.run, 128 + stopped.signal
+        print(
+            f"stopped after {result.epochs} epochs; the run is usable as it is. "
+            f"Go on with: glial train {result.path} --resume",
+            file=sys.stderr,
+        )
+    if options.json:
+        print_json(result.to_dict())
+    else:
+        _show(result.to_dict(), Path(str(result.path)))
+    return status
+
+
+def _show(result: dict[str, object], path: Path) -> None:
+    from glial.cli.tables import print_metrics
+
+    metrics = result["metrics"]
+    print_metrics(metrics)  # type: ignore[arg-type]
+    print(
+        f"{result['model']}, {result['task']}: {result['epochs']} epochs in "
+        f"{result['seconds']:.1f} s ({result['samples_per_second']:,.0f} rows a second), "
+        f"ended by {result['ended_by']}"
+    )
+    print(f"run: {path}")
+    print(f"next: glial predict {path} SOURCE --out predictions.csv")

@@ -1,0 +1,3 @@
+"""The version of Glial."""
+
+__version__ = "0.1.0"

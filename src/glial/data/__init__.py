@@ -1,0 +1,41 @@
+"""From a source to batches: read, understood, split, encoded."""
+
+from glial.data.batches import Batch, TensorBatches, take
+from glial.data.columns import check_target, infer_columns, infer_kind, infer_task
+from glial.data.datasets import DATASETS, known_dataset, list_datasets, load_dataset
+from glial.data.encoding import Encoding, Inputs
+from glial.data.fingerprints import fingerprint
+from glial.data.frames import from_memory, to_kind_of
+from glial.data.settings import DataSettings, Kind, SplitSettings
+from glial.data.sources import read, read_file
+from glial.data.splits import Splits, folds, split_rows
+from glial.data.writing import check_table_ending, write_table
+
+__all__ = [
+    "DATASETS",
+    "Batch",
+    "DataSettings",
+    "Encoding",
+    "Inputs",
+    "Kind",
+    "SplitSettings",
+    "Splits",
+    "TensorBatches",
+    "check_table_ending",
+    "check_target",
+    "fingerprint",
+    "folds",
+    "from_memory",
+    "infer_columns",
+    "infer_kind",
+    "infer_task",
+    "known_dataset",
+    "list_datasets",
+    "load_dataset",
+    "read",
+    "read_file",
+    "split_rows",
+    "take",
+    "to_kind_of",
+    "write_table",
+]

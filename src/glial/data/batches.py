@@ -1,0 +1,100 @@
+"""Batches of tensors that fit in memory: sliced by a permutation, never collated row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from glial.core.seeds import torch_generator
+
+
+class Batch(NamedTuple):
+    """Some rows: what the model is called with, what it should say, and the rows' weights.
+
+    Example:
+        >>> Batch((torch.zeros(2, 3),), torch.tensor([0, 1])).weight is None
+        True
+    """
+
+    inputs: tuple[Tensor, ...]
+    target: Tensor
+    weight: Tensor | None = None
+
+
+class TensorBatches:
+    """Batches of rows held as tensors, in a new seeded order every epoch.
+
+    The order depends on the seed and the epoch alone, so training can go on from any batch.
+    A last batch of a single row is joined to the one before it, because normalisation over a
+    batch needs two rows.
+
+    Args:
+        rows: All rows.
+        batch_size: Rows of a batch; all rows when it is larger.
+        seed: Seed of the orders.
+        shuffle: Whether rows are shuffled; one full batch never is, since its gradient does
+            not depend on the order.
+
+    Example:
+        >>> rows = Batch((torch.arange(10.0)[:, None],), torch.arange(10))
+        >>> batches = TensorBatches(rows, batch_size=4, seed=0)
+        >>> [len(batch.target) for batch in batches.epoch(0)]
+        [4, 4, 2]
+        >>> batches.num_batches
+        3
+    """
+
+    def __init__(self, rows: Batch, batch_size: int, seed: int, *, shuffle: bool = True) -> None:
+        self.rows = rows
+        self.num_rows = len(rows.target)
+        self.batch_size = min(batch_size, self.num_rows)
+        self._seed = seed
+        full, rest = divmod(self.num_rows, self.batch_size)
+        self.num_batches = full + (rest > 1 or (rest == 1 and self.batch_size == 1))
+        self._shuffle = shuffle and self.num_batches > 1
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            start: Number of the first batch wanted, to go on in mid-epoch.
+
+        Yields:
+            Each batch in turn.
+        """
+        if self.num_batches == 1:
+            if start == 0:
+                yield self.rows
+            return
+        order = self.order(epoch).to(self.rows.target.device)
+        for index in range(start, self.num_batches):
+            last = index == self.num_batches - 1
+            stop = self.num_rows if last else (index + 1) * self.batch_size
+            yield take(self.rows, order[index * self.batch_size : stop])
+
+    def order(self, epoch: int) -> Tensor:
+        """The row numbers of an epoch, in the order that they are used."""
+        if not self._shuffle:
+            return torch.arange(self.num_rows)
+        return torch.randperm(
+            self.num_rows, generator=torch_generator(self._seed, "shuffle", epoch)
+        )
+
+
+def take(rows: Batch, index: Tensor) -> Batch:
+    """The rows with the numbers given.
+
+    Example:
+        >>> rows = Batch((torch.eye(3),), torch.tensor([5, 6, 7]))
+        >>> take(rows, torch.tensor([2, 0])).target
+        tensor([7, 5])
+    """
+    return Batch(
+        tuple(part[index] for part in rows.inputs),
+        rows.target[index],
+        None if rows.weight is None else rows.weight[index],
+    )

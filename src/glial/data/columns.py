@@ -1,0 +1,301 @@
+"""What the columns of a table are, and whether its target can be learnt."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from glial.core.errors import InputError, suggest, unknown_name
+from glial.data.cells import (
+    YES_OR_NO,
+    datetimes,
+    floats,
+    is_ambiguous_date,
+    is_nested,
+    missing,
+    num_infinite,
+    numbers,
+    texts,
+)
+from glial.data.settings import Kind
+
+logger = logging.getLogger(__name__)
+
+USED: tuple[Kind, ...] = ("number", "category", "boolean", "datetime")
+_KEY_NAME = re.compile(
+    r"^(?i:id|idx|index|uuid|guid|key|rownames|unnamed: 0)$"
+    r"|[_\-. ](?i:id|idx|index|uuid|guid|key)$|[a-z](Id|ID|Uuid|UUID|Guid|GUID|Key|Index)$"
+)
+_TIME_NAME = re.compile(r"year|date|time|month|day", re.I)
+MIN_ROWS_OF_IDENTIFIER = 20
+
+
+def infer_columns(frame: pl.DataFrame, overrides: Mapping[str, Kind]) -> dict[str, Kind]:
+    """The kind of each column, by its cells; what cannot be used is noticed.
+
+    Args:
+        frame: The input columns of all rows.
+        overrides: Kinds that the user has decided.
+
+    Returns:
+        Column to kind, in the table's order.
+
+    Raises:
+        InputError: If an override names no column, or no column is left to learn from.
+
+    Example:
+        >>> infer_columns(pl.DataFrame({"a": ["1", "2.5", "3"], "b": ["x", "y", "x"]}), {})
+        {'a': 'number', 'b': 'category'}
+    """
+    for name in overrides:
+        if name not in frame.columns:
+            raise unknown_name("column in data.types", name, frame.columns)
+    kinds: dict[str, Kind] = {}
+    for column in frame.iter_columns():
+        kinds[column.name] = overrides.get(column.name) or infer_kind(column)
+    _keep_the_only_numbers(frame, kinds, overrides)
+    for name, kind in kinds.items():
+        _notice(frame[name], kind)
+    if not any(kind in USED for kind in kinds.values()):
+        raise InputError(
+            "no column is left to learn from",
+            expected="at least one column of numbers, categories, yes/no or dates",
+            got=", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:10]) or "none",
+            do="add a column, or say what one is with --set data.types.COLUMN=number",
+        )
+    return kinds
+
+
+def _keep_the_only_numbers(
+    frame: pl.DataFrame, kinds: dict[str, Kind], overrides: Mapping[str, Kind]
+) -> None:
+    """Where nothing else is left, numbers that merely count the rows are inputs after all."""
+    if any(kind in USED for kind in kinds.values()):
+        return
+    for name, kind in kinds.items():
+        counts = kind == "identifier" and numbers(frame[name]).null_count() == 0
+        if counts and name not in overrides and not _KEY_NAME.search(name):
+            kinds[name] = "number"
+
+
+def infer_kind(column: pl.Series) -> Kind:
+    """What one column is.
+
+    Example:
+        >>> infer_kind(pl.Series("day", ["2024-01-01", "2024-01-02"]))
+        'datetime'
+    """
+    present = column.filter(~missing(column))
+    if len(present) == 0:
+        return "empty"
+    if is_nested(column):
+        return "text"
+    distinct = present.n_unique()
+    if distinct == 1 and len(present) == len(column):
+        return "constant"
+    if column.dtype == pl.Boolean or _is_yes_or_no(present, distinct):
+        return "boolean"
+    if isinstance(column.dtype, (pl.Date, pl.Datetime)):
+        return "datetime"
+    if isinstance(column.dtype, (pl.Categorical, pl.Enum)):
+        return "category"
+    unique = distinct == len(column) >= MIN_ROWS_OF_IDENTIFIER
+    if column.dtype.is_numeric() or column.dtype.is_temporal() or _are_numbers(present):
+        return "identifier" if unique and _counts_rows(column) else "number"
+    if _are_dates(present):
+        return "datetime"
+    return _kind_of_words(column, texts(present), unique)
+
+
+def _is_yes_or_no(present: pl.Series, distinct: int) -> bool:
+    if distinct > 2 or present.dtype.is_float():
+        return False
+    words = set(texts(present).str.to_lowercase().unique().to_list())
+    return any(words <= pair for pair in YES_OR_NO) and len(words) == distinct
+
+
+def _are_numbers(present: pl.Series) -> bool:
+    return floats(present).null_count() == 0
+
+
+def _are_dates(present: pl.Series) -> bool:
+    return not (datetimes(present.head(100)).null_count() or datetimes(present).null_count())
+
+
+def _counts_rows(column: pl.Series) -> bool:
+    """Whether unique numbers are whole and count rows, or are named like a key."""
+    values = numbers(column)
+    if column.dtype == pl.String and texts(column).str.contains(r"[.eE]").any():
+        return False
+    if column.dtype.is_float() or values.null_count() or (values % 1 != 0).any():
+        return False
+    if _TIME_NAME.search(column.name):
+        return False
+    span = float(values.max()) - float(values.min())  # type: ignore[arg-type]
+    return span == len(column) - 1 or _KEY_NAME.search(column.name) is not None
+
+
+def _kind_of_words(column: pl.Series, words: pl.Series, unique: bool) -> Kind:
+    num_words = words.str.count_matches(r"\s+").mean() or 0
+    long = float(num_words) >= 2 and float(words.str.len_chars().mean() or 0) >= 20  # type: ignore[arg-type]
+    if long and words.n_unique() > 0.5 * len(words):
+        return "text"
+    return "identifier" if unique else "category"
+
+
+def _notice(column: pl.Series, kind: Kind) -> None:
+    reasons = {
+        "empty": "dropped: every cell is missing",
+        "constant": "dropped: it has one value only",
+        "identifier": "dropped: it numbers or names the rows",
+        "text": "left aside: it is free text, which this model does not read",
+    }
+    if kind in reasons:
+        logger.warning("column %r is %s", column.name, reasons[kind])
+    infinite = num_infinite(column) if kind == "number" else 0
+    if infinite:
+        logger.warning("column %r: %d infinite cells are taken as missing", column.name, infinite)
+    if kind == "datetime" and is_ambiguous_date(column):
+        logger.warning(
+            "column %r: days and months cannot be told apart: read as day/month/year", column.name
+        )
+    if kind == "category" and column.dtype == pl.String:
+        words = texts(column).drop_nulls()
+        odd = words.filter(words.cast(pl.Float64, strict=False).is_null())
+        if 0 < len(odd) < 0.5 * len(words):
+            logger.warning(
+                "column %r mixes numbers and words, such as %r: it is taken as a category",
+                column.name,
+                odd[0],
+            )
+
+
+def check_target(
+    frame: pl.DataFrame, targets: Sequence[str], task: str | None, *, varied: bool = True
+) -> pl.DataFrame:
+    """The rows whose targets are known.
+
+    Args:
+        frame: All columns.
+        targets: The target columns.
+        task: The task, where it is decided.
+        varied: Whether each target must have more than one value.
+
+    Returns:
+        The table without rows in which a target is missing, which is noticed.
+
+    Raises:
+        InputError: If a target is absent, named twice, constant or infinite, or too few rows
+            are left.
+
+    Example:
+        >>> check_target(pl.DataFrame({"y": ["1", "?", "2"]}), ["y"], None).height
+        2
+    """
+    if len(set(targets)) != len(targets):
+        raise InputError("a target is named twice", got=", ".join(targets), do="name each once")
+    for name in targets:
+        if name not in frame.columns:
+            near = suggest(name, frame.columns)
+            raise InputError(
+                f"the target {name!r} is not in the data",
+                expected=f"one of {', '.join(frame.columns[:30])}",
+                got=repr(name),
+                do=f"did you mean {near!r}?" if near else "name one of the columns",
+            )
+        _check_finite(frame[name], task)
+    gone = (
+        pl.Series([False]).new_from_index(0, frame.height)
+        if frame.height
+        else pl.Series([], dtype=pl.Boolean)
+    )
+    for name in targets:
+        gone = gone | missing(frame[name])
+    if gone.any():
+        logger.warning("%d rows without a target are left out", int(gone.sum()))
+        frame = frame.filter(~gone)
+    needed = 2 if varied else 1
+    if frame.height < needed:
+        raise InputError(
+            f"there are too few rows with a target: {frame.height}",
+            expected=f"at least {needed}",
+            got=str(frame.height),
+            do="add rows, or check that the target is the right column",
+        )
+    for name in targets if varied else ():
+        if texts(frame[name]).n_unique() < 2:
+            raise InputError(
+                f"the target {name!r} has one value only",
+                expected="at least two values, so that there is something to learn",
+                got=repr(frame[name][0]),
+                do="check that this is the right column",
+            )
+    return frame
+
+
+def _check_finite(column: pl.Series, task: str | None) -> None:
+    if is_nested(column):
+        raise InputError(
+            f"the target {column.name!r} cannot be learnt",
+            expected="a column of numbers, words or yes/no",
+            got=f"cells of the type {column.dtype}",
+            do="take another column, or write this one as text or numbers",
+        )
+    if task in ("classification", "multilabel") and column.dtype == pl.String:
+        return
+    values = floats(column)
+    if values.is_infinite().any():
+        row = int(values.is_infinite().arg_max() or 0)
+        raise InputError(
+            f"the target {column.name!r} is infinite in row {row + 1}",
+            expected="finite numbers",
+            got=str(column[row]),
+            do="mend or drop these rows",
+        )
+
+
+def infer_task(frame: pl.DataFrame, targets: Sequence[str]) -> str:
+    """The task that the targets suggest.
+
+    Args:
+        frame: Rows whose targets are all known.
+        targets: The target columns.
+
+    Returns:
+        ``classification``, ``multilabel`` or ``regression``.
+
+    Raises:
+        InputError: If several targets are neither all yes-or-no nor all numbers.
+
+    Example:
+        >>> infer_task(pl.DataFrame({"y": ["a", "b"]}), ["y"])
+        'classification'
+    """
+    columns = [frame[name] for name in targets]
+    if len(columns) == 1:
+        name = _task_of_one(columns[0])
+        logger.info("task: %s, by the values of %r (another with --task)", name, targets[0])
+        return name
+    if all(_is_yes_or_no(texts(c), c.n_unique()) or c.dtype == pl.Boolean for c in columns):
+        return "multilabel"
+    if all(numbers(column).null_count() == 0 for column in columns):
+        return "regression"
+    raise InputError(
+        "the targets do not make one task",
+        expected="several yes-or-no columns, or several columns of numbers",
+        got=", ".join(targets),
+        do="name one target, or say which task with --task",
+    )
+
+
+def _task_of_one(column: pl.Series) -> str:
+    values = numbers(column)
+    if column.dtype == pl.Boolean or values.null_count():
+        return "classification"
+    distinct = column.n_unique()
+    whole = bool((values % 1 == 0).all())
+    few = distinct == 2 or (distinct <= 20 and len(column) >= 3 * distinct)
+    return "classification" if whole and few else "regression"

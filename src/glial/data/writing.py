@@ -1,0 +1,66 @@
+"""A table as a file, written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import polars as pl
+
+from glial.core.errors import InputError
+from glial.core.files import cannot_write, write_atomic
+
+WRITERS = (".csv", ".parquet", ".jsonl")
+
+
+def check_table_ending(path: Path) -> None:
+    """Refuse a file name whose ending is no format that can be written, or whose folder is missing.
+
+    Raises:
+        InputError: If so.
+
+    Example:
+        >>> check_table_ending(Path("a.csv"))
+    """
+    if path.suffix.lower() not in WRITERS:
+        raise InputError(
+            f"{path} has an ending that cannot be written",
+            expected=f"one of {', '.join(WRITERS)}",
+            got=repr(path.suffix),
+            do="choose one of them",
+        )
+    if path.is_dir() or not path.parent.is_dir():
+        raise InputError(
+            f"{path} cannot be written",
+            expected="a file in a folder that is there",
+            got="a folder" if path.is_dir() else f"no folder {path.parent}",
+            do="choose another file",
+        )
+
+
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    r"""Write a table whole, in the format that the ending names.
+
+    Raises:
+        InputError: If the ending is not known, or the place cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> write_table(pl.DataFrame({"a": [1]}), path)
+        >>> path.read_text()
+        'a\n1\n'
+    """
+    check_table_ending(path)
+    buffer = io.BytesIO()
+    ending = path.suffix.lower()
+    try:
+        if ending == ".csv":
+            frame.write_csv(buffer)
+        elif ending == ".parquet":
+            frame.write_parquet(buffer)
+        else:
+            frame.write_ndjson(buffer)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    write_atomic(path, buffer.getvalue())

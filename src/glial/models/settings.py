@@ -1,0 +1,120 @@
+"""What the settings of every model say and do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from torch import nn
+
+from glial.core.errors import InputError
+from glial.core.settings import Settings
+
+ScalingName = Literal["standard", "robust", "none"]
+
+
+class ModelSettings(Settings):
+    """A model's name and sizes, and what it wants from data and training.
+
+    Attributes:
+        tasks: The tasks that the model can learn.
+        max_outputs: The most outputs that it can have; None is any number.
+        scaling: What suits it where the plan's ``data.scaling`` is "auto".
+        takes_categories: Whether it takes codes of categories; if not, all categories
+            come one-hot among the numbers.
+        max_one_hot: Categories with at most so many values come one-hot among the numbers,
+            where ``data.categories`` is "auto"; None is the plan's own number.
+        loss: The loss it is trained with where the plan's ``task.loss`` is "auto"; "auto" is
+            the task's own.
+        objective: How it learns: a name in ``glial.objectives.OBJECTIVES``.
+        description: One sentence.
+        source: The paper.
+
+    Example:
+        >>> class OneLayer(ModelSettings):
+        ...     def build(self, num_inputs, num_outputs, cardinalities=()):
+        ...         return nn.Linear(num_inputs, num_outputs)
+        >>> OneLayer().build(3, 1).in_features
+        3
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "regression")
+    max_outputs: ClassVar[int | None] = None
+    scaling: ClassVar[ScalingName] = "standard"
+    takes_categories: ClassVar[bool] = False
+    max_one_hot: ClassVar[int | None] = None
+    loss: ClassVar[str] = "auto"
+    objective: ClassVar[str] = "descent"
+    description: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+
+    @classmethod
+    def train_defaults(cls, task: str) -> dict[str, Any]:
+        """Values for the plan's ``train`` part (and ``task.`` keys) that suit the model.
+
+        Args:
+            task: Name of the task.
+
+        Returns:
+            Key to value; used where the plan does not say.
+        """
+        return {}
+
+    def for_data(
+        self, num_rows: int, num_inputs: int, num_outputs: int, task: str = "classification"
+    ) -> ModelSettings:
+        """A copy in which every size left open is chosen for the data.
+
+        Args:
+            num_rows: Rows of training.
+            num_inputs: Numbers and categories together.
+            num_outputs: Outputs.
+            task: Name of the task.
+        """
+        return self.model_copy()
+
+    def build(
+        self, num_inputs: int, num_outputs: int, cardinalities: Sequence[int] = ()
+    ) -> nn.Module:
+        """The network.
+
+        Args:
+            num_inputs: Numbers in a row.
+            num_outputs: Numbers that the head gives for a row.
+            cardinalities: Number of codes of each category, the unknown bucket included.
+        """
+        raise NotImplementedError
+
+    def check_sizes(
+        self, num_inputs: int, num_outputs: int, cardinalities: Sequence[int] = ()
+    ) -> None:
+        """Refuse sizes that the model cannot have.
+
+        Raises:
+            InputError: If there is no input, no output or too many outputs, or there are
+                categories that the model does not take.
+        """
+        name = getattr(self, "name", type(self).__name__)
+        if num_inputs + len(cardinalities) < 1 or num_inputs < 0:
+            raise InputError(
+                f"the model {name!r} needs inputs",
+                expected="at least one number or category",
+                got=f"{num_inputs} numbers and {len(cardinalities)} categories",
+                do="keep at least one column beside the target",
+            )
+        if num_outputs < 1 or (self.max_outputs and num_outputs > self.max_outputs):
+            raise InputError(
+                f"the model {name!r} cannot have {num_outputs} outputs",
+                expected=f"from 1 to {self.max_outputs}" if self.max_outputs else "at least 1",
+                got=str(num_outputs),
+                do="choose another model, such as mlp" if num_outputs > 1 else "name a target",
+            )
+        if (cardinalities and not self.takes_categories) or any(c < 1 for c in cardinalities):
+            raise InputError(
+                f"the model {name!r} cannot take these categories",
+                expected="codes of at least one value each"
+                if self.takes_categories
+                else "categories one-hot among the numbers",
+                got=f"cardinalities {list(cardinalities)}",
+                do="set data.categories=one-hot, or choose the model mlp",
+            )

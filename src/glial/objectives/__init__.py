@@ -1,0 +1,15 @@
+"""Ways to learn that are not one loss and one optimiser; the loop drives them all alike."""
+
+from glial.core.tables import Table
+from glial.objectives.perceptron import PerceptronRule
+
+OBJECTIVES = Table(
+    "objective",
+    "objectives",
+    {
+        "descent": "glial.training.objective:Descent",
+        "perceptron_rule": "glial.objectives.perceptron:PerceptronRule",
+    },
+)
+
+__all__ = ["OBJECTIVES", "PerceptronRule"]

@@ -1,0 +1,20 @@
+"""From a plan to a run and back: train, save, load, predict, evaluate, compare."""
+
+from glial.runs.comparison import compare
+from glial.runs.drafting import draft
+from glial.runs.plan import Plan
+from glial.runs.prediction import evaluate, predict
+from glial.runs.run import Run, load
+from glial.runs.training import TrainingInterrupted, train
+
+__all__ = [
+    "Plan",
+    "Run",
+    "TrainingInterrupted",
+    "compare",
+    "draft",
+    "evaluate",
+    "load",
+    "predict",
+    "train",
+]

@@ -1,0 +1,30 @@
+"""A first plan for a source: everything that can be inferred, with every default written out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glial.runs.plan import Plan
+from glial.runs.preparation import prepare
+from glial.runs.request import make_request
+
+
+def draft(source: Any, changes: dict[str, Any] | None = None) -> Plan:
+    """The plan that training on a source would use, but for what is measured when it starts.
+
+    Args:
+        source: As for :func:`glial.train`.
+        changes: Dotted keys and values that are asked for.
+
+    Returns:
+        The plan: column kinds, task, model with its capacity, and the model's own recipe.
+
+    Raises:
+        InputError: If the source or its target cannot be used.
+
+    Example:
+        >>> draft("iris").task.name
+        'classification'
+    """
+    request = make_request(source, changes or {})
+    return prepare(request.plan, request.source).plan

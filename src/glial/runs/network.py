@@ -1,0 +1,145 @@
+"""The network of a plan: built, checked against this machine and the data, and what trains it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from glial.core.errors import InputError
+from glial.core.seeds import seeded
+from glial.data.batches import Batch, TensorBatches
+from glial.models import MODELS
+from glial.objectives import PerceptronRule
+from glial.runs.plan import Plan
+from glial.runs.preparation import Prepared
+from glial.tasks import Task
+from glial.training import Descent, Objective, lr_range_test, outputs_of
+
+logger = logging.getLogger(__name__)
+
+# Fewer floating-point operations than this a step, and two threads are slower than one.
+SHARED_OPERATIONS = 100_000_000
+
+
+def make_network(
+    prepared: Prepared, rows: Batch, own: nn.Module | None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network with its first weights, and its sizes as ``model.json`` holds them.
+
+    Args:
+        prepared: Data, task and the model's settings.
+        rows: The training rows, for models whose first weights look at them.
+        own: The user's own network.
+
+    Raises:
+        InputError: If the network does not fit the data, the task or this machine.
+    """
+    seed = prepared.plan.train.seed
+    if own is not None:
+        _check_own_model(own, prepared, rows)
+        return own, {"name": "custom"}
+    if prepared.settings is None:
+        raise InputError(
+            "the plan trains a network of the user's own",
+            expected="the network, given in Python: glial.train(..., model=network)",
+            got="no network",
+            do="train from Python, or set model.name",
+        )
+    sizes = {
+        "num_inputs": prepared.encoding.num_numbers,
+        "num_outputs": prepared.task.num_outputs,
+        "cardinalities": list(prepared.encoding.cardinalities),
+    }
+    _check_size(prepared.settings, sizes)
+    with seeded(seed, "initial weights"):
+        network: nn.Module = prepared.settings.build(**sizes)
+        start = getattr(network, "start", None)
+        if start is not None:
+            start(*(part.cpu() for part in rows.inputs))
+    name = prepared.plan.model["name"]
+    return network, {"name": name, "settings": prepared.settings.model_dump(mode="json"), **sizes}
+
+
+def _check_size(settings: Any, sizes: dict[str, Any]) -> None:
+    """Refuse a network that cannot fit this machine's memory, before any of it is made."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        with torch.device("meta"):
+            count = sum(p.numel() for p in settings.build(**sizes).parameters())
+        cause: Exception | None = None
+    except (RuntimeError, OverflowError, MemoryError) as error:
+        count, cause = memory, error
+    # Training holds a weight, its gradient and two running averages, four bytes each.
+    if 16 * count > memory:
+        raise InputError(
+            "the network is too large for this machine",
+            expected=f"at most {memory // 16:,} parameters in {memory >> 30} GiB of memory",
+            got="more" if cause else f"{count:,} parameters",
+            do="make model's sizes smaller",
+        ) from cause
+
+
+def _check_own_model(model: nn.Module, prepared: Prepared, rows: Batch) -> None:
+    wanted = prepared.task.num_outputs
+    try:
+        shape = tuple(outputs_of(model, tuple(part[:2].cpu() for part in rows.inputs)).shape)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            "the model does not take this table's rows",
+            expected=f"a network of {prepared.encoding.num_numbers} numbers a row",
+            got=str(error).splitlines()[0],
+            do=f"give its first layer {prepared.encoding.num_numbers} inputs",
+        ) from error
+    if len(shape) not in (2, 3) or shape[-1] != wanted:
+        raise InputError(
+            "the model's outputs do not fit the task",
+            expected=f"[row, {wanted}]",
+            got=str(list(shape)),
+            do=f"give its last layer {wanted} outputs, without an activation",
+        )
+
+
+def with_threads(plan: Plan, network: nn.Module) -> Plan:
+    """The plan with its number of threads: small steps are not worth sharing out."""
+    if plan.train.threads != "auto":
+        return plan
+    parameters = sum(p.numel() for p in network.parameters())
+    operations = 6 * parameters * int(plan.train.batch_size)
+    threads = 1 if operations < SHARED_OPERATIONS else torch.get_num_threads()
+    return plan.model_copy(update={"train": plan.train.model_copy(update={"threads": threads})})
+
+
+def with_measured_lr(
+    plan: Plan, prepared: Prepared, network: nn.Module, batches: TensorBatches
+) -> Plan:
+    """The plan with its learning rate, measured by a range test where none was given."""
+    if plan.train.lr != "auto":
+        return plan
+    settings = plan.train
+
+    def make_step(schedule: Callable[..., float]) -> Callable[..., torch.Tensor]:
+        return Descent(network, prepared.task.loss, settings, 1.0, schedule).step
+
+    found = lr_range_test(network, make_step, batches.epoch, seed=settings.seed)
+    lr = float(f"{found.lr:.3g}")
+    logger.info("learning rate %g (%s)", lr, found.reason)
+    return plan.model_copy(update={"train": settings.model_copy(update={"lr": lr})})
+
+
+def make_objective(model: nn.Module, task: Task, plan: Plan) -> Objective:
+    """What trains the network: the objective that its model names, else descent on the task's loss.
+
+    Args:
+        model: The network.
+        task: What is learnt.
+        plan: The plan, its learning rate decided.
+    """
+    name, lr = plan.model["name"], float(plan.train.lr)
+    if name != "custom" and MODELS.resolve(name).objective == "perceptron_rule":
+        return PerceptronRule(model, lr)
+    return Descent(model, task.loss, plan.train, lr)

@@ -1,0 +1,95 @@
+"""What a trained network says of new rows, and how well it says it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from glial.core.errors import InputError
+from glial.data import check_target, read, to_kind_of
+from glial.runs.preparation import model_inputs, weights_of
+from glial.runs.run import Run, load
+from glial.tasks.classification import Classification, unseen_labels
+from glial.training import outputs_of
+
+logger = logging.getLogger(__name__)
+
+
+def predict(run: Run | str | Path, source: Any) -> Any:
+    """Predictions for the rows of a table, in their order.
+
+    Args:
+        run: The run, or its folder.
+        source: A file, glob pattern, data set or table in memory; it needs no target.
+
+    Returns:
+        A table of the caller's kind (polars for files): ``prediction``
+        (``prediction_<name>`` with several outputs) and, for classes, ``probability_<class>``.
+
+    Raises:
+        InputError: If columns are missing, or the source cannot be read.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=2, out=False)
+        >>> predict(run, "iris").shape
+        (150, 4)
+    """
+    run = run if isinstance(run, Run) else load(run)
+    return to_kind_of(predictions(run, read(source)), source)
+
+
+def predictions(run: Run, frame: pl.DataFrame) -> pl.DataFrame:
+    """Predictions for a table that has been read.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=2, out=False)
+        >>> predictions(run, read("iris").head(2)).height
+        2
+    """
+    if frame.height == 0:
+        raise InputError("there are no rows to predict", expected="at least one row", got="none")
+    outputs = outputs_of(run.model, model_inputs(run.encoding, frame))
+    return run.decoder.decode(outputs).frame()
+
+
+def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
+    """Metrics on rows whose targets are known, beside the trivial predictor's.
+
+    Args:
+        run: The run, or its folder.
+        source: A file, glob pattern, data set or table in memory, targets included.
+
+    Returns:
+        ``metrics``, ``baseline`` and ``details`` (confusion matrix and curves).
+
+    Raises:
+        InputError: If columns are missing, or no row has a target.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=2, out=False)
+        >>> sorted(evaluate(run, "iris"))
+        ['baseline', 'details', 'metrics']
+    """
+    run = run if isinstance(run, Run) else load(run)
+    frame = check_target(read(source), run.decoder.targets, run.task, varied=False)
+    decoder: Any = run.decoder
+    if isinstance(decoder, Classification):
+        unseen = unseen_labels(decoder, frame)
+        if unseen:
+            logger.warning(
+                "classes that training never showed count as errors: %s", ", ".join(unseen[:10])
+            )
+    weight = weights_of(frame, run.plan.data.weight)
+    outputs = outputs_of(run.model, model_inputs(run.encoding, frame))
+    trivial = run.decoder.trivial_outputs(frame.height)
+    return {
+        "metrics": run.decoder.scores(outputs, frame, weight),
+        "baseline": run.decoder.scores(trivial, frame, weight),
+        "details": run.decoder.details(outputs, frame),
+    }

@@ -1,0 +1,357 @@
+"""Train: from a source or a plan to a run."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import platform
+import signal as signals
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from glial.core.devices import choose_device
+from glial.core.errors import InputError
+from glial.core.files import folder_lock, make_folder, read_json, to_json, write_atomic
+from glial.core.version import __version__
+from glial.data.batches import Batch, TensorBatches
+from glial.runs.folder import check_same_experiment, next_folder, start_folder
+from glial.runs.network import make_network, make_objective, with_measured_lr, with_threads
+from glial.runs.plan import Plan
+from glial.runs.preparation import Prepared, prepare
+from glial.runs.request import Request, make_request
+from glial.runs.run import Run, load
+from glial.tasks.metrics import LOWER_IS_BETTER
+from glial.tasks.task import Loss
+from glial.training import (
+    Callback,
+    Loop,
+    StopRequest,
+    graceful_signals,
+    outputs_of,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training was asked to stop; the run it leaves is whole and can go on.
+
+    Attributes:
+        run: The run, with the best weights so far.
+        signal: Number of the signal that asked.
+
+    Example:
+        >>> issubclass(TrainingInterrupted, KeyboardInterrupt)
+        True
+    """
+
+    def __init__(self, run: Run, signal: int) -> None:
+        super().__init__(f"stopped by {signals.Signals(signal).name}")
+        self.run = run
+        self.signal = signal
+
+
+def train(
+    source: Any,
+    target: str | Sequence[str] | None = None,
+    *,
+    task: str | None = None,
+    model: str | nn.Module | None = None,
+    loss: Loss | str | None = None,
+    epochs: int | None = None,
+    time_limit: float | None = None,
+    val: str | None = None,
+    test: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    weight: str | None = None,
+    seed: int | None = None,
+    out: str | Path | bool | None = None,
+    resume: bool = False,
+    set: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Run:
+    """Train a network on a table.
+
+    Args:
+        source: A file, a glob pattern, the name of a data set, a table in memory, a
+            :class:`Plan`, a plan's YAML file, or the folder of a run to go on with.
+        target: The column to predict, or several; the data sets of Glial know theirs.
+        task: ``classification``, ``multilabel`` or ``regression``; by default read off the
+            target.
+        model: Name of a model, or a network of your own that takes a float tensor
+            [row, input] and gives [row, output].
+        loss: Name of a loss, or a function ``loss(outputs, target)`` of your own.
+        epochs: Most passes over the training rows.
+        time_limit: Most seconds of training.
+        val: A file of validation rows; otherwise rows are kept back.
+        test: A file of test rows; otherwise rows are kept back.
+        group: A column whose equal values stay in one split.
+        time: A column by whose order rows are split.
+        weight: A column of row weights.
+        seed: Seed of everything random.
+        out: The run's folder; by default ``runs/<name>-<n>``; False keeps the run in memory.
+        resume: Go on with an unfinished run; a finished one is returned as it is.
+        set: Dotted keys of the plan and their values, such as ``{"train.lr": 0.001}``.
+        callbacks: Watchers.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: If the data, the plan or the folder cannot be used; nothing is changed.
+        TrainingInterrupted: If Ctrl-C or SIGTERM ended training; its ``run`` is usable.
+
+    Example:
+        >>> run = train("iris", model="linear", epochs=20, out=False, set={"train.lr": 0.05})
+        >>> run.metrics["test"]["accuracy"] > run.metrics["baseline"]["accuracy"]
+        True
+    """
+    options = {
+        "data.target": None
+        if target is None
+        else target
+        if isinstance(target, str)
+        else list(target),
+        "task.name": task,
+        "model.name": model if isinstance(model, str) else None if model is None else "custom",
+        "task.loss": loss if isinstance(loss, str) else None if loss is None else "custom",
+        "train.epochs": epochs,
+        "train.time_limit": None if time_limit is None else float(time_limit),
+        "train.seed": seed,
+        "data.val": val,
+        "data.test": test,
+        "data.split.group": group,
+        "data.split.time": time,
+        "data.weight": weight,
+    }
+    changes = {key: value for key, value in options.items() if value is not None} | dict(set or {})
+    request = make_request(source, changes)
+    request.model = model if isinstance(model, nn.Module) else None
+    request.loss = loss if callable(loss) else None
+    if resume and out is None and request.folder is not None:
+        out = request.folder
+    return _train_in_folder(request, out, resume, callbacks)
+
+
+def _say_what_is_trained(prepared: Prepared, network: nn.Module) -> None:
+    plan = prepared.plan
+    count = sum(p.numel() for p in network.parameters())
+    rows = [len(getattr(prepared.tables, name)) for name in ("train", "val", "test")]
+    logger.info(
+        "task %s, model %s with %s parameters; %d rows to train on, %d to validate, %d to test",
+        plan.task.name,
+        plan.model["name"],
+        f"{count:,}",
+        *rows,
+    )
+    chosen = {k: v for k, v in plan.model.items() if k in ("hidden_sizes", "members")}
+    if chosen:
+        logger.info("capacity, chosen from the data unless the plan says it: %s", chosen)
+
+
+def _train_in_folder(
+    request: Request, out: str | Path | bool | None, resume: bool, callbacks: Sequence[Callback]
+) -> Run:
+    """Prepare first, so that bad input leaves no folder; then hold the folder and train."""
+    if out is False:
+        return _fit(_make_ready(request, request.plan), None, callbacks)
+    asked = request.plan.to_values(given_only=True)
+    folder = next_folder(request.name, asked, resume) if out in (None, True) else Path(str(out))
+    begun = start_folder(folder, resume)
+    if begun:
+        check_same_experiment(folder, asked)
+        if (folder / "metrics.json").exists():
+            run = load(folder, model=request.model)
+            if run.status == "finished":
+                return run
+    ready = _make_ready(request, _resumed_plan(request, folder, begun))
+    with _held(folder, remove_empty=not begun):
+        if not begun:
+            start_folder(folder, resume)
+        return _fit(ready, folder, callbacks)
+
+
+@contextlib.contextmanager
+def _held(folder: Path, *, remove_empty: bool) -> Iterator[None]:
+    """Hold the run's folder; one that nothing was written to does not stay behind."""
+    make_folder(folder)
+    try:
+        with folder_lock(folder):
+            yield
+    finally:
+        if remove_empty:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _resumed_plan(request: Request, folder: Path, begun: bool) -> Plan:
+    """The plan with the choices that the unfinished run has made already."""
+    if begun and (folder / "checkpoints/last/checkpoint.safetensors").exists():
+        return Plan.from_file(folder / "plan.yaml")
+    return request.plan
+
+
+@contextlib.contextmanager
+def _engine(plan: Plan) -> Iterator[None]:
+    """Torch's process-wide switches as the plan wants them, and back again."""
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(int(plan.train.threads))
+    torch.use_deterministic_algorithms(plan.train.deterministic or strict)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)
+
+
+@dataclass
+class Ready:
+    """Everything before the first step, made without touching the run's folder."""
+
+    request: Request
+    prepared: Prepared
+    network: nn.Module
+    sizes: dict[str, Any]
+    train: Batch
+    val: Batch
+    begin: float
+
+
+def _make_ready(request: Request, plan: Plan) -> Ready:
+    prepared = prepare(plan, request.source, loss=request.loss)
+    begin = time.monotonic()
+    device, reason = choose_device(plan.train.device)
+    logger.info("device: %s (%s)", device, reason)
+    rows, val = (prepared.batch(getattr(prepared.tables, name)) for name in ("train", "val"))
+    network, sizes = make_network(prepared, rows, request.model)
+    network.to(device)
+    prepared.plan = with_threads(prepared.plan, network)
+    _say_what_is_trained(prepared, network)
+    return Ready(
+        request, prepared, network, sizes, _moved(rows, device), _moved(val, device), begin
+    )
+
+
+def _fit(ready: Ready, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
+    prepared = ready.prepared
+    settings = prepared.plan.train
+    batches = TensorBatches(ready.train, int(settings.batch_size), settings.seed)
+    with _engine(prepared.plan):
+        plan = with_measured_lr(prepared.plan, prepared, ready.network, batches)
+        run = Run(folder, plan, ready.network, prepared.encoding, prepared.task, sizes=ready.sizes)
+        if folder is not None:
+            _write_start(folder, plan, ready.request.plan, prepared)
+        with graceful_signals() as stop:
+            loop = _loop(run, batches, ready.val, callbacks, stop, time.monotonic() - ready.begin)
+            if loop.load():
+                logger.info("going on from epoch %d", loop.progress.epoch + 1)
+            run.ended_by = loop.run()
+            _conclude(run, loop, prepared)
+    if run.status == "interrupted":
+        raise TrainingInterrupted(run, stop.signal or signals.SIGINT)
+    return run
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return Batch(
+        tuple(part.to(device) for part in batch.inputs),
+        batch.target.to(device),
+        None if batch.weight is None else batch.weight.to(device),
+    )
+
+
+def _write_start(folder: Path, plan: Plan, asked: Plan, prepared: Prepared) -> None:
+    """What must be on disk before the first step."""
+    environment = {
+        "glial": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "data": prepared.tables.fingerprint,
+        "asked": asked.to_values(given_only=True),
+    }
+    previous = folder / "environment.json"
+    if previous.exists():
+        _check_same_data(previous, prepared)
+    prepared.encoding.save(folder)
+    write_atomic(folder / "decoding.json", to_json(prepared.task.state()))
+    write_atomic(folder / "environment.json", to_json(environment))
+    write_atomic(folder / "plan.yaml", plan.to_yaml())
+
+
+def _check_same_data(path: Path, prepared: Prepared) -> None:
+    if read_json(path).get("data") != prepared.tables.fingerprint:
+        raise InputError(
+            "the data has changed since this run began",
+            expected="the same rows, so that training can go on where it was",
+            got="other rows",
+            do="restore the data, or start a new run without --resume",
+        )
+
+
+def _loop(
+    run: Run,
+    batches: TensorBatches,
+    val: Batch,
+    callbacks: Sequence[Callback],
+    stop: StopRequest,
+    seconds: float,
+) -> Loop:
+    plan = run.plan
+    score = run.decoder.monitored[-1]
+
+    def validate() -> dict[str, float]:
+        return run.decoder.monitor(outputs_of(run.model, val.inputs), val.target)
+
+    return Loop(
+        run.model,
+        make_objective(run.model, run.decoder, plan),
+        batches,
+        plan.train,
+        validate=validate if len(val.target) else None,
+        score=(score, score in LOWER_IS_BETTER),
+        callbacks=callbacks,
+        folder=None if run.path is None else run.path / "checkpoints",
+        stop=stop,
+        seconds=seconds,
+    )
+
+
+def _conclude(run: Run, loop: Loop, prepared: Prepared) -> None:
+    """The best weights in place, every metric computed, the folder complete."""
+    progress = loop.progress
+    run.status = "interrupted" if run.ended_by == "interrupted" else "finished"
+    run.model.load_state_dict(loop.final_weights())
+    run.model.cpu().eval()
+    run.history = progress.history
+    run.epochs = progress.epoch
+    run.seconds = progress.seconds
+    learnt = progress.step / max(1, loop.num_batches) * len(prepared.tables.train)
+    run.samples_per_second = learnt / progress.seconds if progress.seconds > 0 else 0.0
+    for name in ("val", "test"):
+        frame = getattr(prepared.tables, name)
+        run.metrics[name] = _scores(run, prepared, frame) if len(frame) else {}
+    test = prepared.tables.test
+    run.metrics["baseline"] = _baseline(run, prepared, test) if len(test) else {}
+    if run.path is not None:
+        run.save()
+
+
+def _scores(run: Run, prepared: Prepared, frame: Any) -> dict[str, float]:
+    batch = prepared.batch(frame)
+    weight = None if batch.weight is None else batch.weight.double().numpy()
+    return run.decoder.scores(outputs_of(run.model, batch.inputs), frame, weight)
+
+
+def _baseline(run: Run, prepared: Prepared, frame: Any) -> dict[str, float]:
+    weight = prepared.batch(frame).weight
+    outputs = run.decoder.trivial_outputs(len(frame))
+    return run.decoder.scores(outputs, frame, None if weight is None else weight.double().numpy())

@@ -1,0 +1,123 @@
+"""What is learnt: head, loss, metrics, decoding and a healthy start, for each task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from glial.core.errors import InputError
+from glial.core.tables import Table
+from glial.tasks.settings import TaskSettings
+from glial.tasks.task import Decoded, Loss, Task, averaged_members, healthy_first_loss
+
+TASKS = Table(
+    "task",
+    "tasks",
+    {
+        "classification": "glial.tasks.classification:Classification",
+        "multilabel": "glial.tasks.multilabel:Multilabel",
+        "regression": "glial.tasks.regression:Regression",
+    },
+)
+
+_LOSSES = {
+    "classification": {
+        "auto",
+        "cross_entropy",
+        "focal",
+        "mean_squared_error",
+        "half_squared_error",
+        "custom",
+    },
+    "multilabel": {"auto", "cross_entropy", "focal", "custom"},
+    "regression": {
+        "auto",
+        "mean_squared_error",
+        "half_squared_error",
+        "mean_absolute_error",
+        "huber",
+        "custom",
+    },
+}
+
+
+def fit_task(
+    frame: pl.DataFrame,
+    targets: list[str],
+    settings: TaskSettings,
+    *,
+    scale_target: bool = True,
+    loss: Loss | None = None,
+) -> Task:
+    """The task of a plan, fitted on the training rows.
+
+    Args:
+        frame: The training rows.
+        targets: The target columns.
+        settings: The plan's ``task`` part, with the task's name decided.
+        scale_target: Whether regression targets are standardised while they are learnt.
+        loss: The user's own loss, ``loss(outputs, target)``.
+
+    Raises:
+        InputError: If the loss does not fit the task, or the targets do not.
+
+    Example:
+        >>> frame = pl.DataFrame({"y": ["a", "b", "a"]})
+        >>> fit_task(frame, ["y"], TaskSettings(name="classification")).num_outputs
+        1
+    """
+    allowed = _LOSSES.get(settings.name, set())
+    if allowed and settings.loss not in allowed:
+        raise InputError(
+            f"the loss {settings.loss!r} does not fit the task {settings.name!r}",
+            expected=f"one of {', '.join(sorted(allowed))}",
+            got=settings.loss,
+            do="set task.loss to one of them, or to auto",
+        )
+    if settings.loss == "custom" and loss is None:
+        raise InputError(
+            "the plan names a loss of the user's own",
+            expected="the function, given in Python: glial.train(..., loss=function)",
+            got="no function",
+            do="train from Python, or set task.loss to auto",
+        )
+    options: dict[str, Any] = {"scale": scale_target} if settings.name == "regression" else {}
+    task: Task = TASKS.resolve(settings.name).fit(frame, targets, settings, loss, **options)
+    return task
+
+
+def load_task(state: dict[str, Any], settings: TaskSettings) -> Task:
+    """The task that a run saved in ``decoding.json``.
+
+    Raises:
+        InputError: If the state is damaged.
+
+    Example:
+        >>> state = {"task": "regression", "targets": ["y"], "mean": [0.0], "std": [1.0]}
+        >>> load_task(state, TaskSettings()).num_outputs
+        1
+    """
+    try:
+        task: Task = TASKS.resolve(state["task"]).from_state(state, settings)
+        _ = task.num_outputs, task.trivial_outputs(1)
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InputError(
+            "decoding.json is damaged",
+            expected="the fitted decoding of a run",
+            got=f"{type(error).__name__}: {error}",
+            do="the file was changed: restore it, or train again",
+        ) from error
+    return task
+
+
+__all__ = [
+    "TASKS",
+    "Decoded",
+    "Task",
+    "TaskSettings",
+    "averaged_members",
+    "fit_task",
+    "healthy_first_loss",
+    "load_task",
+]

@@ -1,0 +1,222 @@
+"""One class of several for each row: a sigmoid head for two classes, softmax for more."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from glial.core.errors import InputError, suggest
+from glial.functional import losses
+from glial.tasks.labels import Labels, LabelType, label_texts
+from glial.tasks.metrics import class_details, class_scores, likeliest
+from glial.tasks.settings import TaskSettings
+from glial.tasks.task import Decoded, Loss, averaged_members, expanded_to_members
+
+_SQUARED = {
+    "half_squared_error": losses.half_squared_error,
+    "mean_squared_error": losses.mean_squared_error,
+}
+
+
+class Classification:
+    """Classify each row.
+
+    Args:
+        target: Name of the target column.
+        labels: The classes.
+        shares: Share of each class in training; its logarithm is the trivial predictor.
+        settings: Loss, weights and smoothing.
+        custom_loss: The user's own ``loss(outputs, target)``, when the settings name it.
+    """
+
+    name = "classification"
+    monitored = ("loss", "accuracy")
+
+    def __init__(
+        self,
+        target: str,
+        labels: Labels,
+        shares: list[float],
+        settings: TaskSettings,
+        custom_loss: Loss | None = None,
+    ) -> None:
+        self.targets = [target]
+        self.labels = labels
+        self.shares = shares
+        self.settings = settings
+        self._custom_loss = custom_loss
+        self._class_weight = _class_weight(labels, shares, settings)
+
+    @classmethod
+    def fit(
+        cls, frame: pl.DataFrame, targets: list[str], settings: TaskSettings, loss: Loss | None
+    ) -> Classification:
+        """The task for the training rows of a table.
+
+        Raises:
+            InputError: If there are not at least two classes, or a row has none.
+        """
+        labels = Labels.of(frame[targets[0]])
+        codes = labels.codes(frame[targets[0]])
+        if len(labels.names) < 2 or (codes < 0).any():
+            raise InputError(
+                f"the target {targets[0]!r} cannot be learnt",
+                expected="a class in every training row, and at least two different ones",
+                got=f"{len(labels.names)} classes, {int((codes < 0).sum())} rows without one",
+                do="give rows of another class, or drop the rows without one",
+            )
+        counts = np.bincount(codes, minlength=len(labels.names))
+        return cls(targets[0], labels, (counts / counts.sum()).tolist(), settings, loss)
+
+    @property
+    def num_outputs(self) -> int:
+        """One for two classes (the score of the last), else one a class."""
+        return 1 if len(self.labels.names) == 2 else len(self.labels.names)
+
+    def encode(self, frame: pl.DataFrame) -> Tensor:
+        """Class indices; -1 where the label was never seen in training."""
+        return torch.from_numpy(self.labels.codes(frame[self.targets[0]]))
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Cross-entropy or focal loss of all members, weighted by row and class."""
+        outputs, target, weight = expanded_to_members(outputs, target, weight)
+        if self._custom_loss is not None:
+            return self._custom_loss(outputs, target)
+        if self._class_weight is not None:
+            by_class = self._class_weight.to(outputs)[target]
+            weight = by_class if weight is None else weight * by_class
+        if self.settings.loss == "focal":
+            gamma = self.settings.focal_gamma
+            return losses.focal(_scores(outputs), target, gamma=gamma, weight=weight)
+        if self.settings.loss in _SQUARED:
+            signs = self._signs(target, outputs)
+            return _SQUARED[self.settings.loss](outputs, signs, weight=weight)
+        smoothing = self.settings.label_smoothing or 0.0
+        if outputs.shape[1] == 1:
+            smoothed = target.to(outputs.dtype) * (1 - smoothing) + smoothing / 2
+            return losses.binary_cross_entropy(outputs[:, 0], smoothed, weight=weight)
+        return losses.cross_entropy(outputs, target, weight=weight, label_smoothing=smoothing)
+
+    def _signs(self, target: Tensor, outputs: Tensor) -> Tensor:
+        """Targets as +1 for the row's class and -1 elsewhere, one column an output."""
+        if self.num_outputs == 1:
+            return (2 * target - 1).to(outputs.dtype)[:, None]
+        return 2 * nn.functional.one_hot(target, self.num_outputs).to(outputs.dtype) - 1
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Probability of each class, [row, class], averaged over members."""
+        shares = torch.cat([-outputs, outputs], dim=-1).sigmoid()
+        if self.num_outputs > 1:
+            shares = outputs.softmax(dim=-1)
+        return averaged_members(shares)
+
+    def monitor(self, outputs: Tensor, target: Tensor) -> dict[str, float]:
+        """Log loss and accuracy, rows of unknown classes left out of the first."""
+        shares = self.probabilities(outputs.float())
+        known = target >= 0
+        chosen = shares[known].gather(1, target[known, None]).clamp_min(1e-12)
+        guess = shares.argmax(dim=1)
+        if self.num_outputs == 1:
+            guess = (shares[:, 1] >= shares[:, 0]).long()
+        correct = (guess == target).float().mean()
+        return {"loss": float(-chosen.log().mean()), "accuracy": float(correct)}
+
+    def decode(self, outputs: Tensor) -> Decoded:
+        """The likeliest class, and the probability of each."""
+        shares = self.probabilities(outputs.double().cpu()).numpy()
+        names = self.labels.names
+        return Decoded(
+            {"prediction": self.labels.values(likeliest(shares))},
+            {f"probability_{name}": shares[:, i] for i, name in enumerate(names)},
+        )
+
+    def scores(
+        self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
+    ) -> dict[str, float]:
+        """Metrics of a classifier."""
+        shares = self.probabilities(outputs.double().cpu()).numpy()
+        return class_scores(self.labels.codes(frame[self.targets[0]]), shares, weight)
+
+    def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
+        """Confusion matrix and curves."""
+        shares = self.probabilities(outputs.double().cpu()).numpy()
+        codes = self.labels.codes(frame[self.targets[0]])
+        return class_details(codes, shares, self.labels.names)
+
+    def trivial_outputs(self, num_rows: int) -> Tensor:
+        """Scores whose probabilities are the class shares of training."""
+        logs = torch.tensor(self.shares, dtype=torch.float64).clamp_min(1e-12).log()
+        row = (logs[1] - logs[0])[None] if self.num_outputs == 1 else logs
+        return row.expand(num_rows, -1)
+
+    def state(self) -> dict[str, Any]:
+        """Classes and shares."""
+        return {
+            "task": self.name,
+            "targets": self.targets,
+            "classes": self.labels.names,
+            "label_type": self.labels.kind,
+            "shares": self.shares,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], settings: TaskSettings) -> Classification:
+        """The task that was saved.
+
+        Raises:
+            ValueError: If the state is damaged.
+        """
+        held = _State.model_validate(state)
+        labels = Labels(held.classes, held.label_type)
+        labels.typed()
+        if len(held.shares) != len(held.classes) or len(set(held.classes)) != len(held.classes):
+            raise ValueError("the classes and their shares do not match")
+        return cls(held.targets[0], labels, held.shares, settings)
+
+
+class _State(BaseModel):
+    """What ``decoding.json`` holds of a classification."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    task: Literal["classification"]
+    targets: list[str] = Field(min_length=1, max_length=1)
+    classes: list[str] = Field(min_length=2)
+    label_type: LabelType
+    shares: list[Annotated[float, Field(ge=0, le=1)]]
+
+
+def _scores(outputs: Tensor) -> Tensor:
+    return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+
+def _class_weight(labels: Labels, shares: list[float], settings: TaskSettings) -> Tensor | None:
+    asked = settings.class_weights
+    if asked == "none":
+        return None
+    if asked == "balanced":
+        return torch.tensor([1 / (len(shares) * share) if share else 0.0 for share in shares])
+    assert isinstance(asked, dict)  # noqa: S101 - narrows the type
+    unknown = [name for name in asked if name not in labels.names]
+    if unknown:
+        near = suggest(unknown[0], labels.names)
+        raise InputError(
+            f"task.class_weights names the class {unknown[0]!r}, which is not in the data",
+            expected=f"classes among {', '.join(labels.names)}",
+            got=repr(unknown[0]),
+            do=f"did you mean {near!r}?" if near else "take this class out of task.class_weights",
+        )
+    return torch.tensor([asked.get(name, 1.0) for name in labels.names])
+
+
+def unseen_labels(task: Classification, frame: pl.DataFrame) -> list[str]:
+    """The labels of a table that training never showed."""
+    column = frame[task.targets[0]]
+    texts = label_texts(column).filter(pl.Series(task.labels.codes(column) < 0))
+    return sorted(set(texts.drop_nulls().to_list()))

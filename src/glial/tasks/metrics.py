@@ -1,0 +1,230 @@
+"""The metrics of each task, computed by scikit-learn and named like its scorers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+def likeliest(probabilities: Floats) -> Codes:
+    """The likeliest class of each row; of two equally likely ones the positive (last).
+
+    Example:
+        >>> likeliest(np.array([[0.5, 0.5], [0.9, 0.1]])).tolist()
+        [1, 0]
+    """
+    if probabilities.shape[1] == 2:
+        return (probabilities[:, 1] >= probabilities[:, 0]).astype(np.int64)
+    return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
+
+
+def class_scores(
+    truth: Codes, probabilities: Floats, weight: Floats | None = None
+) -> dict[str, float]:
+    """Metrics of a classifier.
+
+    Args:
+        truth: Index of each row's class; -1 for a class that training never showed, which
+            counts as an error and is left out of the metrics that need its probability.
+        probabilities: A row per row, a column per class, rows summing to 1.
+        weight: Weight of each row.
+
+    Returns:
+        Metric name to value; a metric that is not defined on these rows (``roc_auc`` where
+        one class alone occurs) is NaN. For two classes the positive one is the last.
+
+    Example:
+        >>> scores = class_scores(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]))
+        >>> scores["accuracy"], scores["roc_auc"]
+        (1.0, 1.0)
+    """
+    from sklearn import metrics
+
+    guess = likeliest(probabilities)
+    present = np.unique(truth)
+    average = {"labels": present, "average": "macro", "zero_division": 0, "sample_weight": weight}
+    scores = {
+        "accuracy": metrics.accuracy_score(truth, guess, sample_weight=weight),
+        "balanced_accuracy": metrics.recall_score(truth, guess, **average),
+        "f1_macro": _macro(metrics.f1_score, truth, guess, weight),
+        "precision_macro": _macro(metrics.precision_score, truth, guess, weight),
+        "recall_macro": _macro(metrics.recall_score, truth, guess, weight),
+    }
+    known = truth >= 0
+    rest = (truth[known], probabilities[known], None if weight is None else weight[known])
+    scores["log_loss"] = _log_loss(*rest)
+    scores["roc_auc"] = _roc_auc(*rest)
+    if probabilities.shape[1] == 2:
+        scores |= _binary_scores(*rest)
+    return {name: float(value) for name, value in scores.items()}
+
+
+def _macro(score: Any, truth: Codes, guess: Codes, weight: Floats | None) -> float:
+    return float(score(truth, guess, average="macro", zero_division=0, sample_weight=weight))
+
+
+def _log_loss(truth: Codes, probabilities: Floats, weight: Floats | None) -> float:
+    if len(truth) == 0:
+        return math.nan
+    chosen = probabilities[np.arange(len(truth)), truth]
+    surprise = -np.log(np.clip(chosen, np.finfo(np.float64).tiny, 1.0))
+    return float(np.average(surprise, weights=weight))
+
+
+def _roc_auc(truth: Codes, probabilities: Floats, weight: Floats | None) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    if probabilities.shape[1] == 2:
+        positive = truth == 1
+        if positive.all() or not positive.any():
+            return math.nan
+        return float(roc_auc_score(positive, probabilities[:, 1], sample_weight=weight))
+    present = np.unique(truth)
+    if len(present) < 2:
+        return math.nan
+    each = [roc_auc_score(truth == c, probabilities[:, c], sample_weight=weight) for c in present]
+    return float(np.mean(each))
+
+
+def _binary_scores(truth: Codes, probabilities: Floats, weight: Floats | None) -> dict[str, float]:
+    from sklearn import metrics
+
+    if len(truth) == 0:
+        return dict.fromkeys(("f1", "precision", "recall", "average_precision"), math.nan)
+    guess = likeliest(probabilities)
+    options: dict[str, Any] = {"pos_label": 1, "zero_division": 0, "sample_weight": weight}
+    has_positive = bool((truth == 1).any())
+    return {
+        "f1": metrics.f1_score(truth, guess, **options),
+        "precision": metrics.precision_score(truth, guess, **options),
+        "recall": metrics.recall_score(truth, guess, **options),
+        "average_precision": metrics.average_precision_score(
+            truth == 1, probabilities[:, 1], sample_weight=weight
+        )
+        if has_positive
+        else math.nan,
+    }
+
+
+def multilabel_scores(truth: NDArray[np.bool_], probabilities: Floats) -> dict[str, float]:
+    """Metrics of a network that answers several yes-or-no questions on each row.
+
+    Args:
+        truth: A row per row, a column per label.
+        probabilities: Likewise, each in [0, 1].
+
+    Returns:
+        Metric name to value. ``accuracy`` is the share of rows with every label right.
+
+    Example:
+        >>> multilabel_scores(np.array([[True, False]]), np.array([[0.9, 0.2]]))["accuracy"]
+        1.0
+    """
+    from sklearn import metrics
+
+    guess = probabilities >= 0.5
+    columns = [(truth[:, i], probabilities[:, i]) for i in range(truth.shape[1])]
+    defined = [(t, p) for t, p in columns if t.any() and not t.all()]
+    clipped = np.clip(probabilities, 1e-15, 1 - 1e-15)
+    return {
+        "accuracy": float((guess == truth).all(axis=1).mean()),
+        "hamming_loss": float((guess != truth).mean()),
+        "f1_macro": float(metrics.f1_score(truth, guess, average="macro", zero_division=0)),
+        "f1_micro": float(metrics.f1_score(truth, guess, average="micro", zero_division=0)),
+        "log_loss": float(-np.log(np.where(truth, clipped, 1 - clipped)).mean()),
+        "roc_auc": _mean([metrics.roc_auc_score(t, p) for t, p in defined]),
+        "average_precision": _mean([metrics.average_precision_score(t, p) for t, p in defined]),
+    }
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
+def regression_scores(
+    truth: Floats, predicted: Floats, weight: Floats | None = None
+) -> dict[str, float]:
+    """Metrics of a regression; with several outputs the mean over outputs.
+
+    Args:
+        truth: A row per row, a column per output, in the target's units.
+        predicted: Likewise.
+        weight: Weight of each row.
+
+    Returns:
+        Metric name to value; ``rmse`` and ``mae`` are short forms of
+        ``root_mean_squared_error`` and ``mean_absolute_error``.
+
+    Example:
+        >>> regression_scores(np.array([[1.0], [3.0]]), np.array([[2.0], [3.0]]))["mae"]
+        0.5
+    """
+    from sklearn import metrics
+
+    if not np.isfinite(predicted).all():
+        return dict.fromkeys(REGRESSION_METRICS, math.nan)
+    options = {"sample_weight": weight}
+    rmse = metrics.root_mean_squared_error(truth, predicted, **options)
+    mae = metrics.mean_absolute_error(truth, predicted, **options)
+    scores = {
+        "root_mean_squared_error": rmse,
+        "rmse": rmse,
+        "mean_absolute_error": mae,
+        "mae": mae,
+        "mean_squared_error": metrics.mean_squared_error(truth, predicted, **options),
+        "median_absolute_error": metrics.median_absolute_error(truth, predicted, **options),
+        "r2": metrics.r2_score(truth, predicted, **options) if len(truth) > 1 else math.nan,
+    }
+    return {name: float(value) for name, value in scores.items()}
+
+
+REGRESSION_METRICS = (
+    "root_mean_squared_error",
+    "rmse",
+    "mean_absolute_error",
+    "mae",
+    "mean_squared_error",
+    "median_absolute_error",
+    "r2",
+)
+
+LOWER_IS_BETTER = frozenset(
+    {*REGRESSION_METRICS} - {"r2"} | {"log_loss", "hamming_loss", "loss", "brier_score"}
+)
+
+
+def class_details(truth: Codes, probabilities: Floats, names: list[str]) -> dict[str, Any]:
+    """Confusion matrix (rows: truth, columns: prediction) and, for two classes, the curves.
+
+    Example:
+        >>> shares = np.array([[0.9, 0.1], [0.8, 0.2]])
+        >>> details = class_details(np.array([0, 1]), shares, ["a", "b"])
+        >>> details["confusion_matrix"]["counts"]
+        [[1, 0], [1, 0]]
+    """
+    from sklearn import metrics
+
+    known = truth >= 0
+    truth, probabilities = truth[known], probabilities[known]
+    guess = likeliest(probabilities)
+    size = len(names)
+    counts = np.bincount(truth * size + guess, minlength=size * size).reshape(size, size)
+    details: dict[str, Any] = {"confusion_matrix": {"labels": names, "counts": counts.tolist()}}
+    if size == 2 and 0 < truth.sum() < len(truth):
+        false_rate, true_rate, _ = metrics.roc_curve(truth, probabilities[:, 1])
+        precision, recall, _ = metrics.precision_recall_curve(truth, probabilities[:, 1])
+        details["roc_curve"] = {
+            "false_positive_rate": false_rate.tolist(),
+            "true_positive_rate": true_rate.tolist(),
+        }
+        details["precision_recall_curve"] = {
+            "precision": precision.tolist(),
+            "recall": recall.tolist(),
+        }
+    return details

@@ -1,0 +1,177 @@
+"""Several yes-or-no questions on each row: a sigmoid for each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from glial.core.errors import InputError
+from glial.functional import losses
+from glial.tasks.labels import Labels, LabelType
+from glial.tasks.metrics import multilabel_scores
+from glial.tasks.settings import TaskSettings
+from glial.tasks.task import Decoded, Loss, averaged_members, expanded_to_members
+
+
+class Multilabel:
+    """Answer several yes-or-no questions on each row.
+
+    Args:
+        targets: Name of each question's column.
+        labels: The two values of each; the last in sorted order is "yes".
+        shares: Share of "yes" in training, a number a column.
+        settings: Loss, smoothing and weights.
+        custom_loss: The user's own ``loss(outputs, target)``, when the settings name it.
+    """
+
+    name = "multilabel"
+    monitored = ("loss", "accuracy")
+
+    def __init__(
+        self,
+        targets: list[str],
+        labels: list[Labels],
+        shares: list[float],
+        settings: TaskSettings,
+        custom_loss: Loss | None = None,
+    ) -> None:
+        self.targets = targets
+        self.labels = labels
+        self.shares = shares
+        self.settings = settings
+        self._custom_loss = custom_loss
+
+    @classmethod
+    def fit(
+        cls, frame: pl.DataFrame, targets: list[str], settings: TaskSettings, loss: Loss | None
+    ) -> Multilabel:
+        """The task for the training rows of a table.
+
+        Raises:
+            InputError: If a target has not exactly two values.
+        """
+        labels = [Labels.of(frame[name]) for name in targets]
+        for name, found in zip(targets, labels, strict=True):
+            if len(found.names) != 2:
+                raise InputError(
+                    f"the target {name!r} is not a yes-or-no question",
+                    expected="two values in the training rows",
+                    got=f"{len(found.names)} values",
+                    do="leave this target out, or choose another task",
+                )
+        task = cls(targets, labels, [], settings, loss)
+        task.shares = task.encode(frame).mean(dim=0).tolist()
+        return task
+
+    @property
+    def num_outputs(self) -> int:
+        """One a question."""
+        return len(self.targets)
+
+    def encode(self, frame: pl.DataFrame) -> Tensor:
+        """1.0 for yes and 0.0 for no, [row, question]."""
+        columns = [
+            torch.from_numpy(labels.codes(frame[name]))
+            for name, labels in zip(self.targets, self.labels, strict=True)
+        ]
+        return torch.stack(columns, dim=1).clamp_min(0).float()
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Binary cross-entropy (or focal loss), the mean over questions, rows and members."""
+        outputs, target, weight = expanded_to_members(outputs, target, weight)
+        if self._custom_loss is not None:
+            return self._custom_loss(outputs, target)
+        if self.settings.class_weights == "balanced":
+            shares = torch.tensor(self.shares).to(outputs)
+            by_class = torch.where(target > 0.5, 0.5 / shares, 0.5 / (1 - shares))
+            weight = by_class if weight is None else by_class * weight[:, None]
+        elif weight is not None:
+            weight = weight[:, None].expand_as(outputs)
+        flat = None if weight is None else weight.flatten()
+        if self.settings.loss == "focal":
+            gamma = self.settings.focal_gamma
+            codes = target.flatten().long()
+            return losses.focal(outputs.flatten(), codes, gamma=gamma, weight=flat)
+        smoothing = self.settings.label_smoothing or 0.0
+        smoothed = target.flatten() * (1 - smoothing) + smoothing / 2
+        return losses.binary_cross_entropy(outputs.flatten(), smoothed, weight=flat)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Probability of yes, [row, question], averaged over members."""
+        return averaged_members(outputs.sigmoid())
+
+    def monitor(self, outputs: Tensor, target: Tensor) -> dict[str, float]:
+        """Log loss, and the share of rows with every answer right."""
+        shares = self.probabilities(outputs.float()).clamp(1e-7, 1 - 1e-7)
+        loss = -(target * shares.log() + (1 - target) * (1 - shares).log()).mean()
+        correct = ((shares >= 0.5) == (target > 0.5)).all(dim=1).float().mean()
+        return {"loss": float(loss), "accuracy": float(correct)}
+
+    def decode(self, outputs: Tensor) -> Decoded:
+        """The likelier answer to each question and the probability of yes."""
+        shares = self.probabilities(outputs.double().cpu()).numpy()
+        return Decoded(
+            {
+                f"prediction_{name}": self.labels[i].values((shares[:, i] >= 0.5).astype("int64"))
+                for i, name in enumerate(self.targets)
+            },
+            {f"probability_{name}": shares[:, i] for i, name in enumerate(self.targets)},
+        )
+
+    def scores(
+        self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
+    ) -> dict[str, float]:
+        """Metrics of a multi-label classifier; rows are not weighted."""
+        truth = self.encode(frame).numpy() > 0.5
+        return multilabel_scores(truth, self.probabilities(outputs.double().cpu()).numpy())
+
+    def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
+        """Nothing beyond the metrics."""
+        return {}
+
+    def trivial_outputs(self, num_rows: int) -> Tensor:
+        """Scores whose probabilities are the shares of yes in training."""
+        return torch.tensor(self.shares, dtype=torch.float64).logit(eps=1e-9).expand(num_rows, -1)
+
+    def state(self) -> dict[str, Any]:
+        """Values and shares of each question."""
+        return {
+            "task": self.name,
+            "targets": self.targets,
+            "classes": [labels.names for labels in self.labels],
+            "label_types": [labels.kind for labels in self.labels],
+            "shares": self.shares,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], settings: TaskSettings) -> Multilabel:
+        """The task that was saved.
+
+        Raises:
+            ValueError: If the state is damaged.
+        """
+        held = _State.model_validate(state)
+        pairs = zip(held.classes, held.label_types, strict=True)
+        labels = [Labels(names, kind) for names, kind in pairs]
+        for one in labels:
+            one.typed()
+        if len({len(held.targets), len(labels), len(held.shares)}) != 1:
+            raise ValueError("the targets, their values and their shares do not match")
+        return cls(held.targets, labels, held.shares, settings)
+
+
+class _State(BaseModel):
+    """What ``decoding.json`` holds of a multi-label classification."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    task: Literal["multilabel"]
+    targets: list[str] = Field(min_length=1)
+    classes: list[Annotated[list[str], Field(min_length=2, max_length=2)]]
+    label_types: list[LabelType]
+    shares: list[Annotated[float, Field(ge=0, le=1)]]

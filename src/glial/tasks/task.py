@@ -1,0 +1,141 @@
+"""The protocol of a task: head, loss, decoding, metrics and a healthy start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from torch import Tensor
+
+Outputs = Tensor
+Loss = Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a network's outputs mean.
+
+    Attributes:
+        predictions: Column name to one decoded value a row.
+        probabilities: Column name to one probability a row; empty where a task has none.
+
+    Example:
+        >>> Decoded({"prediction": np.array([1.0])}).probabilities
+        {}
+    """
+
+    predictions: dict[str, NDArray[Any]]
+    probabilities: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def frame(self) -> pl.DataFrame:
+        """One table: a row per row, predictions first.
+
+        Example:
+            >>> Decoded({"prediction": np.array([1.0])}).frame().shape
+            (1, 1)
+        """
+        return pl.DataFrame({**self.predictions, **self.probabilities})
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What is learnt: fitted on the training targets, saved as data in ``decoding.json``.
+
+    Example:
+        >>> from glial.tasks.labels import Labels
+        >>> from glial.tasks.classification import Classification
+        >>> from glial.tasks.settings import TaskSettings
+        >>> task = Classification("y", Labels(["a", "b"]), [0.5, 0.5], TaskSettings())
+        >>> isinstance(task, Task)
+        True
+    """
+
+    name: str
+    targets: list[str]
+    monitored: tuple[str, ...]
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of numbers that the network's head gives for a row."""
+
+    def encode(self, frame: pl.DataFrame) -> Tensor:
+        """The targets of a table as a tensor with a row per row."""
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The mean training loss; outputs are [row, output] or [row, member, output]."""
+
+    def monitor(self, outputs: Tensor, target: Tensor) -> dict[str, float]:
+        """Quick figures of a validation pass: ``loss`` (unsmoothed, unweighted) and a score."""
+
+    def decode(self, outputs: Tensor) -> Decoded:
+        """The predictions that outputs stand for, members averaged."""
+
+    def scores(
+        self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
+    ) -> dict[str, float]:
+        """Every metric of the task, by the names of scikit-learn's scorers."""
+
+    def trivial_outputs(self, num_rows: int) -> Tensor:
+        """Outputs of the trivial predictor: the class shares, or the mean, of training."""
+
+    def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
+        """Confusion matrix and curves, where the task has them."""
+
+    def state(self) -> dict[str, Any]:
+        """What was fitted, as JSON."""
+
+
+def healthy_first_loss(task: Task, target: Tensor) -> float:
+    """The loss of outputs that are all zero: what a well-started network begins with.
+
+    For C classes that is ln C, for targets scaled to unit variance 1 (mean squared error).
+
+    Args:
+        task: The task.
+        target: Encoded training targets.
+
+    Returns:
+        The loss, in the units of the task's loss.
+
+    Example:
+        >>> import torch
+        >>> from glial.tasks.regression import Regression
+        >>> from glial.tasks.settings import TaskSettings
+        >>> task = Regression(["y"], [0.0], [1.0], TaskSettings())
+        >>> healthy_first_loss(task, torch.tensor([[-1.0], [1.0]]))
+        1.0
+    """
+    return float(task.loss(target.new_zeros(len(target), task.num_outputs).float(), target))
+
+
+def averaged_members(values: Tensor) -> Tensor:
+    """Mean over the members of an ensemble trained as one: [row, member, output] to [row, output].
+
+    Example:
+        >>> import torch
+        >>> averaged_members(torch.tensor([[[1.0], [3.0]]]))
+        tensor([[2.]])
+    """
+    return values.mean(dim=1) if values.ndim == 3 else values
+
+
+def expanded_to_members(
+    outputs: Tensor, target: Tensor, weight: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Outputs of all members as rows, with targets and weights repeated for each member.
+
+    Example:
+        >>> import torch
+        >>> o, t, _ = expanded_to_members(torch.zeros(2, 3, 1), torch.tensor([0, 1]), None)
+        >>> o.shape, t.tolist()
+        (torch.Size([6, 1]), [0, 0, 0, 1, 1, 1])
+    """
+    if outputs.ndim == 2:
+        return outputs, target, weight
+    members = outputs.shape[1]
+    repeated = None if weight is None else weight.repeat_interleave(members, dim=0)
+    return outputs.flatten(0, 1), target.repeat_interleave(members, dim=0), repeated

@@ -1,0 +1,241 @@
+"""The laws of a model for tables; `check_model` runs them all on one model's settings.
+
+A third party's test is one line: ``check_model(MySettings())``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from glial.models.settings import ModelSettings
+
+NUM_INPUTS = 5
+CARDINALITIES = (3, 4, 30)
+ROW_COUNTS = (1, 2, 7)
+
+
+class LawBroken(AssertionError):
+    """A part does not keep a law of its kind; the message says which and how.
+
+    Example:
+        >>> str(LawBroken("rows leak"))
+        'rows leak'
+    """
+
+
+def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = ()) -> None:
+    """Run every law of a model for tables.
+
+    Args:
+        settings: The model's settings; small sizes make it quick.
+        without_gradient: Names of parameters that are known to get no gradient.
+
+    Raises:
+        LawBroken: If a law is broken.
+
+    Example:
+        >>> from glial.models.linear import LinearSettings
+        >>> check_model(LinearSettings())
+    """
+    check_settings(settings)
+    choices: list[tuple[int, tuple[int, ...]]]
+    choices = [(1, ())] if settings.max_outputs == 1 else [(1, ()), (3, ())]
+    if settings.takes_categories:
+        choices.append((choices[-1][0], CARDINALITIES))
+    for num_outputs, cardinalities in choices:
+        network = _built(settings, num_outputs, cardinalities)
+        inputs = _inputs(network, cardinalities)
+        check_outputs(network, inputs, num_outputs)
+        check_gradients(network, inputs, without_gradient)
+        check_evaluation(network, inputs)
+        check_rows(network, inputs)
+        check_state(network, _built(settings, num_outputs, cardinalities, seed=1), inputs)
+        check_seed(settings, num_outputs, cardinalities)
+        check_export(network, inputs)
+        check_precision(network, inputs)
+
+
+def check_settings(settings: ModelSettings) -> None:
+    """Settings survive plain values, and say what the model is and wants.
+
+    Raises:
+        LawBroken: If not.
+
+    Example:
+        >>> from glial.models.mlp import MLPSettings
+        >>> check_settings(MLPSettings())
+    """
+    cls = type(settings)
+    _law(cls.read(settings.model_dump(mode="json")) == settings, "settings change when read back")
+    _law(bool(cls.description and cls.source and cls.tasks), "no description, source or tasks")
+    for task in cls.tasks:
+        _law(isinstance(cls.train_defaults(task), dict), "train_defaults gives no dict")
+    chosen = settings.for_data(1000, NUM_INPUTS, 1)
+    _law(isinstance(chosen, cls), "for_data gives other settings")
+    _law(chosen.for_data(10**6, NUM_INPUTS, 1) == chosen, "for_data changes what is chosen")
+
+
+def check_outputs(network: nn.Module, inputs: Sequence[Tensor], num_outputs: int) -> None:
+    """Any number of rows gives finite floats, [row, output] or [row, member, output].
+
+    Raises:
+        LawBroken: If not.
+    """
+    members = getattr(network, "num_members", None)
+    shape = (num_outputs,) if members is None else (members, num_outputs)
+    for training in (True, False):
+        network.train(training)
+        for rows in ROW_COUNTS:
+            outputs = network(*(part[:rows] for part in inputs))
+            _law(outputs.shape == (rows, *shape), f"outputs {tuple(outputs.shape)} of {rows} rows")
+            _law(outputs.is_floating_point(), "outputs are not floats")
+            _law(bool(outputs.isfinite().all()), "outputs are not finite")
+
+
+def check_gradients(
+    network: nn.Module, inputs: Sequence[Tensor], without_gradient: Collection[str] = ()
+) -> None:
+    """Every parameter gets a gradient that is finite and not all zero.
+
+    Raises:
+        LawBroken: If one does not.
+    """
+    network.train()
+    network.zero_grad()
+    outputs = network(*inputs)
+    (
+        outputs - torch.linspace(-2, 3, outputs.numel()).reshape(outputs.shape)
+    ).square().sum().backward()
+    for name, parameter in network.named_parameters():
+        if name in without_gradient:
+            continue
+        gradient = parameter.grad
+        _law(gradient is not None, f"{name} gets no gradient")
+        if gradient is not None:
+            _law(bool(gradient.isfinite().all()), f"{name} gets a gradient that is not finite")
+            _law(bool(gradient.any()), f"{name} gets a gradient of zero")
+    network.zero_grad()
+
+
+def check_evaluation(network: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """In evaluation mode the same rows give the same outputs, whenever asked.
+
+    Raises:
+        LawBroken: If not.
+    """
+    first = _evaluated(network, inputs)
+    network.train()
+    _law(torch.equal(_evaluated(network, inputs), first), "evaluation is not deterministic")
+
+
+def check_rows(network: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """Rows do not see each other in evaluation mode, and keep their order.
+
+    Raises:
+        LawBroken: If they do.
+    """
+    whole = _evaluated(network, inputs)
+    spoilt = [part.clone() for part in inputs]
+    spoilt[0][0] = float("nan")
+    _law(_close(_evaluated(network, spoilt)[1:], whole[1:]), "a row leaks into others")
+    for rows in ROW_COUNTS:
+        part = _evaluated(network, [part[:rows] for part in inputs])
+        _law(_close(part, whole[:rows]), "the size of the batch changes a row's outputs")
+    order = torch.arange(len(whole)).flip(0)
+    turned = _evaluated(network, [part[order] for part in inputs])
+    _law(_close(turned, whole[order]), "the order of rows changes outputs")
+
+
+def check_state(network: nn.Module, other: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """The state, written as safetensors and loaded into a fresh network, is the network.
+
+    Raises:
+        LawBroken: If not.
+    """
+    state = safetensors.torch.load(safetensors.torch.save(dict(network.state_dict())))
+    other.load_state_dict(state)
+    same = torch.equal(_evaluated(network, inputs), _evaluated(other, inputs))
+    _law(same, "a loaded network gives other outputs")
+
+
+def check_seed(
+    settings: ModelSettings, num_outputs: int, cardinalities: Sequence[int] = ()
+) -> None:
+    """The same seed builds the same network.
+
+    Raises:
+        LawBroken: If not.
+    """
+    states = [_built(settings, num_outputs, cardinalities, seed=2).state_dict() for _ in range(2)]
+    same = all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    _law(same, "the same seed builds another network")
+
+
+def check_export(network: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """What `torch.export` takes down is the network, for any number of rows.
+
+    Raises:
+        LawBroken: If its outputs are others.
+    """
+    network.eval()
+    rows = {0: torch.export.Dim("rows")}
+    few = tuple(part[:5] for part in inputs)
+    program = torch.export.export(network, few, dynamic_shapes=tuple(rows for _ in inputs))
+    with torch.no_grad():
+        found = program.module()(*inputs)
+    _law(_close(found, _evaluated(network, inputs)), "the exported network gives other outputs")
+
+
+def check_precision(network: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """In bfloat16 the outputs are finite and near those in float32.
+
+    Raises:
+        LawBroken: If not.
+    """
+    exact = _evaluated(network, inputs)
+    low = [part.bfloat16() if part.is_floating_point() else part for part in inputs]
+    rough = _evaluated(network.bfloat16(), low).float()
+    network.float()
+    _law(bool(rough.isfinite().all()), "outputs in bfloat16 are not finite")
+    error = (rough - exact).abs().max() / exact.abs().max().clamp_min(1.0)
+    _law(float(error) < 0.25, f"outputs in bfloat16 are off by {float(error):.0%}")
+
+
+def _built(
+    settings: ModelSettings, num_outputs: int, cardinalities: Sequence[int], seed: int = 0
+) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return settings.build(NUM_INPUTS, num_outputs, cardinalities)
+
+
+def _inputs(network: nn.Module, cardinalities: Sequence[int]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    rows = 4 * max(cardinalities, default=8)
+    parts = [torch.randn(rows, NUM_INPUTS, generator=generator)]
+    if cardinalities:
+        parts.append(torch.stack([torch.arange(rows) % count for count in cardinalities], dim=1))
+    start = getattr(network, "start", None)
+    if callable(start):
+        start(*parts)
+    return parts
+
+
+def _evaluated(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
+    network.eval()
+    with torch.no_grad():
+        outputs: Tensor = network(*inputs)
+    return outputs
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    return torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def _law(holds: bool, message: str) -> None:
+    if not holds:
+        raise LawBroken(message)

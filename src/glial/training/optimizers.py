@@ -1,0 +1,122 @@
+"""Optimisers by name, torch's own and fused where it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glial.training.settings import TrainSettings
+
+Group = dict[str, Any]
+
+
+def parameter_groups(model: nn.Module) -> list[Group]:
+    """Parameters that share factors on rate and decay.
+
+    A model may say which of its parameters want another rate or no decay, by a method
+    ``parameter_groups()`` that returns dictionaries of ``params``, ``lr_factor`` and
+    ``decay_factor``. Otherwise every parameter has rate 1, and biases and the scales of
+    normalisations (all parameters of one dimension) are not decayed.
+
+    Example:
+        >>> [group["decay_factor"] for group in parameter_groups(nn.Linear(2, 1))]
+        [1.0, 0.0]
+    """
+    own = getattr(model, "parameter_groups", None)
+    if callable(own):
+        groups: list[Group] = own()
+    else:
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trainable if p.ndim > 1], "decay_factor": 1.0},
+            {"params": [p for p in trainable if p.ndim <= 1], "decay_factor": 0.0},
+        ]
+    defaults = {"lr_factor": 1.0, "decay_factor": 1.0}
+    return [{**defaults, **group} for group in groups if group["params"]]
+
+
+def make_optimizer(model: nn.Module, settings: TrainSettings, lr: float) -> torch.optim.Optimizer:
+    """The optimiser that the settings name, over a model's parameter groups.
+
+    Weight decay is decoupled for every optimiser: AdamW does it itself, for the others
+    :func:`decay` does it before the step.
+
+    Args:
+        model: The network.
+        settings: Which optimiser, and its settings.
+        lr: Base learning rate.
+
+    Example:
+        >>> type(make_optimizer(nn.Linear(2, 1), TrainSettings(), lr=0.1)).__name__
+        'AdamW'
+    """
+    groups = [{**group, "lr": lr * group["lr_factor"]} for group in parameter_groups(model)]
+    betas = (settings.betas[0], settings.betas[1])
+    adaptive: dict[str, Any] = {"betas": betas, "eps": settings.eps, "fused": _can_fuse(model)}
+    for group in groups:
+        group["weight_decay"] = 0.0
+    makers: dict[str, Callable[[], torch.optim.Optimizer]] = {
+        "sgd": lambda: torch.optim.SGD(groups, lr=lr, fused=_can_fuse(model)),
+        "momentum": lambda: torch.optim.SGD(
+            groups, lr=lr, momentum=settings.momentum, fused=_can_fuse(model)
+        ),
+        "nesterov": lambda: torch.optim.SGD(
+            groups, lr=lr, momentum=settings.momentum, nesterov=True, fused=_can_fuse(model)
+        ),
+        "adagrad": lambda: torch.optim.Adagrad(groups, lr=lr),
+        "rmsprop": lambda: torch.optim.RMSprop(groups, lr=lr, eps=settings.eps),
+        "adam": lambda: torch.optim.Adam(groups, lr=lr, **adaptive),
+        "adamw": lambda: torch.optim.AdamW(groups, lr=lr, **adaptive),
+    }
+    return makers[settings.optimizer]()
+
+
+def _can_fuse(model: nn.Module) -> bool:
+    kinds = {p.device.type for p in model.parameters()}
+    floating = all(p.is_floating_point() for p in model.parameters())
+    return floating and bool(kinds) and kinds <= {"cpu", "cuda", "mps", "xpu"}
+
+
+def decay(optimizer: torch.optim.Optimizer, amount: float) -> None:
+    """Shrink weights by ``lr * amount * decay_factor``, apart from the gradient's step.
+
+    Source: Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2 (without the schedule).
+    """
+    for group in optimizer.param_groups:
+        factor = 1 - group["lr"] * amount * group["decay_factor"]
+        if factor != 1:
+            with torch.no_grad():
+                torch._foreach_mul_(group["params"], factor)
+
+
+def soften(optimizer: torch.optim.Optimizer, l1: float) -> None:
+    """The proximal step of an L1 penalty: weights move to zero by ``lr * l1`` and stop there.
+
+    A subgradient only makes weights small; soft-thresholding makes them exactly zero.
+    Source: Parikh & Boyd 2014, "Proximal algorithms", section 6.5.2.
+    """
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            amount = group["lr"] * l1 * group["decay_factor"]
+            for weights in group["params"] if amount else ():
+                weights.copy_(nn.functional.softshrink(weights, amount))
+
+
+def add_l2_gradient(optimizer: torch.optim.Optimizer, l2: float) -> None:
+    """Add the gradient of ``l2 * sum(w^2)``, which is ``2 * l2 * w``, to each gradient."""
+    for group in optimizer.param_groups:
+        amount = 2 * l2 * group["decay_factor"]
+        for weights in group["params"] if amount else ():
+            if weights.grad is not None:
+                weights.grad.add_(weights.detach(), alpha=amount)
+
+
+def clip(parameters: list[Tensor], settings: TrainSettings) -> None:
+    """Limit gradients by value, then by the norm of all together."""
+    if settings.clip_value is not None:
+        nn.utils.clip_grad_value_(parameters, settings.clip_value)
+    if settings.clip_norm is not None:
+        nn.utils.clip_grad_norm_(parameters, settings.clip_norm)

@@ -1,0 +1,82 @@
+"""The plan's ``train`` part: how a network is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from glial.core.settings import Settings
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+OptimizerName = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
+ScheduleName = Literal[
+    "constant", "step", "exponential", "cosine", "flat_cosine", "one_cycle", "coslog4", "plateau"
+]
+
+
+class TrainSettings(Settings):
+    """How a network is trained; lengths are in epochs unless the name says otherwise.
+
+    Attributes:
+        epochs: Most passes over the training rows.
+        batch_size: Rows of a batch; ``auto`` looks at the number of rows, ``full`` takes all.
+        lr: Learning rate; ``auto`` measures one by a range test before training.
+        weight_decay: Decoupled decay: weights shrink by ``lr * weight_decay`` a step.
+        l1: Weight of the sum of absolute weights; a proximal step makes exact zeros.
+        l2: Weight of the sum of squared weights, added to the gradient.
+        warmup: Share of training over which the rate rises from zero.
+        schedule_every: Epochs between the falls of the ``step`` schedule.
+        schedule_gamma: Factor of ``step``, ``exponential`` and ``plateau``.
+        clip_norm: Largest norm of the whole gradient.
+        clip_value: Largest absolute value of any part of the gradient.
+        patience: Epochs without improvement before training stops; None trains to the end.
+        stop_below: Stop as soon as the validation loss is at or below this value.
+        monitor: What chooses the best epoch: ``loss``, or the task's own score.
+        restore_best: Whether the weights of the best epoch are the result.
+        ema: Decay a step of an exponential moving average of the weights.
+        swa_start: Share of training after which weights are averaged equally.
+        time_limit: Most seconds of training.
+        threads: Processor threads of one operation; ``auto`` is 1 for networks whose steps are
+            so small that sharing them out costs more than it saves.
+        checkpoint_seconds: Least seconds between two checkpoints.
+
+    Example:
+        >>> TrainSettings(lr=0.01).epochs
+        100
+    """
+
+    epochs: int = Field(default=100, ge=0, le=10_000_000)
+    batch_size: Annotated[int, Field(ge=1, le=2**40)] | Literal["auto", "full"] = "auto"
+    lr: Positive | Literal["auto"] = "auto"
+    optimizer: OptimizerName = "adamw"
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    betas: list[Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default=[0.9, 0.999], min_length=2, max_length=2
+    )
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    decay_schedule: Literal["constant", "flat_cosine"] = "constant"
+    l1: float = Field(default=0.0, ge=0)
+    l2: float = Field(default=0.0, ge=0)
+    schedule: ScheduleName = "constant"
+    warmup: Share = 0.0
+    schedule_every: int = Field(default=30, ge=1)
+    schedule_gamma: float = Field(default=0.1, gt=0, le=1)
+    schedule_patience: int = Field(default=10, ge=1)
+    clip_norm: Positive | None = None
+    clip_value: Positive | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
+    min_delta: float = Field(default=0.0, ge=0)
+    stop_below: float | None = None
+    monitor: Literal["loss", "score"] = "loss"
+    restore_best: bool = True
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    swa_start: Annotated[float, Field(ge=0, lt=1)] | None = None
+    time_limit: Positive | None = None
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
+    deterministic: bool = False
+    checkpoint_seconds: float = Field(default=2.0, ge=0)

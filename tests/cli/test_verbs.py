@@ -1,0 +1,203 @@
+"""Each verb as a user calls it: what it prints, what it writes, how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+import polars as pl
+import pytest
+
+import glial
+from glial.cli import main
+
+FAST = ["--model", "mlp", "--epochs", "3", "--set", "train.lr=0.01"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def call(capsys):
+    """Call a verb with --json; returns the status and the one JSON object."""
+
+    def run(*words):
+        capsys.readouterr()
+        status = main([*words, "--json"])
+        out = capsys.readouterr().out
+        assert out.count("\n") == 1, out
+        return status, json.loads(out)
+
+    return run
+
+
+def test_train_evaluate_predict_compare(call, folder):
+    status, result = call("train", "iris", *FAST)
+    assert status == 0
+    assert set(result) >= {
+        "run",
+        "task",
+        "model",
+        "metrics",
+        "epochs",
+        "seconds",
+        "samples_per_second",
+        "findings",
+    }
+    assert (result["run"], result["task"], result["model"]) == (
+        "runs/iris-1",
+        "classification",
+        "mlp",
+    )
+    assert set(result["metrics"]) == {"val", "test", "baseline"}
+    assert (result["epochs"], result["findings"]) == (3, [])
+    status, found = call("evaluate", "runs/iris-1", "iris")
+    assert status == 0
+    assert set(found) >= {"metrics", "baseline"}
+    for ending, reader in (
+        (".csv", pl.read_csv),
+        (".parquet", pl.read_parquet),
+        (".jsonl", pl.read_ndjson),
+    ):
+        status, told = call("predict", "runs/iris-1", "iris", "--out", f"p{ending}")
+        assert (status, told) == (0, {"predictions": f"p{ending}", "rows": 150})
+        table = reader(folder / f"p{ending}")
+        assert table.columns == [
+            "prediction",
+            "probability_setosa",
+            "probability_versicolor",
+            "probability_virginica",
+        ]
+        assert table.height == 150
+        total = table.drop("prediction").sum_horizontal()
+        assert (total - 1).abs().max() < 1e-9
+    call("train", "iris", *FAST, "--set", "train.optimizer=sgd")
+    status, compared = call("compare", "runs/iris-1", "runs/iris-2")
+    assert status == 0
+    assert compared["differences"]["train.optimizer"] == ["adamw", "sgd"]
+    assert [row["run"] for row in compared["runs"]] == ["runs/iris-1", "runs/iris-2"]
+
+
+def test_init_drafts_and_refuses_to_overwrite(call, folder):
+    (folder / "t.csv").write_text(
+        "a,b,y\n" + "".join(f"{i}.5,{'uv'[i % 2]},{i % 3}\n" for i in range(30))
+    )
+    status, plan = call("init", "t.csv", "--target", "y", "--model", "mlp")
+    assert status == 0
+    assert plan["data"]["types"] == {"a": "number", "b": "category"}
+    before = (folder / "plan.yaml").read_text()
+    status, error = call("init", "t.csv", "--target", "y")
+    assert status == 2
+    assert "there already" in error["error"]["message"]
+    assert (folder / "plan.yaml").read_text() == before
+    status, result = call("train", "plan.yaml", "--epochs", "2")
+    assert (status, result["run"], result["epochs"]) == (0, "runs/t-1", 2)
+
+
+def test_set_overrides_and_labels_keep_their_spelling(call, folder):
+    rows = "".join(f"{i % 7}.25,{'01' if i % 2 else '10'}\n" for i in range(40))
+    (folder / "t.csv").write_text("x,y\n" + rows)
+    status, result = call(
+        "train",
+        "t.csv",
+        "--target",
+        "y",
+        *FAST,
+        "--set",
+        "data.split.test=0.2",
+        "--set",
+        "data.split.train=0.65",
+    )
+    assert status == 0
+    call("predict", result["run"], "t.csv", "--out", "p.csv")
+    table = pl.read_csv("p.csv", infer_schema=False)
+    assert set(table["prediction"]) <= {"01", "10"}
+    assert table.columns[1:] == ["probability_01", "probability_10"]
+
+
+def test_models_and_datasets(call):
+    status, listed = call("models")
+    assert status == 0
+    assert {row["model"] for row in listed["models"]} >= {"mlp", "linear", "perceptron", "tabular"}
+    status, listed = call("datasets")
+    assert status == 0
+    assert {row["name"] for row in listed["datasets"]} >= {"iris", "wine", "digits", "diabetes"}
+
+
+def test_inspect_counts_and_draws(call, folder):
+    status, result = call(
+        "inspect",
+        "mlp",
+        "--inputs",
+        "4",
+        "--outputs",
+        "3",
+        "--set",
+        "hidden_sizes=[8]",
+        "--svg",
+        "g.svg",
+    )
+    assert status == 0
+    assert result["num_parameters"] == 4 * 8 + 8 + 8 * 3 + 3
+    assert result["flops"] == 2 * (4 * 8 + 8 * 3)
+    assert ET.parse(folder / "g.svg").getroot().tag.endswith("svg")
+    call("train", "iris", *FAST)
+    status, result = call("inspect", "runs/iris-1")
+    assert status == 0
+    assert result["layers"][-1]["output_shape"] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "verb", ["init", "train", "evaluate", "predict", "compare", "inspect", "models", "datasets"]
+)
+def test_help_of_every_verb(verb, capsys):
+    assert main([verb, "--help"]) == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_output_for_people(capsys):
+    assert main(["train", "iris", *FAST]) == 0
+    out, err = capsys.readouterr()
+    assert "accuracy" in out
+    assert "baseline" in out
+    assert "runs/iris-1" in out
+    assert "device: cpu" in err
+    for words in (
+        ["evaluate", "runs/iris-1", "iris"],
+        ["models"],
+        ["datasets"],
+        ["inspect", "runs/iris-1"],
+    ):
+        assert main(words) == 0
+        assert capsys.readouterr().out.count("\n") > 3
+
+
+def test_quiet_prints_no_notes(capsys):
+    main(["train", "iris", *FAST, "--quiet"])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupt_leaves_a_usable_run(folder, number, status):
+    command = [sys.executable, "-m", "glial", "train", "digits", "--model=mlp", "--epochs=1000000"]
+    command += ["--set=train.patience=null", "--set=train.lr=0.001", "--out=r", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    last = folder / "r/checkpoints/last/checkpoint.safetensors"
+    limit = time.monotonic() + 60
+    while not last.exists() and time.monotonic() < limit:
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert json.loads(out)["status"] == "interrupted"
+    assert "--resume" in err
+    assert glial.load(folder / "r").metrics["test"]["accuracy"] > 0.5

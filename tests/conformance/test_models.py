@@ -1,0 +1,88 @@
+"""Every entry of the table of models keeps the laws of models; broken ones are caught."""
+
+from typing import ClassVar, Literal
+
+import pytest
+import torch
+from torch import nn
+
+from glial.models import MODELS, ModelSettings
+from glial.models.mlp import MLPSettings
+from glial.models.neuron import NeuronSettings
+from glial.models.tabular import TabularSettings
+from glial.nn import ACTIVATIONS
+from glial.testing import LawBroken, check_model
+
+SMALL = {"mlp": {"hidden_sizes": [9, 9]}, "tabular": {"hidden_sizes": [8, 8]}}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_keeps_the_laws(name):
+    kind = MODELS.resolve(name)
+    check_model(kind.read({"name": name, **SMALL.get(name, {})}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        MLPSettings(hidden_sizes=[]),
+        MLPSettings(hidden_sizes=[6, 7], norm="batch", skip=True, dropout=0.3),
+        MLPSettings(hidden_sizes=[6], norm="layer", bias="shared", input_dropout=0.2),
+        MLPSettings(hidden_sizes=[6], activation="prelu", bias="none", embedding_size=2),
+        TabularSettings(hidden_sizes=[6], members=3),
+        TabularSettings(hidden_sizes=[6], periodic=False, one_hot=0),
+        TabularSettings(hidden_sizes=[6], members=2, one_hot=40),
+    ],
+)
+def test_variants_keep_the_laws(settings):
+    biases = ["blocks.0.linear.bias", "blocks.1.linear.bias"]
+    check_model(settings, without_gradient=biases if "batch" in repr(settings) else ())
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in ("step", "softmax")])
+def test_neurons_of_every_activation_keep_the_laws(name):
+    check_model(NeuronSettings(activation=name))
+
+
+class _Broken(nn.Module):
+    def __init__(self, how: str, num_inputs: int, num_outputs: int) -> None:
+        super().__init__()
+        self.how = how
+        self.linear = nn.Linear(num_inputs, num_outputs)
+        self.unused = nn.Parameter(torch.ones(1)) if how == "unused" else None
+        self.hidden = torch.randn(1) if how == "state" else torch.zeros(1)
+
+    def forward(self, numbers):
+        outputs = self.linear(numbers) + self.hidden
+        if self.how == "leak":
+            outputs = outputs - numbers.mean()
+        if self.how == "random":
+            outputs = outputs + torch.rand(())
+        if self.how == "shape":
+            outputs = outputs.squeeze()
+        return outputs
+
+
+class _BrokenSettings(ModelSettings):
+    description: ClassVar[str] = "broken"
+    source: ClassVar[str] = "nowhere"
+    name: Literal["broken"] = "broken"
+    how: str = "unused"
+
+    def build(self, num_inputs, num_outputs, cardinalities=()):
+        return _Broken(self.how, num_inputs, num_outputs)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("unused", "unused gets no gradient"),
+        ("leak", "leaks"),
+        ("random", "deterministic"),
+        ("shape", "outputs"),
+        ("state", "loaded"),
+    ],
+)
+def test_broken_models_are_caught(how, message):
+    with pytest.raises(LawBroken, match=message):
+        check_model(_BrokenSettings(how=how))

@@ -1,0 +1,48 @@
+"""What all tests share: one thread, fixed examples, the real data sets, a quiet logger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+torch.set_num_threads(1)
+# The same examples on every machine, however slow it is: a failure can be met again.
+hypothesis.settings.register_profile("glial", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("glial")
+
+SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with a reason, what this machine cannot run."""
+    no_data = pytest.mark.skip(reason=f"the real data sets are not at {SHARED_DATA}")
+    no_gpu = pytest.mark.skip(reason="no accelerator was found")
+    for item in items:
+        if item.get_closest_marker("shared_data") and not SHARED_DATA.is_dir():
+            item.add_marker(no_data)
+        if item.get_closest_marker("gpu") and not torch.accelerator.is_available():
+            item.add_marker(no_gpu)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets beside the repository; the test is skipped without it."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the real data sets are not at {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def quiet_logger() -> Iterator[None]:
+    """Put Glial's logger back as it was, whatever a test or a command line did to it."""
+    logger = logging.getLogger("glial")
+    before = logger.level, list(logger.handlers), logger.propagate, logger.disabled
+    yield
+    logger.setLevel(before[0])
+    logger.handlers[:] = before[1]
+    logger.propagate, logger.disabled = before[2], before[3]

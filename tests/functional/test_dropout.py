@@ -1,0 +1,52 @@
+"""Dropout."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glial.functional import dropout
+
+
+@given(st.floats(0.01, 0.95))
+@settings(max_examples=10, deadline=None)
+def test_the_share_of_zeros_is_the_rate_and_the_mean_stays(rate):
+    torch.manual_seed(0)
+    outputs = dropout(torch.ones(40_001), rate)
+    assert (outputs == 0).float().mean().item() == pytest.approx(rate, abs=0.015)
+    assert outputs.mean().item() == pytest.approx(1, abs=0.015 / (1 - rate))
+    assert outputs.max().item() == pytest.approx(1 / (1 - rate), rel=1e-3)
+
+
+def test_the_four_decisions_of_a_word_are_independent():
+    torch.manual_seed(0)
+    kept = (dropout(torch.ones(80_000), 0.3) > 0).double().reshape(-1, 4)
+    correlation = torch.corrcoef(kept.T) - torch.eye(4)
+    assert correlation.abs().max() < 0.03
+
+
+def test_nothing_happens_without_training_or_rate():
+    values = torch.randn(5)
+    assert dropout(values, 0.5, training=False) is values
+    assert dropout(values, 0.0) is values
+
+
+def test_the_gradient_is_zero_where_dropped_and_scaled_where_kept():
+    values = torch.randn(50, requires_grad=True)
+    outputs = dropout(values, 0.5)
+    outputs.sum().backward()
+    assert values.grad.tolist() == (2.0 * (outputs != 0)).tolist()
+
+
+def test_the_seed_decides():
+    draws = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        draws.append(dropout(torch.ones(100), 0.5))
+    assert torch.equal(*draws)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions(dtype):
+    outputs = dropout(torch.ones(64, dtype=dtype), 0.25)
+    assert outputs.dtype == dtype
