@@ -257,7 +257,12 @@ def test_new_reordered_and_unseen_at_predict_time(folder, capsys):
     (folder / "a.csv").write_text("x,c\n1.5,a\n2.5,b\n")
     (folder / "b.csv").write_text("new,c,x\n9,a,1.5\n9,b,2.5\n")
     (folder / "c.csv").write_text("x,c\n1.5,never\n,\n")
-    for name in "abc":
-        assert main(["predict", "r", f"{name}.csv", "--out", f"{name}.parquet", "--quiet"]) == 0
+    capsys.readouterr()
+    notices = {"a": "", "b": "new columns are ignored: new", "c": "'never'"}
+    for name, notice in notices.items():
+        assert main(["predict", "r", f"{name}.csv", "--out", f"{name}.parquet"]) == 0
+        err = capsys.readouterr().err
+        assert notice in err
+        assert ("matched by name" in err) == (name == "b")
     assert pl.read_parquet("a.parquet").equals(pl.read_parquet("b.parquet"))
     assert pl.read_parquet("c.parquet")["probability_1"].is_between(0, 1).all()

@@ -32,7 +32,7 @@ class AdalineSettings(ModelSettings):
     name: Literal["adaline"] = "adaline"
 
     @classmethod
-    def train_defaults(cls, task: str) -> dict[str, Any]:
+    def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
         """Plain gradient descent in small steps.
 
         Example:
@@ -41,7 +41,6 @@ class AdalineSettings(ModelSettings):
         """
         return {
             "optimizer": "sgd",
-            "lr": 0.01,
             "batch_size": 32,
             "epochs": 100,
             "schedule": "cosine",

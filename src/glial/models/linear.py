@@ -33,7 +33,7 @@ class LinearSettings(ModelSettings):
     initialization: str = "zero"
 
     @classmethod
-    def train_defaults(cls, task: str) -> dict[str, Any]:
+    def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
         """A small network's usual training; no decay, the model has little to overfit with.
 
         Example:
@@ -42,7 +42,6 @@ class LinearSettings(ModelSettings):
         """
         return {
             "optimizer": "adam",
-            "lr": 0.02,
             "batch_size": 256,
             "epochs": 100,
             "schedule": "cosine",

@@ -62,7 +62,7 @@ class MLPSettings(ModelSettings):
     embedding_size: int | None = Field(default=None, ge=1)
 
     @classmethod
-    def train_defaults(cls, task: str) -> dict[str, Any]:
+    def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
         """AdamW with one cosine fall, ended early by the validation loss.
 
         Example:
@@ -71,7 +71,6 @@ class MLPSettings(ModelSettings):
         """
         return {
             "optimizer": "adamw",
-            "lr": 0.002,
             "batch_size": 128,
             "epochs": 100,
             "schedule": "cosine",

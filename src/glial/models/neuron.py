@@ -63,16 +63,15 @@ class NeuronSettings(ModelSettings):
     initialization: str = "small"
 
     @classmethod
-    def train_defaults(cls, task: str) -> dict[str, Any]:
+    def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
         """Plain training of a small convex model.
 
         Example:
-            >>> NeuronSettings.train_defaults("regression")["lr"]
-            0.02
+            >>> NeuronSettings.train_defaults("regression")["optimizer"]
+            'adam'
         """
         return {
             "optimizer": "adam",
-            "lr": 0.02,
             "batch_size": 256,
             "epochs": 100,
             "schedule": "cosine",

@@ -66,7 +66,7 @@ class PerceptronSettings(ModelSettings):
     name: Literal["perceptron"] = "perceptron"
 
     @classmethod
-    def train_defaults(cls, task: str) -> dict[str, Any]:
+    def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
         """Passes over the rows; from zero weights the rate changes only the scale.
 
         Example:

@@ -49,11 +49,12 @@ class ModelSettings(Settings):
     source: ClassVar[str] = ""
 
     @classmethod
-    def train_defaults(cls, task: str) -> dict[str, Any]:
+    def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
         """Values for the plan's ``train`` part (and ``task.`` keys) that suit the model.
 
         Args:
             task: Name of the task.
+            num_rows: Rows of training.
 
         Returns:
             Key to value; used where the plan does not say.

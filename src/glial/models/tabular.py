@@ -30,6 +30,7 @@ from glial.nn.members import MemberDense, MemberEmbeddings, MemberScale, Periodi
 
 DEFAULT_HIDDEN_SIZES = (256, 256, 256)
 START_ROWS = 20_000
+SMALL_ROWS = 2_500
 
 
 class TabularSettings(ModelSettings):
@@ -68,8 +69,11 @@ class TabularSettings(ModelSettings):
     one_hot: int = Field(default=8, ge=0)
 
     @classmethod
-    def train_defaults(cls, task: str) -> dict[str, Any]:
-        """RealMLP's training in half its epochs, which pays for a second member.
+    def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
+        """RealMLP's training in half its epochs, or a quarter, which pays for more members.
+
+        On California housing and Adult two members of 64 epochs did better than one of 256, at
+        half its cost.
 
         Label smoothing is 0.02 where RealMLP has 0.1: the larger one helps accuracy no more and
         costs log loss wherever classes are easy to tell apart.
@@ -86,7 +90,7 @@ class TabularSettings(ModelSettings):
             "weight_decay": 0.02,
             "decay_schedule": "flat_cosine",
             "batch_size": 256,
-            "epochs": 128,
+            "epochs": 128 if num_rows <= SMALL_ROWS else 64,
             "monitor": "loss",
         }
         return recipe if task == "regression" else {**recipe, "task.label_smoothing": 0.02}

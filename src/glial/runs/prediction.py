@@ -10,6 +10,8 @@ import polars as pl
 
 from glial.core.errors import InputError
 from glial.data import check_target, read, to_kind_of
+from glial.data.cells import missing
+from glial.data.encoders import CategoryEncoder
 from glial.runs.preparation import model_inputs, weights_of
 from glial.runs.run import Run, load
 from glial.tasks.classification import Classification, unseen_labels
@@ -53,8 +55,42 @@ def predictions(run: Run, frame: pl.DataFrame) -> pl.DataFrame:
     """
     if frame.height == 0:
         raise InputError("there are no rows to predict", expected="at least one row", got="none")
+    notice_differences(run, frame)
     outputs = outputs_of(run.model, model_inputs(run.encoding, frame))
     return run.decoder.decode(outputs).frame()
+
+
+def notice_differences(run: Run, frame: pl.DataFrame) -> None:
+    """Say how a table differs from the training table where that can be mended.
+
+    Args:
+        run: The run.
+        frame: A table to predict or evaluate.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> notice_differences(run, read("iris"))
+    """
+    used = list(run.encoding.encoders)
+    data = run.plan.data
+    aside = {*run.decoder.targets, data.weight, data.split.group, data.split.time, *data.types}
+    new = [name for name in frame.columns if name not in used and name not in aside]
+    if new:
+        logger.warning("new columns are ignored: %s", ", ".join(new[:10]))
+    found = [name for name in frame.columns if name in used]
+    if sorted(found) == sorted(used) and found != used:
+        logger.warning("the columns stand in another order than in training: matched by name")
+    for name, encoder in run.encoding.encoders.items():
+        if isinstance(encoder, CategoryEncoder) and name in frame.columns:
+            unseen = (encoder.codes(frame[name]) == 0) & ~missing(frame[name]).to_numpy()
+            if unseen.any():
+                logger.warning(
+                    "column %r: %d cells hold values that training never showed, such as %r",
+                    name,
+                    int(unseen.sum()),
+                    frame[name][int(unseen.argmax())],
+                )
 
 
 def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
@@ -85,6 +121,7 @@ def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
             logger.warning(
                 "classes that training never showed count as errors: %s", ", ".join(unseen[:10])
             )
+    notice_differences(run, frame)
     weight = weights_of(frame, run.plan.data.weight)
     outputs = outputs_of(run.model, model_inputs(run.encoding, frame))
     trivial = run.decoder.trivial_outputs(frame.height)

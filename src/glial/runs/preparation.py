@@ -223,7 +223,7 @@ def choose_model(plan: Plan, num_rows: int) -> tuple[Plan, Any]:
             got=plan.task.name,
             do="choose another model: glial models lists them",
         )
-    defaults = dict(cls.train_defaults(plan.task.name))
+    defaults = dict(cls.train_defaults(plan.task.name, num_rows))
     smoothing = defaults.pop("task.label_smoothing", None)
     given = plan.train.model_dump(exclude_unset=True)
     train = TrainSettings.read({**defaults, **given}, where="train")

@@ -15,6 +15,7 @@ from glial.data.batches import Batch
 from glial.training.schedules import Moment, Schedule
 
 FALLBACK_LR = 1e-3
+NEARLY = 0.05
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class RangeTest:
 def suggest_lr(rates: NDArray[np.float64], losses: NDArray[np.float64]) -> tuple[float, str]:
     """The rate to train with, from the losses of a rising rate.
 
-    A running median takes out spikes and a centred mean evens out noise; the suggestion is a
-    tenth of the rate at which the smoothed loss is lowest. Where the loss never falls by more
+    A running median takes out spikes and a centred mean evens out noise; the suggestion is a fifth
+    of the first rate at which the smoothed loss has made 95 % of its fall, since behind that the
+    curve may be flat over decades. Where the loss never falls by more
     than its own noise nothing can be read off, and 0.001 is returned.
 
     Source: Smith 2017, arXiv 1506.01186, section 3.3, for the test; the smoothing is our own.
@@ -70,7 +72,9 @@ def suggest_lr(rates: NDArray[np.float64], losses: NDArray[np.float64]) -> tuple
     lowest = int(np.argmin(smooth))
     if lowest < 7 or start - smooth[lowest] <= max(noise, 1e-3 * abs(start)):
         return FALLBACK_LR, "the loss never fell by more than its noise: a usual rate was taken"
-    return float(rates[lowest] / 10), "a tenth of the rate at which the loss was lowest"
+    near = smooth[lowest] + NEARLY * (start - smooth[lowest])
+    first = int(np.argmax(smooth <= near))
+    return float(rates[first] / 5), "a fifth of the first rate at which the loss was nearly lowest"
 
 
 def _smoothed(losses: NDArray[np.float64], half: int = 3) -> NDArray[np.float64]:
