@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from glial.core.errors import InputError
-from glial.data import sources
+from glial.data import files
+from glial.data.files import READERS, read_file
 from glial.data.fingerprints import fingerprint
-from glial.data.sources import READERS, read, read_file
+from glial.data.sources import read
 from glial.data.writing import check_table_ending, write_table
 
 FRAME = pl.DataFrame({"a": [1, 2, None], "b": ["x", None, "z"], "c": [0.5, 1.5, 2.5]})
@@ -190,7 +191,7 @@ def test_binary_and_undecodable_text(put: Put, content: bytes) -> None:
 
 def test_gzip_bomb(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 10_000))
-    monkeypatch.setattr(sources, "MAX_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr(files, "MAX_UNPACKED_BYTES", 1000)
     assert "unpacks to more than 1000 bytes" in refused(path).message
     monkeypatch.setenv("GLIAL_MAX_UNPACKED_BYTES", "100000")
     assert read(path).height == 10_000

@@ -4,10 +4,11 @@ from glial.data.batches import Batch, TensorBatches, take
 from glial.data.columns import check_target, infer_columns, infer_kind, infer_task
 from glial.data.datasets import DATASETS, known_dataset, list_datasets, load_dataset
 from glial.data.encoding import Encoding, Inputs
+from glial.data.files import read_file
 from glial.data.fingerprints import fingerprint
 from glial.data.frames import from_memory, to_kind_of
 from glial.data.settings import DataSettings, Kind, SplitSettings
-from glial.data.sources import read, read_file
+from glial.data.sources import read
 from glial.data.splits import Splits, folds, split_rows
 from glial.data.writing import check_table_ending, write_table
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from glial.core.errors import InputError, unknown_name
 from glial.core.files import make_folder, write_atomic
+from glial.data.files import read_file
 
 logger = logging.getLogger(__name__)
 
@@ -184,8 +185,6 @@ def load_dataset(name: str) -> tuple[pl.DataFrame, str, str]:
     elif entry.kind == "made":
         frame = _made(name)
     else:
-        from glial.data.sources import read_file
-
         frame = read_file(find_file(name, entry))
     return frame, entry.target, entry.task
 
