@@ -221,12 +221,10 @@ class Ready:
     sizes: dict[str, Any]
     train: Batch
     val: Batch
-    begin: float
 
 
 def _make_ready(request: Request, plan: Plan) -> Ready:
     prepared = prepare(plan, request.source, loss=request.loss)
-    begin = time.monotonic()
     device, reason = choose_device(plan.train.device)
     logger.info("device: %s (%s)", device, reason)
     rows, val = (prepared.batch(getattr(prepared.tables, name)) for name in ("train", "val"))
@@ -234,22 +232,23 @@ def _make_ready(request: Request, plan: Plan) -> Ready:
     network.to(device)
     prepared.plan = with_threads(prepared.plan, network)
     _say_what_is_trained(prepared, network)
-    return Ready(
-        request, prepared, network, sizes, _moved(rows, device), _moved(val, device), begin
-    )
+    return Ready(request, prepared, network, sizes, _moved(rows, device), _moved(val, device))
 
 
 def _fit(ready: Ready, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
     prepared = ready.prepared
     settings = prepared.plan.train
     batches = TensorBatches(ready.train, int(settings.batch_size), settings.seed)
+    # The first optimiser of a process loads torch's compiler, a second that is no training time.
+    torch.optim.SGD([torch.zeros(1)])
+    begin = time.monotonic()
     with _engine(prepared.plan):
         plan = with_measured_lr(prepared.plan, prepared, ready.network, batches)
         run = Run(folder, plan, ready.network, prepared.encoding, prepared.task, sizes=ready.sizes)
         if folder is not None:
             _write_start(folder, plan, ready.request.plan, prepared)
         with graceful_signals() as stop:
-            loop = _loop(run, batches, ready.val, callbacks, stop, time.monotonic() - ready.begin)
+            loop = _loop(run, batches, ready.val, callbacks, stop, time.monotonic() - begin)
             if loop.load():
                 logger.info("going on from epoch %d", loop.progress.epoch + 1)
             run.ended_by = loop.run()
