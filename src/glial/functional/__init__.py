@@ -12,14 +12,17 @@ from glial.functional.losses import (
     mean_squared_error,
     reduce,
 )
+from glial.functional.measures import activation_shift, largest_curvature
 
 __all__ = [
+    "activation_shift",
     "binary_cross_entropy",
     "cross_entropy",
     "dropout",
     "focal",
     "half_squared_error",
     "huber",
+    "largest_curvature",
     "mean_absolute_error",
     "mean_squared_error",
     "reduce",

@@ -1,5 +1,6 @@
 """Layers and blocks that torch lacks."""
 
+from glial.nn.activation_guide import ActivationFacts, activation_guide, draw_activation
 from glial.nn.activations import ACTIVATIONS, ParametricActivation, Softmax, Step, activation
 from glial.nn.dense import BatchNorm, BiasKind, Dense, DenseBlock, NormKind
 from glial.nn.initialization import (
@@ -14,6 +15,7 @@ __all__ = [
     "ACTIVATIONS",
     "BIAS_INITIALIZATIONS",
     "INITIALIZATIONS",
+    "ActivationFacts",
     "BatchNorm",
     "BiasKind",
     "Dense",
@@ -23,7 +25,9 @@ __all__ = [
     "Softmax",
     "Step",
     "activation",
+    "activation_guide",
     "best_for",
+    "draw_activation",
     "initialize",
     "initialize_bias",
 ]
