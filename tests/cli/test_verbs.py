@@ -201,12 +201,3 @@ def test_interrupt_leaves_a_usable_run(folder, number, status):
     assert json.loads(out)["status"] == "interrupted"
     assert "--resume" in err
     assert glial.load(folder / "r").metrics["test"]["accuracy"] > 0.5
-
-
-def test_waiting_threads_spin_briefly_unless_the_user_says_otherwise(monkeypatch):
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
-    main(["--version"])
-    assert os.environ["GOMP_SPINCOUNT"] == "10000"
-    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    main(["--version"])
-    assert os.environ["GOMP_SPINCOUNT"] == "7"

@@ -55,9 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         glial 0.1.0
         0
     """
-    # OpenMP's threads wait by spinning, which slows training where other processes are busy; a
-    # shorter spin measured no slower on a quiet machine. Read when torch loads.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
