@@ -1,6 +1,6 @@
 """Kill a training again and again at random instants; every resume must end in the same weights.
 
-    python benchmarks/kills.py [--kills 50] [--seed 0]
+    python benchmarks/kills.py [--kills 50] [--seed 0] [--folds K]
 
 Each kill is a SIGKILL after a random time, so it falls into imports, preparation, epochs,
 validation and the writing of checkpoints alike. Prints how many kills there were and whether the
@@ -33,7 +33,8 @@ ARGUMENTS = [
 
 def command(folder: Path, *more: str) -> list[str]:
     """The training, as a user would call it."""
-    return [sys.executable, "-m", "glial", "train", "digits", *ARGUMENTS, f"--out={folder}", *more]
+    start = [sys.executable, "-m", "glial", "train", "digits"]
+    return [*start, *ARGUMENTS, f"--out={folder}", *more]
 
 
 def main() -> None:
@@ -41,7 +42,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folds", type=int, help="train this many networks")
     options = parser.parse_args()
+    if options.folds:
+        ARGUMENTS.append(f"--folds={options.folds}")
     draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as root:
         calm, stormy = Path(root, "calm"), Path(root, "stormy")
@@ -74,8 +78,10 @@ def main() -> None:
 
 def _compare(calm: Path, stormy: Path) -> None:
     for name in ("model.safetensors", "plan.yaml", "encoding.json"):
-        if (calm / name).read_bytes() != (stormy / name).read_bytes():
-            sys.exit(f"{name} differs from the undisturbed run's")
+        for path in sorted(calm.rglob(name)):
+            place = path.relative_to(calm)
+            if path.read_bytes() != (stormy / place).read_bytes():
+                sys.exit(f"{place} differs from the undisturbed run's")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         training,
     )
     from glial.core.errors import GlialError, InputError
-    from glial.runs import Plan, Run, evaluate, load, predict, train
+    from glial.runs import Plan, Run, evaluate, inspect, load, predict, train
 
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "data",
     "evaluate",
     "functional",
+    "inspect",
     "load",
     "models",
     "nn",
@@ -55,6 +56,7 @@ _HOMES = {
     "Plan": "glial.runs",
     "Run": "glial.runs",
     "evaluate": "glial.runs",
+    "inspect": "glial.runs",
     "load": "glial.runs",
     "predict": "glial.runs",
     "train": "glial.runs",

@@ -182,6 +182,12 @@ def test_predict_and_evaluate(refused, folder, capsys):
     refused("compare", "r")
     refused("inspect", "nothing")
     refused("inspect", "mlp", "--batch", "0")
+    assert "--target" in refused("inspect", "mlp", "--target", "y")
+    assert "--svg" in refused("inspect", "iris", "--svg", "g.svg")
+    assert "'iris'" in refused("inspect", "irsi")
+    assert "'mlp'" in refused("inspect", "mpl")
+    assert "none.csv" in refused("inspect", "none.csv", "--target", "y")
+    assert "'specie'" in refused("inspect", "iris", "--target", "specie")
 
 
 def test_places_that_cannot_be_written(refused, folder, monkeypatch):

@@ -86,6 +86,51 @@ def test_train_evaluate_predict_compare(call, folder):
     assert [row["run"] for row in compared["runs"]] == ["runs/iris-1", "runs/iris-2"]
 
 
+def test_folds_from_training_to_predictions(call, folder, capsys):
+    status, result = call("train", "iris", *FAST, "--folds", "3")
+    assert status == 0
+    assert [member["run"] for member in result["members"]] == [
+        f"runs/iris-1/members/{number}" for number in (1, 2, 3)
+    ]
+    assert (result["run"], result["epochs"]) == ("runs/iris-1", 9)
+    scores = [member["metrics"]["val"]["accuracy"] for member in result["members"]]
+    told = result["spread"]["val"]["accuracy"]
+    assert told["mean"] == pytest.approx(sum(scores) / 3)
+    status, told = call("predict", "runs/iris-1", "iris", "--out", "p.csv")
+    assert (status, told["rows"]) == (0, 150)
+    table = pl.read_csv("p.csv")
+    assert table.columns[-1] == "spread"
+    each = []
+    for number in (1, 2, 3):
+        call("predict", f"runs/iris-1/members/{number}", "iris", "--out", "m.csv")
+        each.append(pl.read_csv("m.csv"))
+        assert "spread" not in each[-1].columns
+    mean = sum(frame["probability_virginica"] for frame in each) / 3
+    assert (table["probability_virginica"] - mean).abs().max() < 1e-9
+    status, found = call("evaluate", "runs/iris-1", "iris")
+    assert status == 0
+    right = (table["prediction"] == glial.data.read("iris")["species"]).mean()
+    assert found["metrics"]["accuracy"] == pytest.approx(right)
+    status, result = call("inspect", "runs/iris-1")
+    assert status == 0
+    assert result["layers"][-1]["output_shape"] == [1, 3]
+    assert main(["train", "runs/iris-1", "--resume"]) == 0
+    out, err = capsys.readouterr()
+    assert "test of each" in out
+    assert "±" in out
+    assert "network 1 of 3" not in err  # a finished run is not trained again
+    assert call("train", "iris", "--folds", "1")[0] == 2
+
+
+def test_progress_says_which_network(capsys, monkeypatch):
+    monkeypatch.setattr("glial.cli.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
+    assert main(["train", "iris", *FAST, "--folds", "2"]) == 0
+    err = capsys.readouterr().err
+    assert "network 1/2 epoch 0/3" in err
+    assert "network 2/2 epoch 2/3" in err
+
+
 def test_init_drafts_and_refuses_to_overwrite(call, folder):
     (folder / "t.csv").write_text(
         "a,b,y\n" + "".join(f"{i}.5,{'uv'[i % 2]},{i % 3}\n" for i in range(30))
@@ -155,6 +200,27 @@ def test_inspect_counts_and_draws(call, folder):
     assert result["layers"][-1]["output_shape"] == [1, 3]
 
 
+def test_inspect_tells_of_a_source(call, folder):
+    status, report = call("inspect", "iris", "--seed", "1")
+    assert status == 0
+    assert set(report) >= {"source", "task", "rows", "healthy", "findings", "columns", "labels"}
+    assert sum(report["rows"].values()) == 150
+    assert report["healthy"]
+    rows = [f"{i % 17}.5,{'ab'[i % 2]},{i * 7 % 5},{'uv'[i % 2]}\n" for i in range(300)]
+    (folder / "t.csv").write_text("x,same,other,y\n" + "".join(rows))
+    words = ("inspect", "t.csv", "--target", "y", "--set", "data.split.val=0.1")
+    status, report = call(*words, "--set", "data.split.train=0.75")
+    assert (status, report["rows"]) == (0, {"train": 225, "val": 30, "test": 45})
+    assert [found["column"] for found in report["giveaways"]] == ["same"]
+    assert report["findings"][0]["where"] == "same"
+    assert call(*words, "--strict", "--set", "data.split.train=0.75")[0] == 1
+    rows = ["30.5,a,1,u\n", "31.5,?,1,?\n", "0.5,a,0,u\n", "1.5,b,0,v\n"]
+    (folder / "test.csv").write_text("x,same,other,y\n" + "".join(rows))
+    status, report = call("inspect", "t.csv", "--target", "y", "--test", "test.csv")
+    assert report["rows"]["test"] == 3
+    assert {"split": "test", "row": 2} in report["duplicates"]["examples"][0]
+
+
 @pytest.mark.parametrize(
     "verb", ["init", "train", "evaluate", "predict", "compare", "inspect", "models", "datasets"]
 )
@@ -175,6 +241,7 @@ def test_output_for_people(capsys):
         ["models"],
         ["datasets"],
         ["inspect", "runs/iris-1"],
+        ["inspect", "digits"],
     ):
         assert main(words) == 0
         assert capsys.readouterr().out.count("\n") > 3

@@ -110,7 +110,6 @@ def test_what_the_user_says_goes_first() -> None:
         (["", ""], "every cell is missing"),
         (["a", "a"], "one value only"),
         ([f"u{i}" for i in TWENTY], "numbers or names the rows"),
-        (PROSE, "free text"),
         (["1", "2", "inf"], "1 infinite cells"),
         (["1", "2", "3", "many"], "such as 'many'"),
         (["1/2/2024", "3/4/2024"], "day/month/year"),

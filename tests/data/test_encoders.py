@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import math
+import warnings
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,10 +15,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.preprocessing import RobustScaler, StandardScaler, TargetEncoder
 
+from glial.core.errors import InputError
 from glial.data import DataSettings
-from glial.data.encoders import BooleanEncoder, CategoryEncoder, DatetimeEncoder, NumberEncoder
+from glial.data.encoders import (
+    BooleanEncoder,
+    CategoryEncoder,
+    DatetimeEncoder,
+    NumberEncoder,
+    OneHotEncoder,
+    TextEncoder,
+    fit_column,
+)
+from glial.data.encoders.categories import category_means, fit_target_means
 
 plain = st.floats(-1e6, 1e6, width=32)
 cells = st.lists(plain | st.none(), min_size=2, max_size=30).filter(
@@ -90,6 +102,21 @@ def test_tiny_numbers_are_scaled_too() -> None:
     assert encoded([0.1] * 7, scaling="standard") == pytest.approx(0, abs=1e-15)
 
 
+def test_a_constant_fills_before_scaling_and_a_mask_after_it() -> None:
+    found = encoded([1.0, None, 3.0], scaling="none", missing="constant", missing_value=9.0)
+    assert found.tolist() == [[1, 0], [9, 1], [3, 0]]
+    masked = encoded([1.0, None, 3.0], scaling="standard", missing="mask")
+    assert masked.tolist() == [[-1, 0], [0, 1], [1, 0]]
+    whole = NumberEncoder.fit(pl.Series([1.0, 3.0]), DataSettings(missing="mask"))
+    assert whole.labels == ["", "is missing"]  # the network always gets the mask
+
+
+def test_one_column_may_do_otherwise() -> None:
+    own = {"a": {"scaling": "minmax", "missing": "mean"}}
+    found = encoded([0.0, None, 4.0], columns=own, missing_flags=False)
+    assert found[:, 0].tolist() == [0.0, 0.5, 1.0]
+
+
 def test_a_column_without_a_number_is_zero() -> None:
     assert encoded([None, None], missing_flags=False).tolist() == [[0.0], [0.0]]
 
@@ -124,21 +151,94 @@ def test_rare_values_share_a_bucket(caplog: pytest.LogCaptureFixture) -> None:
     assert "4 different values: the 2 rarest share one bucket" in caplog.text
 
 
+def chosen(values: list[object], **asked: object) -> Any:
+    column = pl.Series("a", values, strict=False)
+    return fit_column(column, "category", DataSettings.read(asked))[0]
+
+
 def test_one_hot_by_hand() -> None:
-    three = fitted(["a", "b", "c"], categories="one-hot")
+    three = chosen(["a", "b", "c"], categories="one-hot")
     assert three.labels == ["is a", "is b", "is c"]
     assert three.transform(pl.Series(["b", "new"])).tolist() == [[0, 1, 0], [0, 0, 0]]
-    two = fitted(["a", "b"], categories="one-hot")
+    two = chosen(["a", "b"], categories="one-hot")
     assert two.labels == ["is b"]
     assert two.transform(pl.Series(["a", "b", "new"])).tolist() == [[-1], [1], [0]]
 
 
 def test_few_values_become_one_hot_and_many_are_embedded() -> None:
     letters = list("abcdefghi")
-    assert fitted(letters[:8]).one_hot
-    assert not fitted(letters).one_hot
-    assert fitted(letters, categories="one-hot").one_hot
-    assert not fitted(letters[:2], categories="embedding").one_hot
+    assert isinstance(chosen(letters[:8]), OneHotEncoder)
+    assert isinstance(chosen(letters), CategoryEncoder)
+    assert isinstance(chosen(letters, categories="one-hot"), OneHotEncoder)
+    assert isinstance(chosen(letters[:2], categories="embedding"), CategoryEncoder)
+
+
+def test_a_missing_category_may_be_taken_for_the_commonest() -> None:
+    encoder = fitted(["b", "a", "?", "b"], missing_categories="mode")
+    assert encoder.cardinality == 3
+    assert encoder.codes(pl.Series(["a", None, "new"])).tolist() == [1, 2, 0]
+
+
+def test_ranks_by_number_alphabet_or_the_order_given() -> None:
+    numbers = chosen(["10", "9", "100"], categories="ordinal")
+    assert numbers.transform(pl.Series(["9", "10", "100", "new"]))[:, 0].tolist() == [-1, 0, 1, 0]
+    words = chosen(["b", "a", "?"], categories="ordinal")
+    assert words.transform(pl.Series(["a", "b", None])).tolist() == [[-1, 0], [1, 0], [0, 1]]
+    assert words.labels == ["rank", "is missing"]
+    order = {"a": {"order": ["low", "middle", "high"], "categories": "ordinal"}}
+    sizes = chosen(["high", "low", "middle"], columns=order)
+    assert sizes.transform(pl.Series(["high", "low"]))[:, 0].tolist() == [1, -1]
+    with pytest.raises(InputError, match="leaves out 'huge'"):
+        chosen(["low", "huge"], columns=order)
+
+
+def test_hashes_need_no_vocabulary_and_are_the_same_everywhere() -> None:
+    encoder = chosen(["a", "b"], categories="hashing", hash_size=4)
+    found = encoder.transform(pl.Series(["a", "b", "never seen", None, "a"]))
+    # crc32: a is 0xe8b7be43, b is 0x71beeff9; the last bit is the sign, the rest the place.
+    assert found[0].tolist() == [0, -1, 0, 0]
+    assert found[1].tolist() == [-1, 0, 0, 0]
+    assert np.abs(found).sum(axis=1).tolist() == [1, 1, 1, 0, 1]
+    assert found[0].tolist() == found[4].tolist()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), plain), min_size=4, max_size=40))
+def test_means_of_the_target_are_scikit_learns(rows: list[tuple[str, float]]) -> None:
+    words, target = np.array([w for w, _ in rows]), np.array([t for _, t in rows])
+    if np.ptp(target) < 1e-3 * np.abs(target).max() or len(set(target)) < 3:
+        return
+    values, codes = np.unique(words, return_inverse=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        oracle = TargetEncoder(target_type="continuous").fit(words[:, None], target)
+    found = category_means(codes, target[:, None], len(values) + 1)
+    scale = np.abs(target).max()
+    np.testing.assert_allclose(found[:-1, 0] / scale, oracle.encodings_[0] / scale, atol=1e-6)
+    assert found[-1, 0] == pytest.approx(target.mean())
+
+
+def test_a_rows_own_target_does_not_reach_its_encoding() -> None:
+    """Each category once: in-sample means would be the targets themselves."""
+    generator = np.random.default_rng(0)
+    words = pl.Series("a", [f"v{i}" for i in range(400)])
+    target = generator.normal(size=(400, 1))
+    _, training = fit_target_means(words, DataSettings(), target, seed=0)
+    assert abs(np.corrcoef(training[:, 0], target[:, 0])[0, 1]) < 0.2
+    changed = target.copy()
+    changed[7] += 100.0
+    _, again = fit_target_means(words, DataSettings(), changed, seed=0)
+    own_fold = (again - again[7]).round(9) == 0
+    assert own_fold.sum() >= 80
+
+
+def test_words_are_counted_as_scikit_learn_counts_them() -> None:
+    cells = ["The cat, the dog", "a cat sat", None, "DOG dog dog"]
+    encoder = TextEncoder.fit(pl.Series("t", cells), DataSettings(max_words=3))
+    assert encoder is not None
+    assert encoder.words == ["cat", "dog", "the"]
+    expected = np.log1p([[1, 1, 2], [1, 0, 0], [0, 0, 0], [0, 3, 0]])
+    np.testing.assert_allclose(encoder.transform(pl.Series("t", cells)), expected)
+    assert TextEncoder.fit(pl.Series("t", ["!", None]), DataSettings()) is None
 
 
 def test_a_number_as_a_category_goes_by_its_spelling() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from glial.core.errors import InputError
 from glial.data import DataSettings, Encoding, Kind, infer_columns
+from glial.data.settings import FeatureSettings
 
 KINDS: dict[str, Kind] = {
     "number": "number",
@@ -51,17 +52,87 @@ def table(num_rows: int, seed: int = 0) -> pl.DataFrame:
 TRAIN = table(60)
 asked = st.builds(
     DataSettings,
-    scaling=st.sampled_from(["auto", "standard", "robust", "none"]),
-    missing=st.sampled_from(["mean", "median", "mode"]),
+    scaling=st.sampled_from(["auto", "standard", "minmax", "robust", "quantile", "power", "none"]),
+    missing=st.sampled_from(["auto", "mean", "median", "mode", "constant", "mask"]),
     missing_flags=st.booleans(),
-    categories=st.sampled_from(["auto", "one-hot", "embedding"]),
+    missing_categories=st.sampled_from(["category", "mode"]),
+    categories=st.sampled_from(["auto", "one-hot", "embedding", "ordinal", "hashing", "target"]),
+    text=st.sampled_from(["counts", "ignore"]),
     min_category_count=st.sampled_from([1, 3]),
 )
 
 
+# What looks at the whole row: equal up to rounding, not bit for bit.
+whole = st.builds(
+    DataSettings,
+    missing=st.sampled_from(["knn", "iterative", "factorization"]),
+    features=st.builds(
+        FeatureSettings,
+        polynomial=st.sampled_from([1, 2]),
+        pca=st.sampled_from([None, 3, 0.9]),
+        crosses=st.sampled_from([[], [["few", "many"]]]),
+    ),
+)
+TARGET = (TRAIN["number"].to_numpy() > 5).astype(np.int64)
+
+
+def fitted(choice: DataSettings, frame: pl.DataFrame = TRAIN) -> Encoding:
+    return Encoding.fit(frame, KINDS, choice, target=TARGET)
+
+
+@given(whole, st.integers(0, 39))
+@settings(max_examples=12)
+def test_what_looks_at_the_whole_row_looks_at_no_other(choice: DataSettings, row: int) -> None:
+    encoding = fitted(choice)
+    new = table(40, seed=1)
+    numbers, categories = encoding.transform(new.select(reversed(new.columns)))
+    assert torch.isfinite(numbers).all()
+    assert numbers.shape == (40, encoding.num_numbers)
+    alone = encoding.transform(new[row : row + 1])
+    torch.testing.assert_close(alone.numbers[0], numbers[row], rtol=1e-4, atol=1e-4)
+    assert torch.equal(alone.categories[0], categories[row])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@given(whole)
+def test_imputers_and_steps_are_loaded_bit_for_bit(tmp_path: Path, choice: DataSettings) -> None:
+    encoding = fitted(choice)
+    encoding.save(tmp_path)
+    loaded, new = Encoding.load(tmp_path), table(20, seed=2)
+    assert (loaded.names, loaded.dropped) == (encoding.names, encoding.dropped)
+    assert loaded.columns == encoding.columns
+    for found, wanted in zip(loaded.transform(new), encoding.transform(new), strict=True):
+        assert found.numpy().tobytes() == wanted.numpy().tobytes()
+
+
+def test_training_rows_are_encoded_out_of_fold_and_others_by_all() -> None:
+    choice = DataSettings(categories="target")
+    encoding, inputs = Encoding.fit_transform(TRAIN, KINDS, choice, target=TARGET)
+    place = encoding.names.index("many mean target")
+    assert not torch.equal(inputs.numbers[:, place], encoding.transform(TRAIN).numbers[:, place])
+    others = [i for i in range(encoding.num_numbers) if "mean target" not in encoding.names[i]]
+    assert torch.equal(inputs.numbers[:, others], encoding.transform(TRAIN).numbers[:, others])
+
+
+def test_crosses_read_their_parts_and_are_one_column_more() -> None:
+    choice = DataSettings(features=FeatureSettings(crosses=[["few", "boolean"]]))
+    encoding = fitted(choice, TRAIN)
+    assert "few x boolean" not in encoding.columns
+    assert {"few", "boolean"} <= set(encoding.columns)
+    assert "few x boolean is a | no" in encoding.names
+
+
+def test_many_rows_are_encoded_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoding = fitted(DataSettings(missing="knn"))
+    wanted = encoding.transform(TRAIN)
+    monkeypatch.setattr("glial.data.encoding.CHUNK", 7)
+    for found, one in zip(encoding.transform(TRAIN), wanted, strict=True):
+        torch.testing.assert_close(found, one)
+
+
 @given(asked)
 def test_shapes_types_and_names(choice: DataSettings) -> None:
-    encoding = Encoding.fit(TRAIN, KINDS, choice)
+    encoding = fitted(choice)
     numbers, categories = encoding.transform(TRAIN)
     assert numbers.dtype == torch.float32
     assert categories.dtype == torch.int64
@@ -75,7 +146,7 @@ def test_shapes_types_and_names(choice: DataSettings) -> None:
 
 @given(asked, st.integers(0, 39))
 def test_a_row_alone_equals_the_row_in_a_batch_bit_for_bit(choice: DataSettings, row: int) -> None:
-    encoding = Encoding.fit(TRAIN, KINDS, choice)
+    encoding = fitted(choice)
     new = table(40, seed=1)
     numbers, categories = encoding.transform(new)
     alone = encoding.transform(new[row : row + 1])
@@ -85,7 +156,7 @@ def test_a_row_alone_equals_the_row_in_a_batch_bit_for_bit(choice: DataSettings,
 
 @given(asked)
 def test_columns_may_come_in_any_order_and_with_others(choice: DataSettings) -> None:
-    encoding = Encoding.fit(TRAIN, KINDS, choice)
+    encoding = fitted(choice)
     other = TRAIN.select(reversed(TRAIN.columns)).with_columns(extra=1)
     for found, wanted in zip(encoding.transform(other), encoding.transform(TRAIN), strict=True):
         assert torch.equal(found, wanted)
@@ -111,7 +182,7 @@ def test_the_kinds_inferred_are_those_meant() -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(asked)
 def test_what_is_saved_is_loaded_bit_for_bit(tmp_path: Path, choice: DataSettings) -> None:
-    encoding = Encoding.fit(TRAIN, KINDS, choice)
+    encoding = fitted(choice)
     encoding.save(tmp_path)
     loaded = Encoding.load(tmp_path)
     new = table(20, seed=2)
@@ -207,9 +278,9 @@ def test_other_arrays_are_refused_even_with_a_fitting_checksum(
     folder: Path, array: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrays = safetensors.numpy.load_file(folder / "encoding.safetensors")
-    arrays["0.shift"] = array
+    arrays["columns.0.scaling.shift"] = array
     safetensors.numpy.save_file(arrays, folder / "encoding.safetensors")
-    monkeypatch.setattr("glial.data.encoding._check_whole", lambda content, arrays: None)
+    monkeypatch.setattr("glial.data.stored._check_whole", lambda content, arrays: None)
     with pytest.raises(InputError, match="is damaged"):
         Encoding.load(folder)
 
@@ -226,6 +297,6 @@ def test_other_values_are_refused_even_with_a_fitting_checksum(
     content["columns"][0][key] = value
     path.write_text(json.dumps(content))
     if key != "name":
-        monkeypatch.setattr("glial.data.encoding._check_whole", lambda content, arrays: None)
+        monkeypatch.setattr("glial.data.stored._check_whole", lambda content, arrays: None)
     with pytest.raises(InputError, match="is damaged"):
         Encoding.load(folder)

@@ -17,7 +17,7 @@ def test_every_default_survives_a_round_trip() -> None:
     ("values", "words"),
     [
         ({"soure": "a.csv"}, "did you mean 'source'"),
-        ({"scaling": "minmax"}, "data.scaling"),
+        ({"scaling": "log"}, "data.scaling"),
         ({"types": {"a": "integer"}}, "data.types"),
         ({"split": {"train": 0.9}}, "sum to 1"),
         ({"split": {"method": "group"}}, "data.split.group"),

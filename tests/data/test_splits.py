@@ -187,3 +187,146 @@ def test_folds_are_seeded_and_bear_small_classes() -> None:
 def test_impossible_folds(request_: dict[str, object]) -> None:
     with pytest.raises(InputError, match="cannot be made"):
         list(folds(**request_))  # type: ignore[arg-type]
+
+
+def of_fold(
+    frame: pl.DataFrame, settings: SplitSettings, fold: int | None, **rest: object
+) -> Splits:
+    return split_rows(frame, settings.model_copy(update={"fold": fold}), **rest)  # type: ignore[arg-type]
+
+
+def of_fold_or_none(
+    frame: pl.DataFrame, settings: SplitSettings, fold: int | None
+) -> Splits | None:
+    try:
+        return of_fold(frame, settings, fold)
+    except InputError:
+        return None
+
+
+def check_folds(
+    frame: pl.DataFrame, settings: SplitSettings, num_folds: int, **rest: object
+) -> list[Splits]:
+    """Folds cover what is not tested, each row validated once; the test rows are the usual ones."""
+    plain = split_rows(frame, settings, **rest)
+    folded = settings.model_copy(update={"folds": num_folds})
+    whole = split_rows(frame, folded, **rest)
+    left = sorted({*range(frame.height)} - set(plain.test.tolist()))
+    assert whole.test.tolist() == plain.test.tolist()
+    assert (whole.train.tolist(), whole.val.tolist()) == (left, [])
+    found = [of_fold(frame, folded, fold, **rest) for fold in range(1, num_folds + 1)]
+    for splits in found:
+        assert splits.test.tolist() == plain.test.tolist()
+        assert len(splits.train) > 0
+        assert len(splits.val) > 0
+        assert sorted([*splits.train.tolist(), *splits.val.tolist()]) == left
+    assert sorted(row for splits in found for row in splits.val.tolist()) == left
+    return found
+
+
+@given(st.integers(8, 90), st.integers(2, 4), shares, st.integers(0, 3))
+def test_random_folds_cover_all_but_the_test_rows(
+    num_rows: int, num_folds: int, parts: tuple[float, float, float], seed: int
+) -> None:
+    frame = pl.DataFrame({"a": range(num_rows)})
+    found = check_folds(frame, asked(parts), num_folds, seed=seed)
+    sizes = [len(splits.val) for splits in found]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(st.lists(st.integers(6, 30), min_size=2, max_size=4), st.integers(2, 4), shares)
+def test_stratified_folds_keep_the_shares_of_classes(
+    sizes: list[int], num_folds: int, parts: tuple[float, float, float]
+) -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    frame = pl.DataFrame({"y": labels})
+    found = check_folds(frame, asked(parts), num_folds, labels=labels)
+    for label in range(len(sizes)):
+        counts = [int((labels[splits.val] == label).sum()) for splits in found]
+        assert max(counts) - min(counts) <= 1
+
+
+@given(st.lists(st.integers(1, 9), min_size=8, max_size=20), st.integers(2, 4), shares)
+def test_groups_never_straddle_folds(
+    sizes: list[int], num_folds: int, parts: tuple[float, float, float]
+) -> None:
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    frame = pl.DataFrame({"g": [f"g{i}" for i in groups]})
+    settings = asked(parts, group="g")
+    num_left = len(set(groups) - set(groups[split_rows(frame, settings).test]))
+    assume(num_left >= num_folds)
+    for splits in check_folds(frame, settings, num_folds):
+        train, val, test = (set(groups[rows]) for rows in splits)
+        assert len(train | val | test) == len(train) + len(val) + len(test)
+
+
+@given(
+    st.lists(st.integers(0, 60), min_size=12, max_size=60),
+    st.integers(2, 4),
+    shares,
+    st.sampled_from([0.0, 1.0, 2.5, 7.0]),
+)
+def test_folds_by_time_expand_and_leave_gaps(
+    cells: list[int], num_folds: int, parts: tuple[float, float, float], gap: float
+) -> None:
+    times, frame = np.array(cells), pl.DataFrame({"t": cells})
+    settings = asked(parts, time="t", gap=gap)
+    folded = settings.model_copy(update={"folds": num_folds})
+    possible = [of_fold_or_none(frame, folded, fold) for fold in range(1, num_folds + 1)]
+    found = [splits for splits in possible if splits is not None]
+    assume(len(found) == num_folds)
+    plain = split_rows(frame, settings)
+    tested = set(split_rows(frame, asked(parts, time="t")).test.tolist())
+    end = -np.inf
+    for splits in found:
+        assert splits.test.tolist() == plain.test.tolist()
+        assert times[splits.val].min() - times[splits.train].max() >= max(gap, 1)
+        assert times[splits.train].max() > end  # each trains on more than the one before
+        end = times[splits.train].max()
+        past = times <= end
+        assert splits.train.tolist() == np.flatnonzero(past).tolist()
+    # Every row is the first stretch's, validates once, tests, or stands within a gap.
+    used = [row for splits in found for row in splits.val.tolist()] + plain.test.tolist()
+    assert len(set(used)) == len(used)
+    ends = [times[splits.train].max() for splits in found]
+    ends.append(max(times[row] for row in range(len(cells)) if row not in tested))
+    for row in set(range(len(cells))) - set(used) - set(found[0].train.tolist()):
+        assert any(0 < times[row] - edge < gap for edge in ends)
+
+
+@given(st.lists(st.integers(0, 60), min_size=12, max_size=60), st.sampled_from([1.0, 3.0, 6.5]))
+def test_a_gap_leaves_out_the_rows_after_the_end_of_a_split(cells: list[int], gap: float) -> None:
+    times, frame = np.array(cells), pl.DataFrame({"t": cells})
+    assume(len(set(cells)) >= 3)
+    whole = split_rows(frame, asked(SHARES[0], time="t"))
+    splits = of_fold_or_none(frame, asked(SHARES[0], time="t", gap=gap), None)
+    assume(splits is not None)
+    assert splits is not None
+    assert splits.train.tolist() == whole.train.tolist()
+    for before, rows, kept in ((whole.train, whole.val, splits.val), (whole.val, *whole[2:], None)):
+        kept = splits.test if kept is None else kept
+        assert kept.tolist() == [
+            row for row in rows.tolist() if times[row] >= times[before].max() + gap
+        ]
+
+
+def test_a_gap_counts_days_of_dates_and_units_of_numbers() -> None:
+    days = [datetime.date(2024, 1, 1) + datetime.timedelta(days=i) for i in range(20)]
+    for cells in (days, [str(day) for day in days], list(range(20)), [str(i) for i in range(20)]):
+        splits = split_rows(pl.DataFrame({"t": cells}), asked(SHARES[0], time="t", gap=3.0))
+        # Training ends with day 13 and validation with day 16: the next is 16, then 19.
+        assert [part.tolist() for part in splits] == [list(range(14)), [16], [19]]
+
+
+def test_gaps_and_folds_that_cannot_be() -> None:
+    frame = pl.DataFrame({"t": range(20), "g": ["a", "b"] * 10})
+    with pytest.raises(InputError, match=r"gap leaves no row"):
+        split_rows(frame, asked(SHARES[0], time="t", gap=4.0))
+    with pytest.raises(InputError, match=r"data\.split\.time"):
+        asked(SHARES[0], gap=4.0)
+    for wrong in ({"folds": 1}, {"folds": 3, "fold": 4}, {"folds": 3, "fold": 0}, {"fold": 1}):
+        with pytest.raises(InputError):
+            asked(SHARES[0], **wrong)
+    for rest in ({"folds": 30}, {"folds": 3, "group": "g"}, {"folds": 20, "time": "t"}):
+        with pytest.raises(InputError, match=r"folds by|too few"):
+            split_rows(frame, asked((0.8, 0.2, 0.0), fold=1, **rest))

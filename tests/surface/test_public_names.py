@@ -34,6 +34,7 @@ TOP = [
     "data",
     "evaluate",
     "functional",
+    "inspect",
     "load",
     "models",
     "nn",

@@ -41,6 +41,7 @@ def test_class_scores_are_scikit_learns(classes, weighted, seed):
     positive = probabilities[:, 1] if classes == 2 else probabilities
     expected = {
         "accuracy": metrics.accuracy_score(truth, guess, **options),
+        "matthews_corrcoef": metrics.matthews_corrcoef(truth, guess, **options),
         "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess, **options),
         "f1_macro": metrics.f1_score(truth, guess, **macro),
         "precision_macro": metrics.precision_score(truth, guess, **macro),

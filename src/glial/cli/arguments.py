@@ -18,19 +18,33 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
         >>> parser.parse_args(["--target", "y", "--target", "z"]).target
         ['y', 'z']
     """
+    add_data_arguments(parser)
     add = parser.add_argument
-    add("--target", action="append", metavar="COL", help="column to predict; may be repeated")
-    add("--task", metavar="T", help="classification, multilabel or regression")
     add("--model", metavar="M", help="see: glial models")
     add("--epochs", type=number(int), metavar="N", help="most passes over the training rows")
     add("--time-limit", type=number(float), metavar="SECONDS", help="most seconds of training")
+    add("--set", action="append", default=[], metavar="a.b=c", help="any key of the plan")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be asked of the data of an experiment: its target and its splits.
+
+    Example:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_data_arguments(parser)
+        >>> parser.parse_args(["--group", "patient"]).group
+        'patient'
+    """
+    add = parser.add_argument
+    add("--target", action="append", metavar="COL", help="column to predict; may be repeated")
+    add("--task", metavar="T", help="classification, multilabel or regression")
     add("--val", metavar="FILE", help="validation rows")
     add("--test", metavar="FILE", help="test rows")
     add("--group", metavar="COL", help="equal values of this column stay in one split")
     add("--time", metavar="COL", help="split by the order of this column")
+    add("--folds", type=number(int), metavar="K", help="train K networks, cross-validated")
     add("--weight", metavar="COL", help="weights of rows")
     add("--seed", type=number(int), metavar="S", help="seed of everything random (0)")
-    add("--set", action="append", default=[], metavar="a.b=c", help="any key of the plan")
 
 
 def number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -64,14 +78,15 @@ def experiment_changes(options: argparse.Namespace) -> dict[str, Any]:
     named = {
         "data.target": target[0] if target and len(target) == 1 else target,
         "task.name": options.task,
-        "model.name": options.model,
-        "train.epochs": options.epochs,
-        "train.time_limit": options.time_limit,
+        "model.name": getattr(options, "model", None),
+        "train.epochs": getattr(options, "epochs", None),
+        "train.time_limit": getattr(options, "time_limit", None),
         "train.seed": options.seed,
         "data.val": options.val,
         "data.test": options.test,
         "data.split.group": options.group,
         "data.split.time": options.time,
+        "data.split.folds": options.folds,
         "data.weight": options.weight,
     }
     changes = {key: value for key, value in named.items() if value is not None}

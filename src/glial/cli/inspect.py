@@ -1,38 +1,105 @@
-"""``glial inspect``: layers, shapes, parameters, FLOPs, memory and graph of a model."""
+"""``glial inspect``: the quality of a source, or what a model is made of."""
 
 from __future__ import annotations
 
 import argparse
+import glob
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glial.cli.arguments import number
+from glial.cli.arguments import add_data_arguments, experiment_changes, number
 from glial.cli.main import print_json
-from glial.core.errors import InputError
+from glial.core.errors import InputError, unknown_name
+
+MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg")
+SOURCE_OPTIONS = ("target", "task", "val", "test", "group", "time", "weight", "seed")
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
-    parser.add_argument("model", metavar="MODEL", help="a run's folder or the name of a model")
-    parser.add_argument("--inputs", type=number(int), default=10, help="inputs of a named model")
-    parser.add_argument("--outputs", type=number(int), default=1, help="outputs of a named model")
-    parser.add_argument("--batch", type=number(int), default=1, help="rows of the trial batch")
+    parser.add_argument(
+        "subject",
+        metavar="SOURCE_OR_MODEL",
+        help="file, glob pattern or data set; or a run's folder, or the name of a model",
+    )
+    add_data_arguments(parser)
+    parser.add_argument("--inputs", type=number(int), help="inputs of a named model (10)")
+    parser.add_argument("--outputs", type=number(int), help="outputs of a named model (1)")
+    parser.add_argument("--batch", type=number(int), help="rows of the trial batch (1)")
     parser.add_argument("--svg", metavar="FILE", help="draw the computational graph")
-    parser.add_argument("--set", action="append", default=[], metavar="a=b", help="model settings")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="a=b", help="any key of the plan or model"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
+    """Look at the source, or at the model."""
+    from glial.models import MODELS
+
+    name = options.subject
+    if (Path(name) / "plan.yaml").exists() or name in MODELS:
+        _refuse(options, SOURCE_OPTIONS, "a source of data", f"the model {name}")
+        return _inspect_model(options)
+    _refuse(options, MODEL_OPTIONS, "a model", f"the source {name}")
+    if not options.target:
+        _check_is_source(name, MODELS)
+    return _inspect_source(options)
+
+
+def _refuse(options: argparse.Namespace, names: Sequence[str], wanted: str, got: str) -> None:
+    """Refuse options that say something of the other kind of subject."""
+    for name in names:
+        if getattr(options, name) is not None:
+            raise InputError(
+                f"--{name} does not go with {got}",
+                expected=f"{wanted}",
+                got=options.subject,
+                do=f"leave --{name} out, or name {wanted}",
+            )
+
+
+def _check_is_source(name: str, models: Any) -> None:
+    """Refuse a bare word that is no file, data set or model, and name the nearest of all."""
+    from glial.data import DATASETS
+
+    if name not in DATASETS and not (glob.has_magic(name) or Path(name).suffix):
+        try:
+            is_there = Path(name).exists()
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise unknown_name("file, data set or model", name, [*DATASETS, *models])
+
+
+def _inspect_source(options: argparse.Namespace) -> int:
+    from glial.cli.quality import print_quality
+    from glial.runs import inspect
+
+    report = inspect(options.subject, set=experiment_changes(options))
+    if options.json:
+        print_json({"source": options.subject, **report.to_dict()})
+    else:
+        print_quality(report)
+    return 1 if options.strict and not report.healthy else 0
+
+
+def _inspect_model(options: argparse.Namespace) -> int:
     """Print the summary, and draw the graph where asked."""
     from glial.cli.tables import print_table
     from glial.core.files import write_atomic
     from glial.nn.graph import capture, draw_svg
     from glial.nn.summary import summarize
 
-    if options.batch < 1:
-        raise InputError("--batch is wrong", expected="at least 1 row", got=str(options.batch))
-    network, inputs = _network(options)
+    batch = 1 if options.batch is None else options.batch
+    if batch < 1:
+        raise InputError("--batch is wrong", expected="at least 1 row", got=str(batch))
+    network, inputs = _network(options, batch)
     summary = summarize(network, inputs)
-    result: dict[str, Any] = {"model": options.model, **summary.to_dict(), "svg": options.svg}
+    result: dict[str, Any] = {"model": options.subject, **summary.to_dict(), "svg": options.svg}
     if options.svg:
         write_atomic(Path(options.svg), draw_svg(capture(network, inputs)))
     if options.json:
@@ -45,35 +112,38 @@ def run(options: argparse.Namespace) -> int:
     print(
         f"{summary.num_parameters:,} parameters ({summary.num_trainable:,} trainable), "
         f"{summary.flops:,} FLOPs forward, {summary.parameter_bytes:,} bytes of weights, "
-        f"{summary.activation_bytes:,} bytes of activations for {options.batch} rows"
+        f"{summary.activation_bytes:,} bytes of activations for {batch} rows"
     )
     if options.svg:
         print(f"graph: {options.svg}")
     return 0
 
 
-def _network(options: argparse.Namespace) -> tuple[Any, tuple[Any, ...]]:
+def _network(options: argparse.Namespace, batch: int) -> tuple[Any, tuple[Any, ...]]:
     import torch
 
     from glial.core.settings import override
     from glial.models import build
     from glial.runs import load
 
-    if (Path(options.model) / "plan.yaml").exists():
-        found = load(options.model)
+    if (Path(options.subject) / "plan.yaml").exists():
+        run = load(options.subject)
+        found = (run.members or [run])[0]
+        if run.members:
+            logger.info("the first of %d networks", len(run.members))
         sizes = found.sizes
         network: Any = found.model
     else:
         sizes = {
-            "num_inputs": options.inputs,
-            "num_outputs": options.outputs,
+            "num_inputs": 10 if options.inputs is None else options.inputs,
+            "num_outputs": 1 if options.outputs is None else options.outputs,
             "cardinalities": [],
         }
         pairs = [text.partition("=") for text in options.set]
         settings = override({}, {key: value for key, _, value in pairs})
-        network = build(options.model, **sizes, **settings)
-    numbers = torch.zeros(options.batch, int(sizes["num_inputs"]))
+        network = build(options.subject, **sizes, **settings)
+    numbers = torch.zeros(batch, int(sizes["num_inputs"]))
     cardinalities = list(sizes["cardinalities"])
     if not cardinalities:
         return network, (numbers,)
-    return network, (numbers, torch.zeros(options.batch, len(cardinalities), dtype=torch.int64))
+    return network, (numbers, torch.zeros(batch, len(cardinalities), dtype=torch.int64))

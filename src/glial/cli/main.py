@@ -22,7 +22,7 @@ VERBS = {
     "evaluate": "metrics of a run on rows with known targets",
     "predict": "predictions of a run for the rows of a source",
     "compare": "runs side by side",
-    "inspect": "layers, shapes, parameters, FLOPs, memory and graph of a model",
+    "inspect": "the quality of a source; or layers, parameters, FLOPs and graph of a model",
     "models": "the models that can be trained",
     "datasets": "the data sets that can be named as a source",
 }

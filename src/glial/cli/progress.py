@@ -29,7 +29,7 @@ class ProgressBar:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._bar = Progress(
-            TextColumn("training"),
+            TextColumn(f"training{_which(view)}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),
@@ -46,7 +46,8 @@ class ProgressBar:
             self._bar.update(self._task, completed=view.fraction, description=_words(view))
         elif time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()
-            print(f"{view.fraction:4.0%} {_words(view)}", file=self._stream, flush=True)
+            line = f"{view.fraction:4.0%}{_which(view)} {_words(view)}"
+            print(line, file=self._stream, flush=True)
 
     def on_epoch_end(self, view: TrainingView) -> None:
         """Nothing: the next tick shows the epoch's figures."""
@@ -55,6 +56,10 @@ class ProgressBar:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def _which(view: TrainingView) -> str:
+    return f" network {view.member}/{view.members}" if view.members > 1 else ""
 
 
 def _words(view: TrainingView) -> str:

@@ -36,16 +36,36 @@ def _text(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
+def print_metrics(
+    metrics: Mapping[str, Mapping[str, float]],
+    spread: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
+) -> None:
     """Print the metrics of validation and test beside the trivial baseline.
+
+    Args:
+        metrics: Metrics of ``val``, ``test`` and ``baseline``.
+        spread: Mean and standard deviation of those of several networks, which then stand
+            beside the average's.
 
     Example:
         >>> print_metrics({"test": {"mae": 1.0}, "baseline": {"mae": 2.0}})
         ... # doctest: +NORMALIZE_WHITESPACE
         metric  test  baseline
         mae     1     2
+        >>> spread = {"test": {"mae": {"mean": 1.25, "std": 0.5}}}
+        >>> print_metrics({"test": {"mae": 1.0}}, spread)  # doctest: +NORMALIZE_WHITESPACE
+        metric  test of each  test
+        mae     1.25 ± 0.5    1
     """
     sets = [name for name in ("val", "test", "baseline") if metrics.get(name)]
+    columns: dict[str, dict[str, str]] = {}
+    for part in sets:
+        told = (spread or {}).get(part)
+        if told:
+            columns[f"{part} of each"] = {
+                name: f"{_text(each['mean'])} ± {_text(each['std'])}" for name, each in told.items()
+            }
+        columns[part] = {name: _text(value) for name, value in metrics[part].items()}
     names = list(dict.fromkeys(name for part in sets for name in metrics[part]))
-    rows = [[name, *(_text(metrics[part].get(name)) for part in sets)] for name in names]
-    print_table(["metric", *sets], rows)
+    rows = [[name, *(cells.get(name, "-") for cells in columns.values())] for name in names]
+    print_table(["metric", *columns], rows)

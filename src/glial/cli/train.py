@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from glial.cli.arguments import add_experiment_arguments, experiment_changes
 from glial.cli.main import print_json
@@ -34,8 +35,9 @@ def run(options: argparse.Namespace) -> int:
         )
     except TrainingInterrupted as stopped:
         result, status = stopped.run, 128 + stopped.signal
+        several = f" of {len(result.members)} networks" if result.members else ""
         print(
-            f"stopped after {result.epochs} epochs; the run is usable as it is. "
+            f"stopped after {result.epochs} epochs{several}; the run is usable as it is. "
             f"Go on with: glial train {result.path} --resume",
             file=sys.stderr,
         )
@@ -49,10 +51,12 @@ def run(options: argparse.Namespace) -> int:
 def _show(result: dict[str, object], path: Path) -> None:
     from glial.cli.tables import print_metrics
 
-    metrics = result["metrics"]
-    print_metrics(metrics)  # type: ignore[arg-type]
+    metrics: Any = result["metrics"]
+    members: Any = result["members"]
+    print_metrics(metrics, result["spread"])  # type: ignore[arg-type]
+    several = f" in {len(members)} networks, whose average predicts:" if members else ":"
     print(
-        f"{result['model']}, {result['task']}: {result['epochs']} epochs in "
+        f"{result['model']}, {result['task']}{several} {result['epochs']} epochs in "
         f"{result['seconds']:.1f} s ({result['samples_per_second']:,.0f} rows a second), "
         f"ended by {result['ended_by']}"
     )

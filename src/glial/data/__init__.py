@@ -7,6 +7,8 @@ from glial.data.encoding import Encoding, Inputs
 from glial.data.files import read_file
 from glial.data.fingerprints import fingerprint
 from glial.data.frames import from_memory, to_kind_of
+from glial.data.quality import QualityReport, inspect_quality, notice_leaks
+from glial.data.sampling import resample
 from glial.data.settings import DataSettings, Kind, SplitSettings
 from glial.data.sources import read
 from glial.data.splits import Splits, folds, split_rows
@@ -19,6 +21,7 @@ __all__ = [
     "Encoding",
     "Inputs",
     "Kind",
+    "QualityReport",
     "SplitSettings",
     "Splits",
     "TensorBatches",
@@ -30,11 +33,14 @@ __all__ = [
     "infer_columns",
     "infer_kind",
     "infer_task",
+    "inspect_quality",
     "known_dataset",
     "list_datasets",
     "load_dataset",
+    "notice_leaks",
     "read",
     "read_file",
+    "resample",
     "split_rows",
     "take",
     "to_kind_of",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from glial.core.seeds import torch_generator
+from glial.data.orders import drawn_alike, stratified_order
 
 
 class Batch(NamedTuple):
@@ -37,6 +38,10 @@ class TensorBatches:
         seed: Seed of the orders.
         shuffle: Whether rows are shuffled; one full batch never is, since its gradient does
             not depend on the order.
+        weighted: Whether each epoch draws its rows with replacement, every class equally likely;
+            targets are then class indices.
+        stratified: Whether every batch has each class in its share of the epoch's rows, to
+            within one row; likewise.
 
     Example:
         >>> rows = Batch((torch.arange(10.0)[:, None],), torch.arange(10))
@@ -47,7 +52,16 @@ class TensorBatches:
         3
     """
 
-    def __init__(self, rows: Batch, batch_size: int, seed: int, *, shuffle: bool = True) -> None:
+    def __init__(
+        self,
+        rows: Batch,
+        batch_size: int,
+        seed: int,
+        *,
+        shuffle: bool = True,
+        weighted: bool = False,
+        stratified: bool = False,
+    ) -> None:
         self.rows = rows
         self.num_rows = len(rows.target)
         self.batch_size = min(batch_size, self.num_rows)
@@ -55,6 +69,9 @@ class TensorBatches:
         full, rest = divmod(self.num_rows, self.batch_size)
         self.num_batches = full + (rest > 1 or (rest == 1 and self.batch_size == 1))
         self._shuffle = shuffle and self.num_batches > 1
+        self._weighted = weighted
+        self._stratified = stratified and self.num_batches > 1
+        self._codes = rows.target.cpu() if weighted or self._stratified else torch.empty(0)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch.
@@ -66,7 +83,7 @@ class TensorBatches:
         Yields:
             Each batch in turn.
         """
-        if self.num_batches == 1:
+        if self.num_batches == 1 and not self._weighted:
             if start == 0:
                 yield self.rows
             return
@@ -78,11 +95,16 @@ class TensorBatches:
 
     def order(self, epoch: int) -> Tensor:
         """The row numbers of an epoch, in the order that they are used."""
-        if not self._shuffle:
-            return torch.arange(self.num_rows)
-        return torch.randperm(
-            self.num_rows, generator=torch_generator(self._seed, "shuffle", epoch)
-        )
+        generator = torch_generator(self._seed, "shuffle", epoch)
+        rows = torch.arange(self.num_rows)
+        if self._weighted:
+            rows = drawn_alike(self._codes, generator)
+        if self._stratified:
+            codes = self._codes[rows]
+            return rows[stratified_order(codes, self.batch_size, self.num_batches, generator)]
+        if self._weighted or not self._shuffle:
+            return rows
+        return torch.randperm(self.num_rows, generator=generator)
 
 
 def take(rows: Batch, index: Tensor) -> Batch:

@@ -24,13 +24,23 @@ from glial.data.settings import Kind
 
 logger = logging.getLogger(__name__)
 
-USED: tuple[Kind, ...] = ("number", "category", "boolean", "datetime")
+USED: tuple[Kind, ...] = ("number", "category", "boolean", "datetime", "text")
 _KEY_NAME = re.compile(
     r"^(?i:id|idx|index|uuid|guid|key|rownames|unnamed: 0)$"
     r"|[_\-. ](?i:id|idx|index|uuid|guid|key)$|[a-z](Id|ID|Uuid|UUID|Guid|GUID|Key|Index)$"
 )
 _TIME_NAME = re.compile(r"year|date|time|month|day", re.I)
 MIN_ROWS_OF_IDENTIFIER = 20
+
+
+def is_key_name(name: str) -> bool:
+    """Whether a column is named like a key, such as ``id`` or ``patient_id``.
+
+    Example:
+        >>> is_key_name("patient_id"), is_key_name("humid")
+        (True, False)
+    """
+    return _KEY_NAME.search(name) is not None
 
 
 def infer_columns(frame: pl.DataFrame, overrides: Mapping[str, Kind]) -> dict[str, Kind]:
@@ -62,7 +72,7 @@ def infer_columns(frame: pl.DataFrame, overrides: Mapping[str, Kind]) -> dict[st
     if not any(kind in USED for kind in kinds.values()):
         raise InputError(
             "no column is left to learn from",
-            expected="at least one column of numbers, categories, yes/no or dates",
+            expected="at least one column of numbers, categories, yes/no, dates or text",
             got=", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:10]) or "none",
             do="add a column, or say what one is with --set data.types.COLUMN=number",
         )
@@ -151,10 +161,13 @@ def _notice(column: pl.Series, kind: Kind) -> None:
         "empty": "dropped: every cell is missing",
         "constant": "dropped: it has one value only",
         "identifier": "dropped: it numbers or names the rows",
-        "text": "left aside: it is free text, which this model does not read",
     }
     if kind in reasons:
         logger.warning("column %r is %s", column.name, reasons[kind])
+    if is_nested(column):
+        logger.warning("column %r is left aside: its cells are no single values", column.name)
+    elif kind == "text":
+        logger.info("column %r is free text: its commonest words are counted", column.name)
     infinite = num_infinite(column) if kind == "number" else 0
     if infinite:
         logger.warning("column %r: %d infinite cells are taken as missing", column.name, infinite)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from glial.core.errors import InputError, suggest
-from glial.core.files import read_json, to_json, write_atomic
 from glial.data.cells import floats, missing, num_infinite
-from glial.data.encoders import ENCODERS, CategoryEncoder, ColumnEncoder, NumberEncoder
+from glial.data.encoders import CategoryEncoder, ColumnEncoder, NumberEncoder, fit_column
+from glial.data.encoders.categories import fit_target_means
+from glial.data.features import Components, FeatureStep, Products, cross_name, with_crosses
+from glial.data.imputers import IMPUTERS, MAX_FITTED_ROWS, Imputer
+from glial.data.selection import MAX_JUDGED_ROWS, choose_columns
 from glial.data.settings import DataSettings, Kind
+from glial.data.stored import read_parts, write_parts
 
 logger = logging.getLogger(__name__)
-FORMAT = 1
+
+Floats = NDArray[np.float64]
+CHUNK = 50_000
+_FLAG = "is missing"
 
 
 class Inputs(NamedTuple):
@@ -41,8 +45,15 @@ class Inputs(NamedTuple):
 class Encoding:
     """How the columns of a table become numbers and codes.
 
+    Columns are encoded one by one; then imputers fill what is missing from the rest of the
+    row; then steps make features of the numbers.
+
     Args:
         encoders: Column to its encoder, in the order of the training table.
+        imputers: Fillings of the whole table, by their name.
+        steps: What is made of the numbers, in turn.
+        crosses: Sets of columns whose combined values are a column too.
+        dropped: Columns that were judged not worth reading, and why.
 
     Example:
         >>> frame = pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", "x"]})
@@ -53,61 +64,148 @@ class Encoding:
         [-1.0, 1.0, -1.0]
     """
 
-    def __init__(self, encoders: Mapping[str, ColumnEncoder]) -> None:
+    def __init__(
+        self,
+        encoders: Mapping[str, ColumnEncoder],
+        imputers: Mapping[str, Imputer] | None = None,
+        steps: Sequence[FeatureStep] = (),
+        crosses: Sequence[list[str]] = (),
+        dropped: Mapping[str, str] | None = None,
+    ) -> None:
         self.encoders = dict(encoders)
+        self.imputers = dict(imputers or {})
+        self.steps = list(steps)
+        self.crosses = list(crosses)
+        self.dropped = dict(dropped or {})
 
     @classmethod
     def fit(
-        cls, frame: pl.DataFrame, kinds: Mapping[str, Kind], settings: DataSettings
+        cls,
+        frame: pl.DataFrame,
+        kinds: Mapping[str, Kind],
+        settings: DataSettings,
+        *,
+        target: NDArray[Any] | None = None,
+        seed: int = 0,
     ) -> Encoding:
-        """The encoding of a table's training rows.
+        """The encoding of a table's training rows: see :meth:`fit_transform`."""
+        return cls.fit_transform(frame, kinds, settings, target=target, seed=seed)[0]
+
+    @classmethod
+    def fit_transform(
+        cls,
+        frame: pl.DataFrame,
+        kinds: Mapping[str, Kind],
+        settings: DataSettings,
+        *,
+        target: NDArray[Any] | None = None,
+        seed: int = 0,
+    ) -> tuple[Encoding, Inputs]:
+        """The encoding of a table's training rows, and these rows encoded.
+
+        Training rows are not always encoded as others are: where a category becomes the mean
+        of the target, a row's own target is left out of its mean.
 
         Args:
             frame: The training rows, and no others.
             kinds: Kind of each input column; those that carry nothing are passed over.
             settings: The plan's ``data`` part; ``scaling: auto`` standardises.
+            target: Class of each row, [row], or numbers, [row, output]; needed by what looks
+                at the target (``categories: target`` and ``features.select``).
+            seed: Of what is drawn.
 
         Raises:
-            InputError: If no column is left.
+            InputError: If no column is left, or a setting does not fit the data.
         """
-        encoders = {
-            name: ENCODERS[kind].fit(frame[name], settings)
-            for name, kind in kinds.items()
-            if kind in ENCODERS
-        }
+        crosses = settings.features.crosses
+        frame = with_crosses(frame, crosses)
+        kinds = {**kinds, **{cross_name(columns): "category" for columns in crosses}}
+        encoders: dict[str, ColumnEncoder] = {}
+        training: dict[str, Floats] = {}
+        numbers = None if target is None else target_numbers(target)
+        for name, kind in kinds.items():
+            encoder, own = fit_column(frame[name], kind, settings, target=numbers, seed=seed)
+            if encoder is not None:
+                encoders[name] = encoder
+            if own is not None:
+                training[name] = own
         if not encoders:
-            raise InputError(
-                "no column is left to learn from",
-                expected="at least one column of numbers, categories, yes/no or dates",
-                got=", ".join(f"{name}: {kind}" for name, kind in kinds.items()) or "none",
-                do="add a column, or say what one is with --set data.types.COLUMN=number",
-            )
-        return cls(encoders)
+            raise _nothing_left(kinds)
+        dropped: dict[str, str] = {}
+        if settings.features.select != "none" and len(encoders) > 1 and target is not None:
+            dropped = _judged(frame, encoders, training, target, settings, seed)
+            encoders = {name: e for name, e in encoders.items() if name not in dropped}
+        encoding = cls(encoders, crosses=[c for c in crosses if cross_name(c) in encoders])
+        encoding.dropped = dropped
+        encoding._fit_whole(frame, training, settings, seed)
+        return encoding, encoding._inputs(frame, training)
+
+    def _fit_whole(
+        self, frame: pl.DataFrame, training: dict[str, Floats], settings: DataSettings, seed: int
+    ) -> None:
+        """Fit what looks at all columns: imputers, then features."""
+        wanted = {e.filling for e in self.encoders.values() if isinstance(e, NumberEncoder)}
+        features = settings.features
+        if not wanted & set(IMPUTERS) and features.polynomial == 1 and features.pca is None:
+            return
+        rows = np.arange(frame.height)
+        if frame.height > MAX_FITTED_ROWS:
+            generator = np.random.default_rng(seed)
+            rows = np.sort(generator.choice(frame.height, MAX_FITTED_ROWS, replace=False))
+        part = {name: values[rows] for name, values in training.items()}
+        matrix = self._encoded(frame[rows], part)
+        seen = matrix[:, self._seen]
+        for name in sorted(wanted & set(IMPUTERS)):
+            self.imputers[name] = IMPUTERS[name].fit(seen, settings.imputation, seed)
+        matrix = self._filled(matrix)
+        if features.polynomial > 1:
+            numeric = [i for i, e in enumerate(self._owners) if isinstance(e, NumberEncoder)]
+            places = [place for place in numeric if place in set(self._seen.tolist())]
+            self.steps.append(Products.fit(places, features.polynomial))
+            matrix = self.steps[-1].transform(matrix)
+        if features.pca is not None:
+            self.steps.append(Components.fit(matrix, features.pca))
 
     def _embedded(self) -> dict[str, CategoryEncoder]:
-        return {
-            name: encoder
-            for name, encoder in self.encoders.items()
-            if isinstance(encoder, CategoryEncoder) and not encoder.one_hot
-        }
+        return {n: e for n, e in self.encoders.items() if isinstance(e, CategoryEncoder)}
 
-    def _numeric(self) -> dict[str, ColumnEncoder]:
-        embedded = self._embedded()
-        return {name: e for name, e in self.encoders.items() if name not in embedded}
+    def _numeric(self) -> dict[str, Any]:
+        return {n: e for n, e in self.encoders.items() if not isinstance(e, CategoryEncoder)}
+
+    @property
+    def _owners(self) -> list[ColumnEncoder]:
+        """The encoder of each number, before features are made."""
+        return [encoder for encoder in self._numeric().values() for _ in encoder.labels]
+
+    @property
+    def _seen(self) -> NDArray[np.int64]:
+        """Places of the numbers that imputers see: all but the flags of missing cells."""
+        labels = [label for encoder in self._numeric().values() for label in encoder.labels]
+        return np.array([i for i, label in enumerate(labels) if label != _FLAG], dtype=np.int64)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are read from a table."""
+        made = {cross_name(columns) for columns in self.crosses}
+        read = [name for name in self.encoders if name not in made]
+        return list(dict.fromkeys([*read, *(name for cross in self.crosses for name in cross)]))
 
     @property
     def names(self) -> list[str]:
         """What each number is."""
-        return [
+        names = [
             f"{name} {label}".strip()
             for name, encoder in self._numeric().items()
             for label in encoder.labels
         ]
+        for step in self.steps:
+            names = step.names(names)
+        return names
 
     @property
     def num_numbers(self) -> int:
         """Numbers of a row."""
-        return sum(len(encoder.labels) for encoder in self._numeric().values())
+        return len(self.names)
 
     @property
     def cardinalities(self) -> list[int]:
@@ -124,21 +222,54 @@ class Encoding:
             InputError: If columns are missing.
         """
         self._check_columns(frame)
-        parts = [e.transform(frame[name]) for name, e in self._numeric().items()]
-        codes = [e.codes(frame[name]) for name, e in self._embedded().items()]
-        numbers = np.concatenate(parts, axis=1) if parts else np.zeros((frame.height, 0))
+        return self._inputs(with_crosses(frame, self.crosses), {})
+
+    def _inputs(self, frame: pl.DataFrame, training: dict[str, Floats]) -> Inputs:
+        """The rows in stretches, so that no more than a few of them are held as wide numbers."""
+        embedded = self._embedded()
+        numbers = np.empty((frame.height, self.num_numbers), dtype=np.float32)
+        codes = np.empty((frame.height, len(embedded)), dtype=np.int64)
         limit = np.finfo(np.float32).max
-        numbers = np.clip(numbers, -limit, limit).astype(np.float32)
-        stacked = np.stack(codes, axis=1) if codes else np.zeros((frame.height, 0), np.int64)
-        return Inputs(torch.from_numpy(numbers), torch.from_numpy(stacked))
+        for start in range(0, frame.height, CHUNK):
+            rows = slice(start, start + CHUNK)
+            stretch = frame[rows]
+            matrix = self._encoded(stretch, {n: v[rows] for n, v in training.items()})
+            matrix = self._filled(matrix)
+            for step in self.steps:
+                matrix = step.transform(matrix)
+            numbers[rows] = np.clip(matrix, -limit, limit)
+            for place, (name, encoder) in enumerate(embedded.items()):
+                codes[rows, place] = encoder.codes(stretch[name])
+        return Inputs(torch.from_numpy(numbers), torch.from_numpy(codes))
+
+    def _encoded(self, frame: pl.DataFrame, training: dict[str, Floats]) -> Floats:
+        numeric = self._numeric()
+        parts = [
+            training[n] if n in training else e.transform(frame[n]) for n, e in numeric.items()
+        ]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((frame.height, 0))
+
+    def _filled(self, matrix: Floats) -> Floats:
+        """The numbers with each imputer's columns filled."""
+        seen = self._seen
+        for name, imputer in self.imputers.items():
+            mine = [
+                isinstance(owner, NumberEncoder) and owner.filling == name for owner in self._owners
+            ]
+            gone = np.isnan(matrix) & np.array(mine)
+            if gone.any():
+                whole = matrix.copy()
+                whole[:, seen] = imputer.fill(matrix[:, seen])
+                matrix = np.where(gone, whole, matrix)
+        return matrix
 
     def _check_columns(self, frame: pl.DataFrame) -> None:
-        gone = [name for name in self.encoders if name not in frame.columns]
+        gone = [name for name in self.columns if name not in frame.columns]
         if gone:
             nearest = suggest(gone[0], set(frame.columns) - set(self.encoders))
             raise InputError(
                 f"columns that the network was trained on are missing: {', '.join(gone[:10])}",
-                expected=", ".join(self.encoders),
+                expected=", ".join(self.columns),
                 got=", ".join(frame.columns),
                 do=f"is {nearest!r} meant by {gone[0]!r}?" if nearest else "add these columns",
             )
@@ -147,19 +278,11 @@ class Encoding:
 
     def save(self, folder: Path) -> None:
         """Write ``encoding.json`` (columns and vocabularies) and ``encoding.safetensors``."""
-        columns, tensors = [], {}
-        kinds = {encoder: kind for kind, encoder in ENCODERS.items()}
-        for number, (name, encoder) in enumerate(self.encoders.items()):
-            values = asdict(encoder)  # type: ignore[call-overload]
-            floats = {key: v for key, v in values.items() if isinstance(v, float)}
-            for key, value in floats.items():
-                tensors[f"{number}.{key}"] = torch.tensor(value, dtype=torch.float64)
-            rest = {key: v for key, v in values.items() if key not in floats}
-            columns.append({"name": name, "kind": kinds[type(encoder)], **rest})
-        content = safetensors.torch.save(tensors)
-        written = {"format": FORMAT, "checksum": _checksum(columns, content), "columns": columns}
-        write_atomic(folder / "encoding.safetensors", content)
-        write_atomic(folder / "encoding.json", to_json(written))
+        write_parts(
+            folder,
+            {"columns": self.encoders, "imputers": self.imputers, "steps": self.steps},
+            {"crosses": self.crosses, "dropped": self.dropped},
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Encoding:
@@ -168,23 +291,54 @@ class Encoding:
         Raises:
             InputError: If a file is missing, cut short or changed.
         """
-        content = read_json(folder / "encoding.json")
-        try:
-            arrays = (folder / "encoding.safetensors").read_bytes()
-            _check_whole(content, arrays)
-            tensors = safetensors.torch.load(arrays)
-            encoders = {
-                column["name"]: _encoder(column, number, tensors)
-                for number, column in enumerate(content["columns"])
-            }
-        except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
-            raise InputError(
-                f"the encoding of {folder} is damaged",
-                expected="encoding.json and encoding.safetensors as Glial wrote them",
-                got=f"{type(error).__name__}: {error}",
-                do="a file was changed or cut short: restore it, or train again",
-            ) from error
-        return cls(encoders)
+        parts, rest = read_parts(folder)
+        return cls(parts["columns"], parts["imputers"], parts["steps"], **rest)
+
+
+def target_numbers(target: NDArray[Any]) -> Floats:
+    """Targets as numbers, [row, output]: of classes, one column for each but the first.
+
+    Example:
+        >>> target_numbers(np.array([0, 2, 1])).tolist()
+        [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
+    """
+    if target.ndim == 2:
+        return target.astype(np.float64)
+    numbers: Floats = np.eye(int(target.max()) + 1)[target][:, 1:]
+    return numbers
+
+
+def _judged(
+    frame: pl.DataFrame,
+    encoders: dict[str, ColumnEncoder],
+    training: dict[str, Floats],
+    target: NDArray[Any],
+    settings: DataSettings,
+    seed: int,
+) -> dict[str, str]:
+    rows = np.random.default_rng(seed).permutation(frame.height)[:MAX_JUDGED_ROWS]
+    parts = {}
+    for name, encoder in encoders.items():
+        if isinstance(encoder, CategoryEncoder):
+            column, numbers = frame[name][rows], target_numbers(target)[rows]
+            parts[name] = fit_target_means(column, settings, numbers, seed)[1]
+        elif name in training:
+            parts[name] = training[name][rows]
+        else:
+            parts[name] = np.nan_to_num(encoder.transform(frame[name][rows]))  # type: ignore[attr-defined]
+    dropped = choose_columns(parts, target[rows], settings.features, seed)
+    for name, why in dropped.items():
+        logger.warning("column %r is dropped: %s", name, why)
+    return dropped
+
+
+def _nothing_left(kinds: Mapping[str, Kind]) -> InputError:
+    return InputError(
+        "no column is left to learn from",
+        expected="at least one column of numbers, categories, yes/no, dates or text",
+        got=", ".join(f"{name}: {kind}" for name, kind in kinds.items()) or "none",
+        do="add a column, or say what one is with --set data.types.COLUMN=number",
+    )
 
 
 def _notice_unread(column: pl.Series) -> None:
@@ -199,44 +353,3 @@ def _notice_unread(column: pl.Series) -> None:
             len(words),
             " ".join(repr(words.to_list()[0]).split())[:80],
         )
-
-
-def _checksum(columns: Any, arrays: bytes) -> str:
-    """What tells a changed or half-written encoding from a whole one."""
-    return hashlib.sha256(to_json(columns, indent=None).encode() + arrays).hexdigest()
-
-
-def _check_whole(content: dict[str, Any], arrays: bytes) -> None:
-    columns = content["columns"]
-    if content["format"] != FORMAT:
-        raise ValueError(f"format {content['format']!r}, where {FORMAT} is known")
-    names = {column["name"] for column in columns}
-    if not names or len(names) != len(columns) or not all(isinstance(n, str) for n in names):
-        raise ValueError("no columns, or one twice, or one without a name")
-    if content["checksum"] != _checksum(columns, arrays):
-        raise ValueError("the checksum does not fit the content")
-
-
-def _encoder(column: dict[str, Any], number: int, tensors: dict[str, Tensor]) -> ColumnEncoder:
-    kind = ENCODERS[column["kind"]]
-    values: dict[str, Any] = {}
-    for item in fields(kind):
-        wanted = str(item.type)
-        key = f"{number}.{item.name}"
-        value: Any = _number(tensors[key]) if wanted == "float" else column[item.name]
-        fits = wanted == "list[str]" and isinstance(value, list)
-        fits = fits and all(isinstance(word, str) for word in value)
-        fits |= wanted == "str" and isinstance(value, str)
-        fits |= wanted == "float" and math.isfinite(value)
-        fits |= wanted == "bool" and isinstance(value, bool)
-        if not fits:
-            raise ValueError(f"{item.name} of {column['name']!r} is {value!r}")
-        values[item.name] = value
-    encoder: ColumnEncoder = kind(**values)
-    return encoder
-
-
-def _number(tensor: Tensor) -> float:
-    if tensor.shape != () or tensor.dtype != torch.float64:
-        raise ValueError(f"a tensor of {tensor.dtype} {list(tensor.shape)} is no statistic")
-    return float(tensor)

@@ -11,6 +11,24 @@ from glial.core.settings import Settings
 Kind = Literal[
     "number", "category", "boolean", "datetime", "text", "identifier", "constant", "empty"
 ]
+ScalingName = Literal["standard", "minmax", "robust", "quantile", "power", "none"]
+MissingName = Literal[
+    "mean", "median", "mode", "constant", "knn", "iterative", "factorization", "mask"
+]
+CategoriesName = Literal["one-hot", "embedding", "ordinal", "hashing", "target"]
+SamplingName = Literal[
+    "none",
+    "weighted",
+    "over",
+    "under",
+    "near_miss",
+    "smote",
+    "borderline_smote",
+    "svm_smote",
+    "adasyn",
+    "smote_tomek",
+    "smote_enn",
+]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -25,6 +43,11 @@ class SplitSettings(Settings):
         test: Share of rows that judge the result; may be 0.
         group: Column whose equal values stay in one split.
         time: Column by whose order rows are split, the earliest to train on.
+        gap: Rows nearer than this to the end of the split before are left out of a split by
+            time: in days for dates, else in the column's own unit.
+        folds: Number of folds of a cross-validation over all but the test rows; every fold
+            trains a network, and their average predicts.
+        fold: Which of the folds this run is, from 1; None trains them all.
 
     Example:
         >>> SplitSettings(train=0.8, val=0.1, test=0.1).method
@@ -37,6 +60,9 @@ class SplitSettings(Settings):
     test: Fraction = 0.15
     group: str | None = None
     time: str | None = None
+    gap: float = Field(default=0.0, ge=0)
+    folds: int | None = Field(default=None, ge=2)
+    fold: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _whole(self) -> SplitSettings:
@@ -45,7 +71,57 @@ class SplitSettings(Settings):
             raise ValueError(f"shares of train, val and test that sum to 1, not {total:g}")
         if self.method in ("group", "time") and getattr(self, self.method) is None:
             raise ValueError(f"a column named in data.split.{self.method}")
+        if self.fold is not None and self.fold > (self.folds or 0):
+            raise ValueError(f"a fold among data.split.folds, not {self.fold} of {self.folds}")
+        if self.gap and self.time is None:
+            raise ValueError("a column named in data.split.time, for data.split.gap")
         return self
+
+
+class ColumnSettings(Settings):
+    """What one column does otherwise than the rest; None follows the rest.
+
+    Attributes:
+        scaling: How its numbers are scaled.
+        missing: What stands in for its missing numbers.
+        missing_value: The number that ``missing: constant`` puts there.
+        categories: How its categories become numbers.
+        order: Its categories from least to most, for ``ordinal``.
+
+    Example:
+        >>> ColumnSettings(categories="ordinal", order=["low", "high"]).scaling is None
+        True
+    """
+
+    scaling: ScalingName | None = None
+    missing: MissingName | None = None
+    missing_value: float | None = None
+    categories: CategoriesName | None = None
+    order: list[str] | None = None
+
+
+class FeatureSettings(Settings):
+    """Which inputs are kept, and which are made from others; nothing by default.
+
+    Attributes:
+        select: How columns are judged: by mutual information with the target, by the weights
+            of an L1-penalised linear model, or by what shuffling one costs a fitted model.
+        keep: How many columns are kept, a share of them, or all that beat noise (None).
+        polynomial: Degree up to which products of numbers are added; 1 adds none.
+        crosses: Sets of columns whose combined values become a category.
+        pca: Principal components that replace the numbers: how many, or which share of the
+            variance they hold; None leaves the numbers.
+
+    Example:
+        >>> FeatureSettings(pca=0.95).polynomial
+        1
+    """
+
+    select: Literal["none", "mutual_information", "l1", "permutation"] = "none"
+    keep: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None = None
+    polynomial: int = Field(default=1, ge=1, le=5)
+    crosses: list[Annotated[list[str], Field(min_length=2)]] = Field(default_factory=list)
+    pca: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class DataSettings(Settings):
@@ -61,18 +137,36 @@ class DataSettings(Settings):
         types: Kind of each column; what is left out is inferred.
         scaling: How numbers are scaled; ``auto`` is what suits the model.
         missing: What stands in for a missing number.
+        missing_value: The number that ``missing: constant`` puts there.
         missing_flags: Whether columns with missing cells in training get a flag beside them.
-        categories: Whether categories become one-hot numbers or learnt embeddings; ``auto``
-            embeds those with more than ``max_one_hot`` values.
+        missing_categories: Whether a missing category is a value of its own or the commonest.
+        imputations: Number of imputed tables, each drawn anew for a network of its own; their
+            predictions are averaged.
+        imputation: Which of the imputed tables this run is, from 1; None trains them all.
+        categories: How categories become inputs; ``auto`` is one-hot, and learnt embeddings
+            for those with more than ``max_one_hot`` values.
+        max_one_hot: The most values of a category that ``auto`` makes one-hot.
         max_categories: The most values of a category that are told apart; the rarest others
             share a bucket.
         min_category_count: Values with fewer training rows share that bucket.
-        scale_target: Whether a regression's targets are standardised while they are learnt.
+        hash_size: Numbers that ``categories: hashing`` makes of a column.
+        text: Whether text columns become counts of words, or are left aside.
+        max_words: The most words that are counted in a text column.
+        columns: What single columns do otherwise.
+        features: Which inputs are kept, and which are made from others.
+        sampling: How training rows, and they alone, are drawn where classes are of unequal size:
+            ``weighted`` draws as many with replacement every epoch, each class equally likely;
+            ``over`` repeats rows of small classes; ``under`` and ``near_miss`` drop rows of large
+            ones; the others make rows up between neighbours of a small class.
+        stratified_batches: Whether every batch has the classes in their shares, to within one
+            row.
+        scale_target: How a regression's targets are scaled while they are learnt; true
+            standardises.
         split: How rows are divided.
 
     Example:
         >>> DataSettings(source="a.csv", target="y").missing
-        'median'
+        'auto'
     """
 
     source: str | list[str] | None = None
@@ -81,12 +175,53 @@ class DataSettings(Settings):
     test: str | None = None
     weight: str | None = None
     types: dict[str, Kind] = Field(default_factory=dict)
-    scaling: Literal["auto", "standard", "robust", "none"] = "auto"
-    missing: Literal["mean", "median", "mode"] = "median"
+    scaling: ScalingName | Literal["auto"] = "auto"
+    missing: MissingName | Literal["auto"] = "auto"
+    missing_value: float = 0.0
     missing_flags: bool = True
-    categories: Literal["auto", "one-hot", "embedding"] = "auto"
+    missing_categories: Literal["category", "mode"] = "category"
+    imputations: int = Field(default=1, ge=1)
+    imputation: int | None = Field(default=None, ge=1)
+    categories: CategoriesName | Literal["auto"] = "auto"
     max_one_hot: int = Field(default=8, ge=0)
     max_categories: int = Field(default=1000, ge=2)
     min_category_count: int = Field(default=1, ge=1)
-    scale_target: bool = True
+    hash_size: int = Field(default=32, ge=2)
+    text: Literal["counts", "ignore"] = "counts"
+    max_words: int = Field(default=200, ge=1)
+    columns: dict[str, ColumnSettings] = Field(default_factory=dict)
+    features: FeatureSettings = Field(default_factory=FeatureSettings)
+    sampling: SamplingName = "none"
+    stratified_batches: bool = False
+    scale_target: bool | ScalingName = True
     split: SplitSettings = Field(default_factory=SplitSettings)
+
+    @model_validator(mode="after")
+    def _drawn(self) -> DataSettings:
+        if self.imputation is not None and self.imputation > self.imputations:
+            raise ValueError(f"an imputation among {self.imputations}, not {self.imputation}")
+        return self
+
+    def of(self, column: str) -> ColumnSettings:
+        """What holds for one column: its own settings, else those of all columns.
+
+        Args:
+            column: Name of the column.
+
+        Returns:
+            Settings in which only what is still ``auto`` is None.
+
+        Example:
+            >>> DataSettings(missing="mean", columns={"a": {"missing": "mode"}}).of("a").missing
+            'mode'
+        """
+        own = self.columns.get(column, ColumnSettings())
+        shared = {
+            "scaling": None if self.scaling == "auto" else self.scaling,
+            "missing": None if self.missing == "auto" else self.missing,
+            "missing_value": self.missing_value,
+            "categories": None if self.categories == "auto" else self.categories,
+        }
+        return own.model_copy(
+            update={key: value for key, value in shared.items() if getattr(own, key) is None}
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from glial.data.settings import SplitSettings
 logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
+MICROSECONDS_OF_DAY = 86_400e6
 
 
 class Splits(NamedTuple):
@@ -46,10 +48,13 @@ def split_rows(
         seed: Seed of what is random.
 
     Returns:
-        Row numbers of each split.
+        Row numbers of each split. With ``folds``, the test rows are those of a plan without
+        folds; the others are divided, and ``fold`` says which of them validate. Without
+        ``fold``, all others are rows to train on.
 
     Raises:
-        InputError: If there are too few rows or groups for the splits asked for.
+        InputError: If there are too few rows, groups or times for the splits asked for, or a
+            gap swallows a split.
 
     Example:
         >>> splits = split_rows(pl.DataFrame({"a": range(20)}), SplitSettings())
@@ -60,13 +65,77 @@ def split_rows(
     method = _method(settings, labels)
     if frame.height < (shares > 0).sum():
         raise _too_few(f"{frame.height} rows", int((shares > 0).sum()), "rows")
+    way = _way(frame, settings, method, labels)
+    part = _parts(way, frame.height, shares, seed)
+    train, val, test = (np.flatnonzero(part == number).astype(np.int64) for number in range(3))
+    rest = np.flatnonzero(part != 2).astype(np.int64)
+    test = _after_gap(rest, test, way.times, way.gap)
+    if settings.folds is None:
+        if way.labels is not None:
+            _notice_single_rows(way.labels)
+        return Splits(train, _after_gap(train, val, way.times, way.gap), test)
+    if settings.fold is None:
+        return Splits(rest, rest[:0], test)
+    found = folds(len(rest), settings.folds, **way.of(rest), seed=seed)
+    train, val = next(islice(found, settings.fold - 1, None))
+    return Splits(rest[train], rest[val], test)
+
+
+class _Way(NamedTuple):
+    """How rows are divided, and what is known of each row for it."""
+
+    method: str
+    labels: Rows | None = None
+    groups: NDArray[Any] | None = None
+    times: NDArray[np.float64] | None = None
+    gap: float = 0.0
+
+    def of(self, rows: Rows) -> dict[str, Any]:
+        """The same for some of the rows, as keywords of :func:`folds`."""
+        known = self._asdict().items()
+        return {
+            key: value[rows] if isinstance(value, np.ndarray) else value for key, value in known
+        }
+
+
+def _way(frame: pl.DataFrame, settings: SplitSettings, method: str, labels: Rows | None) -> _Way:
     if method == "time":
-        part = _by_time(_moments(frame, str(settings.time)), shares)
-    elif method == "group":
-        part = _by_group(_column(frame, str(settings.group)), shares, seed)
-    else:
-        part = _by_class(labels, frame.height, shares, seed, stratified=method == "stratified")
-    return Splits(*(np.flatnonzero(part == number).astype(np.int64) for number in range(3)))
+        times, unit = _times(frame, str(settings.time))
+        return _Way(method, times=times, gap=settings.gap * unit)
+    if method == "group":
+        groups = _column(frame, str(settings.group)).cast(pl.String).fill_null("")
+        return _Way(method, groups=groups.to_numpy())
+    return _Way(method, labels=labels if method == "stratified" else None)
+
+
+def _parts(way: _Way, num_rows: int, shares: NDArray[np.float64], seed: int) -> Rows:
+    """The split of each row: 0 trains, 1 validates, 2 tests."""
+    if way.times is not None:
+        return _by_time(way.times, shares)
+    if way.groups is not None:
+        return _by_group(way.groups, shares, seed)
+    return _by_class(way.labels, num_rows, shares, seed)
+
+
+def _after_gap(before: Rows, rows: Rows, times: NDArray[np.float64] | None, gap: float) -> Rows:
+    """The rows of a split that are not nearer than the gap to the end of the split before."""
+    if times is None or gap == 0 or not len(rows) or not len(before):
+        return rows
+    kept: Rows = rows[times[rows] - times[before].max() >= gap]
+    if not len(kept):
+        raise InputError(
+            "data.split.gap leaves no row in a split",
+            expected="a gap that is shorter than the time of each split",
+            got=f"{len(rows)} rows, all of them within the gap",
+            do="make data.split.gap shorter, or give the split a greater share",
+        )
+    return kept
+
+
+def _notice_single_rows(labels: Rows) -> None:
+    single = int((np.unique(labels, return_counts=True)[1] == 1).sum())
+    if single:
+        logger.warning("%d classes have one row only, which is kept to train on", single)
 
 
 def _method(settings: SplitSettings, labels: Rows | None) -> str:
@@ -107,11 +176,15 @@ def _column(frame: pl.DataFrame, name: str) -> pl.Series:
     return frame[name]
 
 
-def _moments(frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
+def _times(frame: pl.DataFrame, name: str) -> tuple[NDArray[np.float64], float]:
+    """The time of each row, and what a gap of 1 is in it: a day for dates, else 1."""
     column = _column(frame, name)
-    values = numbers(column) if column.dtype.is_numeric() else datetimes(column).cast(pl.Float64)
+    numeric = column.dtype.is_numeric()
+    values = numbers(column) if numeric else datetimes(column).cast(pl.Float64)
     if values.null_count() and column.dtype == pl.String:
-        values = min(values, numbers(column), key=lambda found: found.null_count())
+        spelt = numbers(column)
+        numeric = spelt.null_count() < values.null_count()
+        values = spelt if numeric else values
     if values.null_count():
         raise InputError(
             f"the time column {name!r} cannot be ordered",
@@ -119,7 +192,7 @@ def _moments(frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
             got=repr(column.filter(values.is_null())[0]),
             do="mend these cells, or split by another column",
         )
-    return values.to_numpy().astype(np.float64)
+    return values.to_numpy().astype(np.float64), 1.0 if numeric else MICROSECONDS_OF_DAY
 
 
 def counts_of(total: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -136,12 +209,10 @@ def counts_of(total: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
     return counts
 
 
-def _by_class(
-    labels: Rows | None, num_rows: int, shares: NDArray[np.float64], seed: int, *, stratified: bool
-) -> Rows:
+def _by_class(labels: Rows | None, num_rows: int, shares: NDArray[np.float64], seed: int) -> Rows:
     generator = numpy_generator(seed, "split")
     part = np.zeros(num_rows, dtype=np.int64)
-    if not stratified or labels is None:
+    if labels is None:
         order = generator.permutation(num_rows)
         part[order] = np.repeat(np.arange(3), _nowhere_empty(counts_of(num_rows, shares), shares))
         return part
@@ -154,10 +225,6 @@ def _by_class(
         counts = _class_counts(int(size), shares, wanted - given)
         given += counts
         part[rows] = np.repeat(np.arange(3), counts)
-    if (sizes == 1).any():
-        logger.warning(
-            "%d classes have one row only, which is kept to train on", int((sizes == 1).sum())
-        )
     for empty in np.flatnonzero((shares > 0) & (np.bincount(part, minlength=3) == 0)):
         biggest = int(np.argmax(np.bincount(part, minlength=3)))
         part[generator.choice(np.flatnonzero(part == biggest))] = empty
@@ -187,28 +254,31 @@ def _nowhere_empty(counts: NDArray[np.int64], shares: NDArray[np.float64]) -> ND
     return counts
 
 
-def _by_time(moments: NDArray[np.float64], shares: NDArray[np.float64]) -> Rows:
-    values, sizes = np.unique(moments, return_counts=True)
-    if len(values) < (shares > 0).sum():
-        raise _too_few(f"{len(values)} different times", int((shares > 0).sum()), "times")
+def _by_time(times: NDArray[np.float64], shares: NDArray[np.float64]) -> Rows:
+    """The split of each row: stretches of time, equal times together."""
+    used = np.flatnonzero(shares > 0).astype(np.int64)
+    num_times = len(np.unique(times))
+    if num_times < len(used):
+        raise _too_few(f"{num_times} different times", len(used), "times")
+    part: Rows = used[_stretches(times, shares[used])]
+    return part
+
+
+def _stretches(times: NDArray[np.float64], shares: NDArray[np.float64]) -> Rows:
+    """The number of each row's stretch, from the earliest; none is empty, equal times together."""
+    values, sizes = np.unique(times, return_counts=True)
     ends = np.cumsum(sizes)
-    part_of_value = np.full(len(values), 2, dtype=np.int64)
-    cuts = np.searchsorted(ends, np.cumsum(shares)[:2] * len(moments) - 1e-9) + 1
-    first = int(np.clip(cuts[0], 1, len(values) - int((shares[1:] > 0).sum())))
-    second = int(np.clip(cuts[1], first + (shares[1] > 0), len(values) - (shares[2] > 0)))
-    if shares[1] == 0:
-        second = first
-    if shares[2] == 0:
-        second = len(values)
-    part_of_value[:first] = 0
-    part_of_value[first:second] = 1
-    if shares[1] == 0 and shares[2] == 0:
-        part_of_value[:] = 0
-    return part_of_value[np.searchsorted(values, moments)]
+    cuts = np.searchsorted(ends, np.cumsum(shares)[:-1] * len(times) - 1e-9) + 1
+    starts = np.zeros(len(values), dtype=np.int64)
+    first = 0
+    for number, cut in enumerate(cuts, 1):
+        first = int(np.clip(cut, first + 1, len(values) - (len(shares) - number)))
+        starts[first] = 1
+    stretch: Rows = np.cumsum(starts)[np.searchsorted(values, times)]
+    return stretch
 
 
-def _by_group(column: pl.Series, shares: NDArray[np.float64], seed: int) -> Rows:
-    groups = column.cast(pl.String).fill_null("").to_numpy()
+def _by_group(groups: NDArray[Any], shares: NDArray[np.float64], seed: int) -> Rows:
     values, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     needed = int((shares > 0).sum())
     if len(values) < needed:
@@ -234,6 +304,8 @@ def folds(
     method: str = "random",
     labels: Rows | None = None,
     groups: NDArray[Any] | None = None,
+    times: NDArray[np.float64] | None = None,
+    gap: float = 0.0,
     seed: int = 0,
 ) -> Iterator[tuple[Rows, Rows]]:
     """Training and validation rows of each fold of a cross-validation.
@@ -242,44 +314,63 @@ def folds(
         num_rows: Rows in all.
         num_folds: Number of folds, at least 2.
         method: ``random``, ``stratified`` (needs ``labels``), ``group`` (needs ``groups``) or
-            ``time`` (rows in order of time; later folds train on all that came before).
+            ``time``: one stretch of time more than folds, of which each but the first is
+            validated by what was trained on all before it.
         labels: Class of each row.
         groups: Group of each row.
+        times: Time of each row, equal ones in one stretch; None takes the rows as they stand.
+        gap: Rows nearer than this to the last training row are left out of a fold by time.
         seed: Seed of the shuffle.
 
     Yields:
         Row numbers to train on and to validate with; every row is validated once (by time: all
-        but the first stretch).
+        but the first stretch and those within a gap).
 
     Raises:
-        InputError: If there are fewer rows or groups than folds.
+        InputError: If there are fewer rows, groups or times than folds, or a gap swallows a
+            fold.
 
     Example:
         >>> sorted(int(i) for _, rows in folds(6, 3) for i in rows)
         [0, 1, 2, 3, 4, 5]
+        >>> [(len(train), len(val)) for train, val in folds(8, 3, method="time")]
+        [(2, 2), (4, 2), (6, 2)]
     """
     from sklearn import model_selection as selection
 
     state = derive_seed(seed, "folds") % 2**32
+    order = np.arange(num_rows, dtype=np.float64) if times is None else times
     shuffled: dict[str, Any] = {"n_splits": num_folds, "shuffle": True, "random_state": state}
-    makers: dict[str, Any] = {
-        "random": lambda: selection.KFold(**shuffled),
-        "stratified": lambda: selection.StratifiedKFold(**shuffled),
-        "group": lambda: selection.GroupKFold(num_folds),
-        "time": lambda: selection.TimeSeriesSplit(num_folds),
+    rows = np.zeros(num_rows)
+    ways: dict[str, Callable[[], Iterator[tuple[Rows, Rows]]]] = {
+        "random": lambda: selection.KFold(**shuffled).split(rows),
+        "stratified": lambda: selection.StratifiedKFold(**shuffled).split(rows, labels),
+        "group": lambda: selection.GroupKFold(num_folds).split(rows, groups=groups),
+        "time": lambda: _time_folds(order, num_folds, gap),
     }
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            maker = makers[method]()
-            groups = groups if method == "group" else None
-            found = list(maker.split(np.zeros(num_rows), labels, groups))
+            found = list(ways[method]())
     except (ValueError, KeyError) as error:
         raise InputError(
             f"{num_folds} folds by {method!r} cannot be made",
-            expected=f"one of {', '.join(makers)}, with enough rows, classes and groups",
+            expected=f"one of {', '.join(ways)}, with enough rows, classes, groups and times",
             got=str(error),
             do="ask for fewer folds",
         ) from error
     for train, val in found:
         yield train.astype(np.int64), val.astype(np.int64)
+
+
+def _time_folds(
+    times: NDArray[np.float64], num_folds: int, gap: float
+) -> Iterator[tuple[Rows, Rows]]:
+    """Each stretch of time but the first, and all that came before it."""
+    num_times, num_parts = len(np.unique(times)), num_folds + 1
+    if num_times < num_parts:
+        raise ValueError(f"{num_times} different times for {num_parts} stretches of time")
+    stretch = _stretches(times, np.full(num_parts, 1 / num_parts))
+    for number in range(1, num_parts):
+        train, val = (np.flatnonzero(rows) for rows in (stretch < number, stretch == number))
+        yield train, _after_gap(train, val, times, gap)

@@ -2,10 +2,11 @@
 
 from glial.runs.comparison import compare
 from glial.runs.drafting import draft
+from glial.runs.inspection import inspect
 from glial.runs.plan import Plan
 from glial.runs.prediction import evaluate, predict
-from glial.runs.run import Run, load
-from glial.runs.training import TrainingInterrupted, train
+from glial.runs.run import Run, TrainingInterrupted, load
+from glial.runs.training import train
 
 __all__ = [
     "Plan",
@@ -14,6 +15,7 @@ __all__ = [
     "compare",
     "draft",
     "evaluate",
+    "inspect",
     "load",
     "predict",
     "train",

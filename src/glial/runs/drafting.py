@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from glial.runs.members import member_plans
 from glial.runs.plan import Plan
 from glial.runs.preparation import prepare
 from glial.runs.request import make_request
@@ -27,4 +28,9 @@ def draft(source: Any, changes: dict[str, Any] | None = None) -> Plan:
         'classification'
     """
     request = make_request(source, changes or {})
-    return prepare(request.plan, request.source).plan
+    asked = request.plan
+    # The first network of several stands for all.
+    plan = prepare([*member_plans(asked), asked][0], request.source).plan
+    split = plan.data.split.model_copy(update={"fold": asked.data.split.fold})
+    changed = {"split": split, "imputation": asked.data.imputation}
+    return plan.model_copy(update={"data": plan.data.model_copy(update=changed)})

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from glial.core.errors import InputError
-from glial.core.files import read_json
+from glial.core.files import read_json, to_json, write_atomic
 from glial.core.settings import flat
+from glial.core.version import __version__
+from glial.tasks import Task
 
 ROOT = Path("runs")
 
@@ -35,12 +40,18 @@ def next_folder(name: str, asked: dict[str, Any], resume: bool, root: Path = ROO
     if resume:
         for number in reversed(numbers):
             folder = root / f"{name}-{number}"
-            if _asked(folder) == asked:
+            if asked_before(folder) == asked:
                 return folder
     return root / f"{name}-{numbers[-1] + 1 if numbers else 1}"
 
 
-def _asked(folder: Path) -> dict[str, Any] | None:
+def asked_before(folder: Path) -> dict[str, Any] | None:
+    """The plan's keys that a run was started with; None where no run has begun.
+
+    Example:
+        >>> asked_before(Path("no-such-folder")) is None
+        True
+    """
     path = folder / "environment.json"
     if not path.exists():
         return None
@@ -98,7 +109,7 @@ def check_same_experiment(folder: Path, asked: dict[str, Any]) -> None:
     Raises:
         InputError: If a key differs; the message names it.
     """
-    before = _asked(folder)
+    before = asked_before(folder)
     if before is None:
         return
     old, new = flat(before), flat(asked)
@@ -110,3 +121,44 @@ def check_same_experiment(folder: Path, asked: dict[str, Any]) -> None:
                 got=f"{new[key]!r}" if key in new else "left out",
                 do=f"go on with: glial train {folder} --resume, or choose a new folder with --out",
             )
+
+
+def write_start(folder: Path, plan: str, asked: dict[str, Any], task: Task, data: str) -> None:
+    """What must be on disk before the first step.
+
+    Args:
+        folder: The run's folder.
+        plan: The plan as YAML, with the choices made so far.
+        asked: The plan's keys that were set.
+        task: What is learnt.
+        data: Fingerprint of the rows.
+
+    Raises:
+        InputError: If the run has begun with other rows.
+    """
+    environment = {
+        "glial": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "data": data,
+        "asked": asked,
+    }
+    previous = folder / "environment.json"
+    if previous.exists():
+        _check_same_data(previous, data)
+    if not (folder / "decoding.json").exists():  # it may hold thresholds tuned since
+        write_atomic(folder / "decoding.json", to_json(task.state()))
+    write_atomic(folder / "environment.json", to_json(environment))
+    write_atomic(folder / "plan.yaml", plan)
+
+
+def _check_same_data(path: Path, data: str) -> None:
+    if read_json(path).get("data") != data:
+        raise InputError(
+            "the data has changed since this run began",
+            expected="the same rows, so that training can go on where it was",
+            got="other rows",
+            do="restore the data, or start a new run without --resume",
+        )

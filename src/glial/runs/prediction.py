@@ -6,16 +6,17 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from glial.core.errors import InputError
 from glial.data import check_target, read, to_kind_of
-from glial.data.cells import missing
-from glial.data.encoders import CategoryEncoder
-from glial.runs.preparation import model_inputs, weights_of
+from glial.data.encoders import ColumnEncoder
+from glial.runs.preparation import weights_of
 from glial.runs.run import Run, load
 from glial.tasks.classification import Classification, unseen_labels
-from glial.training import outputs_of
+from glial.tasks.task import trivial_scores
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,9 @@ def predict(run: Run | str | Path, source: Any) -> Any:
     Returns:
         A table of the caller's kind (polars for files): ``prediction``
         (``prediction_<name>`` with several outputs) and, for classes, ``probability_<class>``.
+        Where several networks predict, these are their average, and ``spread``
+        (``spread_<name>``) is the standard deviation over them of the number, or of the
+        predicted class's probability.
 
     Raises:
         InputError: If columns are missing, or the source cannot be read.
@@ -56,8 +60,11 @@ def predictions(run: Run, frame: pl.DataFrame) -> pl.DataFrame:
     if frame.height == 0:
         raise InputError("there are no rows to predict", expected="at least one row", got="none")
     notice_differences(run, frame)
-    outputs = outputs_of(run.model, model_inputs(run.encoding, frame))
-    return run.decoder.decode(outputs).frame()
+    if not run.members:
+        return run.decoder.decode(run.outputs(frame)).frame()
+    votes = run.votes(frame)
+    table = run.decoder.decode(run.decoder.pool(votes)).frame()
+    return table.with_columns(**run.decoder.spread(votes))
 
 
 def notice_differences(run: Run, frame: pl.DataFrame) -> None:
@@ -72,7 +79,8 @@ def notice_differences(run: Run, frame: pl.DataFrame) -> None:
         >>> run = glial.train("iris", model="linear", epochs=1, out=False)
         >>> notice_differences(run, read("iris"))
     """
-    used = list(run.encoding.encoders)
+    encodings = [one.encoding for one in run.members or [run]]
+    used = list(dict.fromkeys(name for encoding in encodings for name in encoding.columns))
     data = run.plan.data
     aside = {*run.decoder.targets, data.weight, data.split.group, data.split.time, *data.types}
     new = [name for name in frame.columns if name not in used and name not in aside]
@@ -81,16 +89,25 @@ def notice_differences(run: Run, frame: pl.DataFrame) -> None:
     found = [name for name in frame.columns if name in used]
     if sorted(found) == sorted(used) and found != used:
         logger.warning("the columns stand in another order than in training: matched by name")
-    for name, encoder in run.encoding.encoders.items():
-        if isinstance(encoder, CategoryEncoder) and name in frame.columns:
-            unseen = (encoder.codes(frame[name]) == 0) & ~missing(frame[name]).to_numpy()
-            if unseen.any():
-                logger.warning(
-                    "column %r: %d cells hold values that training never showed, such as %r",
-                    name,
-                    int(unseen.sum()),
-                    frame[name][int(unseen.argmax())],
-                )
+    for name in found:
+        encoders = [encoding.encoders.get(name) for encoding in encodings]
+        unseen = _unseen(frame[name], [encoder for encoder in encoders if encoder is not None])
+        if unseen.any():
+            logger.warning(
+                "column %r: %d cells hold values that training never showed, such as %r",
+                name,
+                int(unseen.sum()),
+                frame[name][int(unseen.argmax())],
+            )
+
+
+def _unseen(column: pl.Series, encoders: list[ColumnEncoder]) -> NDArray[np.bool_]:
+    """Which cells hold a category that none of these encoders was shown."""
+    unseen = np.full(len(column), bool(encoders))
+    for encoder in encoders:
+        unknown = getattr(encoder, "unknown", None)
+        unseen &= False if unknown is None else unknown(column)
+    return unseen
 
 
 def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
@@ -123,10 +140,9 @@ def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
             )
     notice_differences(run, frame)
     weight = weights_of(frame, run.plan.data.weight)
-    outputs = outputs_of(run.model, model_inputs(run.encoding, frame))
-    trivial = run.decoder.trivial_outputs(frame.height)
+    outputs = run.outputs(frame)
     return {
         "metrics": run.decoder.scores(outputs, frame, weight),
-        "baseline": run.decoder.scores(trivial, frame, weight),
+        "baseline": trivial_scores(run.decoder, frame, weight),
         "details": run.decoder.details(outputs, frame),
     }

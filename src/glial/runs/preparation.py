@@ -1,4 +1,4 @@
-"""From a plan to tensors: rows read, columns understood, splits made, encoding fitted."""
+"""From a plan to tensors: the model chosen, the encoding and the task fitted."""
 
 from __future__ import annotations
 
@@ -13,36 +13,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glial.core.errors import InputError
+from glial.core.errors import InputError, unknown_name
 from glial.data import (
     Encoding,
-    Splits,
-    check_target,
-    fingerprint,
-    infer_columns,
-    infer_task,
-    read,
-    split_rows,
+    Inputs,
+    notice_leaks,
 )
 from glial.data.batches import Batch
+from glial.data.encoders import NumberEncoder
+from glial.data.settings import DataSettings
 from glial.models import MODELS
 from glial.runs.plan import DEFAULT_MODEL, Plan
+from glial.runs.rows import Tables, read_tables, targets_of
 from glial.tasks import Task, fit_task
-from glial.tasks.labels import Labels
 from glial.tasks.task import Loss
 from glial.training.settings import TrainSettings
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Tables:
-    """The rows of an experiment, before any fitting."""
-
-    train: pl.DataFrame
-    val: pl.DataFrame
-    test: pl.DataFrame
-    fingerprint: str
 
 
 @dataclass
@@ -55,6 +42,7 @@ class Prepared:
         encoding: How a table becomes tensors, fitted on the training rows.
         task: What is learnt, fitted on the training rows.
         tables: The rows of each split.
+        inputs: The training rows encoded.
     """
 
     plan: Plan
@@ -62,13 +50,20 @@ class Prepared:
     encoding: Encoding
     task: Task
     tables: Tables
+    inputs: Inputs
+
+    def training_batch(self) -> Batch:
+        """The training rows as one batch of tensors."""
+        return self._batch(self.tables.train, self.inputs)
 
     def batch(self, frame: pl.DataFrame) -> Batch:
         """A table as one batch of tensors: inputs, target and weights."""
-        inputs = model_inputs(self.encoding, frame)
+        return self._batch(frame, self.encoding.transform(frame))
+
+    def _batch(self, frame: pl.DataFrame, inputs: Inputs) -> Batch:
         weight = weights_of(frame, self.plan.data.weight)
         return Batch(
-            inputs,
+            tensors_of(self.encoding, inputs),
             self.task.encode(frame),
             None if weight is None else torch.from_numpy(weight).float(),
         )
@@ -76,26 +71,12 @@ class Prepared:
 
 def model_inputs(encoding: Encoding, frame: pl.DataFrame) -> tuple[Tensor, ...]:
     """What a model is called with: numbers, and category codes where there are any."""
-    numbers, categories = encoding.transform(frame)
-    return (numbers, categories) if encoding.cardinalities else (numbers,)
+    return tensors_of(encoding, encoding.transform(frame))
 
 
-def targets_of(plan: Plan) -> list[str]:
-    """The names of a plan's target columns.
-
-    Raises:
-        InputError: If the plan names none.
-    """
-    target = plan.data.target
-    names = [target] if isinstance(target, str) else list(target or [])
-    if not names:
-        raise InputError(
-            "no target column was named",
-            expected="the column to be predicted",
-            got="none",
-            do="name it with --target COLUMN",
-        )
-    return names
+def tensors_of(encoding: Encoding, inputs: Inputs) -> tuple[Tensor, ...]:
+    """The tensors that a model is called with."""
+    return tuple(inputs) if encoding.cardinalities else (inputs.numbers,)
 
 
 def weights_of(frame: pl.DataFrame, column: str | None) -> NDArray[Any] | None:
@@ -118,84 +99,6 @@ def weights_of(frame: pl.DataFrame, column: str | None) -> NDArray[Any] | None:
             do="mend the column",
         )
     return np.array(values)
-
-
-def read_tables(plan: Plan, source: Any) -> tuple[Plan, Tables, list[str]]:
-    """The rows of each split and the plan with task and column kinds decided.
-
-    Args:
-        plan: What was asked for.
-        source: A source in memory; None reads the one that the plan names.
-
-    Returns:
-        The plan, the tables, and the names of the columns that are not inputs.
-    """
-    frame = read(plan.data.source if source is None else source)
-    targets = targets_of(plan)
-    known = None if plan.task.name == "auto" else plan.task.name
-    frame = check_target(frame, targets, known)
-    name = known or infer_task(frame, targets)
-    plan = plan.model_copy(update={"task": plan.task.model_copy(update={"name": name})})
-    check_target(frame, targets, name)
-    aside = [*targets, *_columns_aside(plan, frame)]
-    kinds = infer_columns(frame.drop(aside), plan.data.types)
-    data = plan.data.model_copy(update={"types": kinds, "target": plan.data.target})
-    plan = plan.model_copy(update={"data": data})
-    others = [_own_split(path, targets, name) for path in (data.val, data.test)]
-    splits = _split(plan, frame, targets, [other is not None for other in others])
-    marks = [fingerprint(part) for part in (frame, *others) if part is not None]
-    parts = {
-        "train": frame[splits.train],
-        "val": others[0] if others[0] is not None else frame[splits.val],
-        "test": others[1] if others[1] is not None else frame[splits.test],
-    }
-    return plan, Tables(**parts, fingerprint="-".join(marks)), aside
-
-
-def _columns_aside(plan: Plan, frame: pl.DataFrame) -> list[str]:
-    aside = []
-    for key, name in (
-        ("data.weight", plan.data.weight),
-        ("data.split.group", plan.data.split.group),
-        ("data.split.time", plan.data.split.time),
-    ):
-        if name is None:
-            continue
-        if name not in frame.columns:
-            raise InputError(
-                f"{key} names the column {name!r}, which is not in the data",
-                expected=f"one of {', '.join(frame.columns)}",
-                got=repr(name),
-                do=f"correct {key}",
-            )
-        if key != "data.split.time":
-            aside.append(name)
-    return aside
-
-
-def _own_split(path: str | None, targets: list[str], task: str) -> pl.DataFrame | None:
-    return None if path is None else check_target(read(path), targets, task)
-
-
-def _split(plan: Plan, frame: pl.DataFrame, targets: list[str], given: list[bool]) -> Splits:
-    """Split the rows; a split that has its own file takes none of them."""
-    settings = plan.data.split
-    shares = [
-        settings.train,
-        0.0 if given[0] else settings.val,
-        0.0 if given[1] else settings.test,
-    ]
-    total = sum(shares)
-    settings = settings.model_copy(
-        update={
-            name: share / total
-            for name, share in zip(("train", "val", "test"), shares, strict=True)
-        }
-    )
-    labels = None
-    if plan.task.name == "classification":
-        labels = Labels.of(frame[targets[0]]).codes(frame[targets[0]])
-    return split_rows(frame, settings, labels=labels, seed=plan.train.seed)
 
 
 def choose_model(plan: Plan, num_rows: int) -> tuple[Plan, Any]:
@@ -238,13 +141,31 @@ def choose_model(plan: Plan, num_rows: int) -> tuple[Plan, Any]:
     return plan.model_copy(update={"data": data, "task": task, "train": train}), settings
 
 
-def _filled_data(plan: Plan, scaling: str, *, takes_categories: bool) -> Any:
-    changes = {}
-    if plan.data.scaling == "auto":
+def _filled_data(plan: Plan, scaling: str, *, takes_categories: bool) -> DataSettings:
+    """The plan's ``data`` part with what suits the model where it was left open."""
+    data = plan.data
+    changes: dict[str, Any] = {}
+    if data.scaling == "auto":
         changes["scaling"] = scaling
+    if data.missing == "auto":
+        changes["missing"] = "median" if data.imputations == 1 else "iterative"
+    if data.imputations > 1 and changes.get("missing", data.missing) != "iterative":
+        raise InputError(
+            f"data.imputations {data.imputations} needs something to draw",
+            expected="data.missing: iterative, which draws around its predictions",
+            got=f"data.missing: {data.missing}",
+            do="set data.missing to iterative, or data.imputations to 1",
+        )
     if not takes_categories:
-        changes["categories"] = "one-hot"
-    return plan.data.model_copy(update=changes)
+        if data.categories in ("auto", "embedding"):
+            changes["categories"] = "one-hot"
+        changes["columns"] = {
+            name: column.model_copy(update={"categories": "one-hot"})
+            if column.categories == "embedding"
+            else column
+            for name, column in data.columns.items()
+        }
+    return data.model_copy(update=changes)
 
 
 def chosen_batch_size(train: TrainSettings, num_rows: int) -> int:
@@ -276,11 +197,20 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     plan, tables, aside = read_tables(plan, source)
     plan, settings = choose_model(plan, len(tables.train))
     kinds = {name: kind for name, kind in plan.data.types.items() if name not in aside}
-    encoding = Encoding.fit(tables.train, kinds, plan.data)
+    _check_columns(plan.data, tables.train)
     targets = targets_of(plan)
+    notice_leaks(tables.train, tables.val, tables.test, targets, kinds, plan.task.name)
     task = fit_task(
         tables.train, targets, plan.task, scale_target=plan.data.scale_target, loss=loss
     )
+    encoding, inputs = Encoding.fit_transform(
+        tables.train,
+        kinds,
+        plan.data,
+        target=task.encode(tables.train).numpy(),
+        seed=plan.train.seed,
+    )
+    _say_how(plan.data, encoding)
     if settings is not None:
         settings = settings.for_data(
             len(tables.train),
@@ -293,7 +223,31 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     train = plan.train.model_copy(
         update={"batch_size": chosen_batch_size(plan.train, len(tables.train))}
     )
-    return Prepared(plan.model_copy(update={"train": train}), settings, encoding, task, tables)
+    plan = plan.model_copy(update={"train": train})
+    return Prepared(plan, settings, encoding, task, tables, inputs)
+
+
+def _check_columns(data: DataSettings, frame: pl.DataFrame) -> None:
+    for name in data.columns:
+        if name not in frame.columns:
+            raise unknown_name("column in data.columns", name, frame.columns)
+
+
+def _say_how(data: DataSettings, encoding: Encoding) -> None:
+    """Print what was chosen for the data, and why."""
+    numbers = [e for e in encoding.encoders.values() if isinstance(e, NumberEncoder)]
+    flags = sum(encoder.flags for encoder in numbers)
+    if numbers:
+        logger.info("numbers: scaled by %s", data.scaling)
+    if flags:
+        logger.info("missing numbers: %s, and flags in %d columns", data.missing, flags)
+    embedded = len(encoding.cardinalities)
+    if embedded:
+        logger.info(
+            "categories: %d columns embedded (more than %d values, or asked for)",
+            embedded,
+            data.max_one_hot,
+        )
 
 
 def source_name(source: Any) -> str:

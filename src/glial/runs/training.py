@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import platform
 import signal as signals
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,18 @@ import torch
 from torch import nn
 
 from glial.core.devices import choose_device
-from glial.core.errors import InputError
-from glial.core.files import folder_lock, make_folder, read_json, to_json, write_atomic
-from glial.core.version import __version__
+from glial.core.files import folder_lock, make_folder
 from glial.data.batches import Batch, TensorBatches
-from glial.runs.folder import check_same_experiment, next_folder, start_folder
+from glial.runs.balance import balanced_rows, batches_of, say_balance
+from glial.runs.folder import check_same_experiment, next_folder, start_folder, write_start
+from glial.runs.members import make_family, member_plans, train_family
 from glial.runs.network import make_network, make_objective, with_measured_lr, with_threads
 from glial.runs.plan import Plan
 from glial.runs.preparation import Prepared, prepare
 from glial.runs.request import Request, make_request
-from glial.runs.run import Run, load
+from glial.runs.run import Run, TrainingInterrupted, load
 from glial.tasks.metrics import LOWER_IS_BETTER
-from glial.tasks.task import Loss
+from glial.tasks.task import Loss, trivial_scores
 from glial.training import (
     Callback,
     Loop,
@@ -37,24 +37,6 @@ from glial.training import (
 )
 
 logger = logging.getLogger(__name__)
-
-
-class TrainingInterrupted(KeyboardInterrupt):
-    """Training was asked to stop; the run it leaves is whole and can go on.
-
-    Attributes:
-        run: The run, with the best weights so far.
-        signal: Number of the signal that asked.
-
-    Example:
-        >>> issubclass(TrainingInterrupted, KeyboardInterrupt)
-        True
-    """
-
-    def __init__(self, run: Run, signal: int) -> None:
-        super().__init__(f"stopped by {signals.Signals(signal).name}")
-        self.run = run
-        self.signal = signal
 
 
 def train(
@@ -70,6 +52,7 @@ def train(
     test: str | None = None,
     group: str | None = None,
     time: str | None = None,
+    folds: int | None = None,
     weight: str | None = None,
     seed: int | None = None,
     out: str | Path | bool | None = None,
@@ -86,7 +69,8 @@ def train(
         task: ``classification``, ``multilabel`` or ``regression``; by default read off the
             target.
         model: Name of a model, or a network of your own that takes a float tensor
-            [row, input] and gives [row, output].
+            [row, input] and gives [row, output]; where several networks are trained, each
+            is a copy that starts from its weights.
         loss: Name of a loss, or a function ``loss(outputs, target)`` of your own.
         epochs: Most passes over the training rows.
         time_limit: Most seconds of training.
@@ -94,12 +78,14 @@ def train(
         test: A file of test rows; otherwise rows are kept back.
         group: A column whose equal values stay in one split.
         time: A column by whose order rows are split.
+        folds: Train this many networks, each validated by another part of all but the test
+            rows; their average predicts.
         weight: A column of row weights.
         seed: Seed of everything random.
         out: The run's folder; by default ``runs/<name>-<n>``; False keeps the run in memory.
         resume: Go on with an unfinished run; a finished one is returned as it is.
         set: Dotted keys of the plan and their values, such as ``{"train.lr": 0.001}``.
-        callbacks: Watchers.
+        callbacks: Watchers; each is told of the training of every network.
 
     Returns:
         The run.
@@ -129,6 +115,7 @@ def train(
         "data.test": test,
         "data.split.group": group,
         "data.split.time": time,
+        "data.split.folds": folds,
         "data.weight": weight,
     }
     changes = {key: value for key, value in options.items() if value is not None} | dict(set or {})
@@ -161,7 +148,7 @@ def _train_in_folder(
 ) -> Run:
     """Prepare first, so that bad input leaves no folder; then hold the folder and train."""
     if out is False:
-        return _fit(_make_ready(request, request.plan), None, callbacks)
+        return _made_ready(request, None, begun=False)(callbacks)
     asked = request.plan.to_values(given_only=True)
     folder = next_folder(request.name, asked, resume) if out in (None, True) else Path(str(out))
     begun = start_folder(folder, resume)
@@ -171,11 +158,26 @@ def _train_in_folder(
             run = load(folder, model=request.model)
             if run.status == "finished":
                 return run
-    ready = _make_ready(request, _resumed_plan(request, folder, begun))
+    start = _made_ready(request, folder, begun=begun)
     with _held(folder, remove_empty=not begun):
         if not begun:
             start_folder(folder, resume)
-        return _fit(ready, folder, callbacks)
+        return start(callbacks)
+
+
+def _made_ready(
+    request: Request, folder: Path | None, *, begun: bool
+) -> Callable[[Sequence[Callback]], Run]:
+    """What trains, given callbacks; all that can be wrong with the input is found before."""
+    if member_plans(request.plan):
+        return partial(train_family, make_family(request, folder), train_one=_train_member)
+    plan = request.plan if folder is None else _resumed_plan(request, folder, begun)
+    return partial(_fit, _make_ready(request, plan), folder)
+
+
+def _train_member(request: Request, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
+    """One network of several, in a folder of its own; what was done of it is not done again."""
+    return _train_in_folder(request, folder or False, folder is not None, callbacks)
 
 
 @contextlib.contextmanager
@@ -227,18 +229,19 @@ def _make_ready(request: Request, plan: Plan) -> Ready:
     prepared = prepare(plan, request.source, loss=request.loss)
     device, reason = choose_device(plan.train.device)
     logger.info("device: %s (%s)", device, reason)
-    rows, val = (prepared.batch(getattr(prepared.tables, name)) for name in ("train", "val"))
+    rows = balanced_rows(prepared, prepared.training_batch())
+    val = prepared.batch(prepared.tables.val)
     network, sizes = make_network(prepared, rows, request.model)
     network.to(device)
     prepared.plan = with_threads(prepared.plan, network)
     _say_what_is_trained(prepared, network)
+    say_balance(prepared)
     return Ready(request, prepared, network, sizes, _moved(rows, device), _moved(val, device))
 
 
 def _fit(ready: Ready, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
     prepared = ready.prepared
-    settings = prepared.plan.train
-    batches = TensorBatches(ready.train, int(settings.batch_size), settings.seed)
+    batches = batches_of(prepared, ready.train)
     # The first optimiser of a process loads torch's compiler, a second that is no training time.
     torch.optim.SGD([torch.zeros(1)])
     begin = time.monotonic()
@@ -246,7 +249,10 @@ def _fit(ready: Ready, folder: Path | None, callbacks: Sequence[Callback]) -> Ru
         plan = with_measured_lr(prepared.plan, prepared, ready.network, batches)
         run = Run(folder, plan, ready.network, prepared.encoding, prepared.task, sizes=ready.sizes)
         if folder is not None:
-            _write_start(folder, plan, ready.request.plan, prepared)
+            asked = ready.request.plan.to_values(given_only=True)
+            data = prepared.tables.fingerprint
+            prepared.encoding.save(folder)
+            write_start(folder, plan.to_yaml(), asked, prepared.task, data)
         with graceful_signals() as stop:
             loop = _loop(run, batches, ready.val, callbacks, stop, time.monotonic() - begin)
             if loop.load():
@@ -264,36 +270,6 @@ def _moved(batch: Batch, device: torch.device) -> Batch:
         batch.target.to(device),
         None if batch.weight is None else batch.weight.to(device),
     )
-
-
-def _write_start(folder: Path, plan: Plan, asked: Plan, prepared: Prepared) -> None:
-    """What must be on disk before the first step."""
-    environment = {
-        "glial": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-        "data": prepared.tables.fingerprint,
-        "asked": asked.to_values(given_only=True),
-    }
-    previous = folder / "environment.json"
-    if previous.exists():
-        _check_same_data(previous, prepared)
-    prepared.encoding.save(folder)
-    write_atomic(folder / "decoding.json", to_json(prepared.task.state()))
-    write_atomic(folder / "environment.json", to_json(environment))
-    write_atomic(folder / "plan.yaml", plan.to_yaml())
-
-
-def _check_same_data(path: Path, prepared: Prepared) -> None:
-    if read_json(path).get("data") != prepared.tables.fingerprint:
-        raise InputError(
-            "the data has changed since this run began",
-            expected="the same rows, so that training can go on where it was",
-            got="other rows",
-            do="restore the data, or start a new run without --resume",
-        )
 
 
 def _loop(
@@ -333,8 +309,9 @@ def _conclude(run: Run, loop: Loop, prepared: Prepared) -> None:
     run.history = progress.history
     run.epochs = progress.epoch
     run.seconds = progress.seconds
-    learnt = progress.step / max(1, loop.num_batches) * len(prepared.tables.train)
+    learnt = progress.step / max(1, loop.num_batches) * loop.num_rows
     run.samples_per_second = learnt / progress.seconds if progress.seconds > 0 else 0.0
+    _tune(run, prepared)
     for name in ("val", "test"):
         frame = getattr(prepared.tables, name)
         run.metrics[name] = _scores(run, prepared, frame) if len(frame) else {}
@@ -342,6 +319,15 @@ def _conclude(run: Run, loop: Loop, prepared: Prepared) -> None:
     run.metrics["baseline"] = _baseline(run, prepared, test) if len(test) else {}
     if run.path is not None:
         run.save()
+
+
+def _tune(run: Run, prepared: Prepared) -> None:
+    """What decides between classes fitted on the validation rows, where the plan asks for it."""
+    frame = prepared.tables.val
+    if isinstance(run.plan.task.threshold, str):
+        batch = prepared.batch(frame)
+        weight = None if batch.weight is None else batch.weight.double().numpy()
+        run.decoder.tune(outputs_of(run.model, batch.inputs), frame, weight)
 
 
 def _scores(run: Run, prepared: Prepared, frame: Any) -> dict[str, float]:
@@ -352,5 +338,4 @@ def _scores(run: Run, prepared: Prepared, frame: Any) -> dict[str, float]:
 
 def _baseline(run: Run, prepared: Prepared, frame: Any) -> dict[str, float]:
     weight = prepared.batch(frame).weight
-    outputs = run.decoder.trivial_outputs(len(frame))
-    return run.decoder.scores(outputs, frame, None if weight is None else weight.double().numpy())
+    return trivial_scores(run.decoder, frame, None if weight is None else weight.double().numpy())

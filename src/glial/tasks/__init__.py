@@ -8,8 +8,16 @@ import polars as pl
 
 from glial.core.errors import InputError
 from glial.core.tables import Table
+from glial.data.settings import ScalingName
 from glial.tasks.settings import TaskSettings
-from glial.tasks.task import Decoded, Loss, Task, averaged_members, healthy_first_loss
+from glial.tasks.task import (
+    Decoded,
+    Loss,
+    Task,
+    averaged_members,
+    healthy_first_loss,
+    trivial_scores,
+)
 
 TASKS = Table(
     "task",
@@ -47,7 +55,7 @@ def fit_task(
     targets: list[str],
     settings: TaskSettings,
     *,
-    scale_target: bool = True,
+    scale_target: bool | ScalingName = True,
     loss: Loss | None = None,
 ) -> Task:
     """The task of a plan, fitted on the training rows.
@@ -56,7 +64,7 @@ def fit_task(
         frame: The training rows.
         targets: The target columns.
         settings: The plan's ``task`` part, with the task's name decided.
-        scale_target: Whether regression targets are standardised while they are learnt.
+        scale_target: How a regression's targets are scaled while they are learnt.
         loss: The user's own loss, ``loss(outputs, target)``.
 
     Raises:
@@ -82,9 +90,26 @@ def fit_task(
             got="no function",
             do="train from Python, or set task.loss to auto",
         )
+    _check_decisions(settings)
     options: dict[str, Any] = {"scale": scale_target} if settings.name == "regression" else {}
     task: Task = TASKS.resolve(settings.name).fit(frame, targets, settings, loss, **options)
     return task
+
+
+def _check_decisions(settings: TaskSettings) -> None:
+    """Refuse costs and thresholds where there is nothing to decide between."""
+    deciding = {
+        "costs": settings.name == "classification" or settings.costs is None,
+        "threshold": settings.name != "regression" or settings.threshold is None,
+    }
+    for key, fits in deciding.items():
+        if not fits:
+            raise InputError(
+                f"task.{key} does not fit the task {settings.name!r}",
+                expected="a task of classes",
+                got=settings.name,
+                do=f"take task.{key} out of the plan, or set task.name=classification",
+            )
 
 
 def load_task(state: dict[str, Any], settings: TaskSettings) -> Task:
@@ -94,8 +119,9 @@ def load_task(state: dict[str, Any], settings: TaskSettings) -> Task:
         InputError: If the state is damaged.
 
     Example:
-        >>> state = {"task": "regression", "targets": ["y"], "mean": [0.0], "std": [1.0]}
-        >>> load_task(state, TaskSettings()).num_outputs
+        >>> scaling = {"how": "none", "shift": 0.0, "factor": 1.0, "power": 1.0, "knots": []}
+        >>> state = {"targets": ["y"], "mean": [0.0], "scalings": [scaling]}
+        >>> load_task({"task": "regression", **state}, TaskSettings()).num_outputs
         1
     """
     try:
@@ -120,4 +146,5 @@ __all__ = [
     "fit_task",
     "healthy_first_loss",
     "load_task",
+    "trivial_scores",
 ]

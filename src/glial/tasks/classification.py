@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,11 +15,23 @@ from torch import Tensor, nn
 
 from glial.core.errors import InputError, suggest
 from glial.functional import losses
+from glial.tasks.decisions import (
+    check_threshold,
+    checked_thresholds,
+    cost_matrix,
+    cost_weights,
+    decide,
+    mean_cost,
+    tuned_threshold,
+    tuned_thresholds,
+)
 from glial.tasks.labels import Labels, LabelType, label_texts
-from glial.tasks.metrics import class_details, class_scores, likeliest
+from glial.tasks.metrics import Codes, Floats, class_details, class_scores
+from glial.tasks.pooling import deviation, side_by_side
 from glial.tasks.settings import TaskSettings
-from glial.tasks.task import Decoded, Loss, averaged_members, expanded_to_members
+from glial.tasks.task import Decoded, Loss, Task, averaged_members, expanded_to_members
 
+logger = logging.getLogger(__name__)
 _SQUARED = {
     "half_squared_error": losses.half_squared_error,
     "mean_squared_error": losses.mean_squared_error,
@@ -33,6 +47,11 @@ class Classification:
         shares: Share of each class in training; its logarithm is the trivial predictor.
         settings: Loss, weights and smoothing.
         custom_loss: The user's own ``loss(outputs, target)``, when the settings name it.
+
+    Attributes:
+        thresholds: What decides between classes, see :func:`glial.tasks.decisions.decide`; None
+            predicts the likeliest.
+        costs: What predicting a class (column) costs where another (row) is true.
     """
 
     name = "classification"
@@ -51,7 +70,11 @@ class Classification:
         self.shares = shares
         self.settings = settings
         self._custom_loss = custom_loss
-        self._class_weight = _class_weight(labels, shares, settings)
+        check_threshold(settings, len(labels.names))
+        given = settings.threshold
+        self.thresholds = [given] if isinstance(given, float) else None
+        self.costs = cost_matrix(settings.costs, labels.names)
+        self._class_weight = _class_weight(labels, shares, settings, self.costs)
 
     @classmethod
     def fit(
@@ -127,27 +150,75 @@ class Classification:
         correct = (guess == target).float().mean()
         return {"loss": float(-chosen.log().mean()), "accuracy": float(correct)}
 
+    def tune(
+        self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
+    ) -> None:
+        """Choose the thresholds at which the metric that ``task.threshold`` names is best."""
+        metric = self.settings.threshold
+        if not isinstance(metric, str):
+            return
+        shares, truth = self._shares(outputs), self._codes(frame)
+        known = truth >= 0
+        weight = None if weight is None else weight[known]
+        if self.num_outputs == 1:
+            self.thresholds = [tuned_threshold(shares[known, 1], truth[known], metric, weight)]
+        else:
+            self.thresholds = tuned_thresholds(shares[known], truth[known], metric, weight)
+        texts = ", ".join(f"{value:.4g}" for value in self.thresholds)
+        logger.info("threshold %s, tuned for %s on %d rows", texts, metric, known.sum())
+
+    def _shares(self, outputs: Tensor) -> Floats:
+        return np.asarray(self.probabilities(outputs.double().cpu()).numpy())
+
+    def _codes(self, frame: pl.DataFrame) -> Codes:
+        return self.labels.codes(frame[self.targets[0]])
+
+    def _decide(self, shares: Floats) -> Codes:
+        """The class of each row, by thresholds or costs where the plan has them."""
+        by_cost = self.settings.cost_use == "decision"
+        return decide(shares, self.thresholds, self.costs if by_cost else None)
+
     def decode(self, outputs: Tensor) -> Decoded:
-        """The likeliest class, and the probability of each."""
-        shares = self.probabilities(outputs.double().cpu()).numpy()
+        """The class that thresholds or costs choose, else the likeliest; each one's probability."""
+        shares = self._shares(outputs)
         names = self.labels.names
         return Decoded(
-            {"prediction": self.labels.values(likeliest(shares))},
+            {"prediction": self.labels.values(self._decide(shares))},
             {f"probability_{name}": shares[:, i] for i, name in enumerate(names)},
         )
 
     def scores(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> dict[str, float]:
-        """Metrics of a classifier."""
-        shares = self.probabilities(outputs.double().cpu()).numpy()
-        return class_scores(self.labels.codes(frame[self.targets[0]]), shares, weight)
+        """Metrics of a classifier, with the mean cost of a row where the plan has costs."""
+        shares, truth = self._shares(outputs), self._codes(frame)
+        guess = self._decide(shares)
+        scores = class_scores(truth, shares, weight, guess)
+        if self.costs is not None:
+            scores["cost"] = mean_cost(truth, guess, self.costs, weight)
+        return scores
 
     def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
         """Confusion matrix and curves."""
-        shares = self.probabilities(outputs.double().cpu()).numpy()
-        codes = self.labels.codes(frame[self.targets[0]])
-        return class_details(codes, shares, self.labels.names)
+        shares = self._shares(outputs)
+        return class_details(self._codes(frame), shares, self.labels.names, self._decide(shares))
+
+    def pool(self, members: Sequence[tuple[Task, Tensor]]) -> Tensor:
+        """Scores of the mean probabilities; a class that a member never saw has 0 from it."""
+        shares = self._member_shares(members).mean(axis=0)
+        logs = torch.from_numpy(shares).clamp_min(torch.finfo(torch.float64).tiny).log()
+        return logs[:, 1:] - logs[:, :1] if self.num_outputs == 1 else logs
+
+    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+        """Standard deviation over members of the predicted class's probability."""
+        predicted = self.decode(self.pool(members)).predictions["prediction"]
+        chosen = self.labels.codes(pl.Series(predicted.tolist()))
+        found = deviation(self._member_shares(members))
+        return {"spread": found[np.arange(len(chosen)), chosen]}
+
+    def _member_shares(self, members: Sequence[tuple[Task, Tensor]]) -> NDArray[np.float64]:
+        """Probabilities of each member, [member, row, class]."""
+        return side_by_side(members, [f"probability_{name}" for name in self.labels.names])
 
     def trivial_outputs(self, num_rows: int) -> Tensor:
         """Scores whose probabilities are the class shares of training."""
@@ -156,13 +227,15 @@ class Classification:
         return row.expand(num_rows, -1)
 
     def state(self) -> dict[str, Any]:
-        """Classes and shares."""
+        """Classes and shares, and thresholds where there are any."""
+        thresholds = {} if self.thresholds is None else {"thresholds": self.thresholds}
         return {
             "task": self.name,
             "targets": self.targets,
             "classes": self.labels.names,
             "label_type": self.labels.kind,
             "shares": self.shares,
+            **thresholds,
         }
 
     @classmethod
@@ -177,7 +250,9 @@ class Classification:
         labels.typed()
         if len(held.shares) != len(held.classes) or len(set(held.classes)) != len(held.classes):
             raise ValueError("the classes and their shares do not match")
-        return cls(held.targets[0], labels, held.shares, settings)
+        task = cls(held.targets[0], labels, held.shares, settings)
+        task.thresholds = checked_thresholds(held.thresholds, task.num_outputs, settings)
+        return task
 
 
 class _State(BaseModel):
@@ -190,13 +265,25 @@ class _State(BaseModel):
     classes: list[str] = Field(min_length=2)
     label_type: LabelType
     shares: list[Annotated[float, Field(ge=0, le=1)]]
+    thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None
 
 
 def _scores(outputs: Tensor) -> Tensor:
     return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
 
-def _class_weight(labels: Labels, shares: list[float], settings: TaskSettings) -> Tensor | None:
+def _class_weight(
+    labels: Labels, shares: list[float], settings: TaskSettings, costs: Floats | None
+) -> Tensor | None:
+    """What the classes weigh in the loss, by their weights and by their costs."""
+    weight = _given_weight(labels, shares, settings)
+    if costs is None or settings.cost_use == "decision":
+        return weight
+    by_cost = torch.tensor(cost_weights(costs, shares))
+    return by_cost if weight is None else by_cost * weight
+
+
+def _given_weight(labels: Labels, shares: list[float], settings: TaskSettings) -> Tensor | None:
     asked = settings.class_weights
     if asked == "none":
         return None

@@ -25,7 +25,10 @@ def likeliest(probabilities: Floats) -> Codes:
 
 
 def class_scores(
-    truth: Codes, probabilities: Floats, weight: Floats | None = None
+    truth: Codes,
+    probabilities: Floats,
+    weight: Floats | None = None,
+    guess: Codes | None = None,
 ) -> dict[str, float]:
     """Metrics of a classifier.
 
@@ -34,6 +37,7 @@ def class_scores(
             counts as an error and is left out of the metrics that need its probability.
         probabilities: A row per row, a column per class, rows summing to 1.
         weight: Weight of each row.
+        guess: The class that each row is given; the likeliest by default.
 
     Returns:
         Metric name to value; a metric that is not defined on these rows (``roc_auc`` where
@@ -46,7 +50,7 @@ def class_scores(
     """
     from sklearn import metrics
 
-    guess = likeliest(probabilities)
+    guess = likeliest(probabilities) if guess is None else guess
     present = np.unique(truth)
     average = {"labels": present, "average": "macro", "zero_division": 0, "sample_weight": weight}
     scores = {
@@ -55,13 +59,14 @@ def class_scores(
         "f1_macro": _macro(metrics.f1_score, truth, guess, weight),
         "precision_macro": _macro(metrics.precision_score, truth, guess, weight),
         "recall_macro": _macro(metrics.recall_score, truth, guess, weight),
+        "matthews_corrcoef": metrics.matthews_corrcoef(truth, guess, sample_weight=weight),
     }
     known = truth >= 0
     rest = (truth[known], probabilities[known], None if weight is None else weight[known])
     scores["log_loss"] = _log_loss(*rest)
     scores["roc_auc"] = _roc_auc(*rest)
     if probabilities.shape[1] == 2:
-        scores |= _binary_scores(*rest)
+        scores |= _binary_scores(*rest, guess[known])
     return {name: float(value) for name, value in scores.items()}
 
 
@@ -92,12 +97,13 @@ def _roc_auc(truth: Codes, probabilities: Floats, weight: Floats | None) -> floa
     return float(np.mean(each))
 
 
-def _binary_scores(truth: Codes, probabilities: Floats, weight: Floats | None) -> dict[str, float]:
+def _binary_scores(
+    truth: Codes, probabilities: Floats, weight: Floats | None, guess: Codes
+) -> dict[str, float]:
     from sklearn import metrics
 
     if len(truth) == 0:
         return dict.fromkeys(("f1", "precision", "recall", "average_precision"), math.nan)
-    guess = likeliest(probabilities)
     options: dict[str, Any] = {"pos_label": 1, "zero_division": 0, "sample_weight": weight}
     has_positive = bool((truth == 1).any())
     return {
@@ -112,12 +118,15 @@ def _binary_scores(truth: Codes, probabilities: Floats, weight: Floats | None) -
     }
 
 
-def multilabel_scores(truth: NDArray[np.bool_], probabilities: Floats) -> dict[str, float]:
+def multilabel_scores(
+    truth: NDArray[np.bool_], probabilities: Floats, guess: NDArray[np.bool_] | None = None
+) -> dict[str, float]:
     """Metrics of a network that answers several yes-or-no questions on each row.
 
     Args:
         truth: A row per row, a column per label.
         probabilities: Likewise, each in [0, 1].
+        guess: The answers given; by default the likelier ones.
 
     Returns:
         Metric name to value. ``accuracy`` is the share of rows with every label right.
@@ -128,7 +137,7 @@ def multilabel_scores(truth: NDArray[np.bool_], probabilities: Floats) -> dict[s
     """
     from sklearn import metrics
 
-    guess = probabilities >= 0.5
+    guess = probabilities >= 0.5 if guess is None else guess
     columns = [(truth[:, i], probabilities[:, i]) for i in range(truth.shape[1])]
     defined = [(t, p) for t, p in columns if t.any() and not t.all()]
     clipped = np.clip(probabilities, 1e-15, 1 - 1e-15)
@@ -195,12 +204,20 @@ REGRESSION_METRICS = (
 )
 
 LOWER_IS_BETTER = frozenset(
-    {*REGRESSION_METRICS} - {"r2"} | {"log_loss", "hamming_loss", "loss", "brier_score"}
+    {*REGRESSION_METRICS} - {"r2"} | {"log_loss", "hamming_loss", "loss", "brier_score", "cost"}
 )
 
 
-def class_details(truth: Codes, probabilities: Floats, names: list[str]) -> dict[str, Any]:
+def class_details(
+    truth: Codes, probabilities: Floats, names: list[str], guess: Codes | None = None
+) -> dict[str, Any]:
     """Confusion matrix (rows: truth, columns: prediction) and, for two classes, the curves.
+
+    Args:
+        truth: Index of each row's class; rows with -1 are left out.
+        probabilities: A row per row, a column per class.
+        names: The classes.
+        guess: The class that each row is given; the likeliest by default.
 
     Example:
         >>> shares = np.array([[0.9, 0.1], [0.8, 0.2]])
@@ -211,8 +228,8 @@ def class_details(truth: Codes, probabilities: Floats, names: list[str]) -> dict
     from sklearn import metrics
 
     known = truth >= 0
+    guess = (likeliest(probabilities) if guess is None else guess)[known]
     truth, probabilities = truth[known], probabilities[known]
-    guess = likeliest(probabilities)
     size = len(names)
     counts = np.bincount(truth * size + guess, minlength=size * size).reshape(size, size)
     details: dict[str, Any] = {"confusion_matrix": {"labels": names, "counts": counts.tolist()}}

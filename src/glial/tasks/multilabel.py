@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
@@ -12,10 +15,14 @@ from torch import Tensor
 
 from glial.core.errors import InputError
 from glial.functional import losses
+from glial.tasks.decisions import check_threshold, checked_thresholds, tuned_threshold
 from glial.tasks.labels import Labels, LabelType
-from glial.tasks.metrics import multilabel_scores
+from glial.tasks.metrics import Floats, multilabel_scores
+from glial.tasks.pooling import deviation, side_by_side
 from glial.tasks.settings import TaskSettings
-from glial.tasks.task import Decoded, Loss, averaged_members, expanded_to_members
+from glial.tasks.task import Decoded, Loss, Task, averaged_members, expanded_to_members
+
+logger = logging.getLogger(__name__)
 
 
 class Multilabel:
@@ -27,6 +34,10 @@ class Multilabel:
         shares: Share of "yes" in training, a number a column.
         settings: Loss, smoothing and weights.
         custom_loss: The user's own ``loss(outputs, target)``, when the settings name it.
+
+    Attributes:
+        thresholds: The least probability of each question at which the answer is yes; None is
+            a half for each.
     """
 
     name = "multilabel"
@@ -45,6 +56,9 @@ class Multilabel:
         self.shares = shares
         self.settings = settings
         self._custom_loss = custom_loss
+        check_threshold(settings, 2)
+        given = settings.threshold
+        self.thresholds = [given] * len(targets) if isinstance(given, float) else None
 
     @classmethod
     def fit(
@@ -112,12 +126,34 @@ class Multilabel:
         correct = ((shares >= 0.5) == (target > 0.5)).all(dim=1).float().mean()
         return {"loss": float(loss), "accuracy": float(correct)}
 
+    def tune(
+        self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
+    ) -> None:
+        """Choose each question's threshold so that the metric of its own answers is best."""
+        metric = self.settings.threshold
+        if not isinstance(metric, str):
+            return
+        # The mean of the questions' F1 is largest where each is.
+        metric = "f1" if metric == "f1_macro" else metric
+        shares, truth = self._shares(outputs), self.encode(frame).numpy().astype(np.int64)
+        pairs = zip(shares.T, truth.T, strict=True)
+        self.thresholds = [tuned_threshold(p, t, metric, weight) for p, t in pairs]
+        texts = ", ".join(f"{value:.4g}" for value in self.thresholds)
+        logger.info("thresholds %s, tuned for %s on %d rows", texts, metric, len(truth))
+
+    def _shares(self, outputs: Tensor) -> Floats:
+        return np.asarray(self.probabilities(outputs.double().cpu()).numpy())
+
+    def _decide(self, shares: Floats) -> NDArray[np.bool_]:
+        return shares >= (0.5 if self.thresholds is None else np.array(self.thresholds))
+
     def decode(self, outputs: Tensor) -> Decoded:
         """The likelier answer to each question and the probability of yes."""
-        shares = self.probabilities(outputs.double().cpu()).numpy()
+        shares = self._shares(outputs)
+        guess = self._decide(shares).astype(np.int64)
         return Decoded(
             {
-                f"prediction_{name}": self.labels[i].values((shares[:, i] >= 0.5).astype("int64"))
+                f"prediction_{name}": self.labels[i].values(guess[:, i])
                 for i, name in enumerate(self.targets)
             },
             {f"probability_{name}": shares[:, i] for i, name in enumerate(self.targets)},
@@ -128,24 +164,40 @@ class Multilabel:
     ) -> dict[str, float]:
         """Metrics of a multi-label classifier; rows are not weighted."""
         truth = self.encode(frame).numpy() > 0.5
-        return multilabel_scores(truth, self.probabilities(outputs.double().cpu()).numpy())
+        shares = self._shares(outputs)
+        return multilabel_scores(truth, shares, self._decide(shares))
 
     def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
         """Nothing beyond the metrics."""
         return {}
+
+    def pool(self, members: Sequence[tuple[Task, Tensor]]) -> Tensor:
+        """Scores of the mean probabilities of yes."""
+        return torch.from_numpy(self._member_shares(members).mean(axis=0)).logit(eps=1e-12)
+
+    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+        """Standard deviation over members of each answer's probability."""
+        found = deviation(self._member_shares(members))
+        return {f"spread_{name}": found[:, i] for i, name in enumerate(self.targets)}
+
+    def _member_shares(self, members: Sequence[tuple[Task, Tensor]]) -> NDArray[np.float64]:
+        """Probabilities of yes of each member, [member, row, question]."""
+        return side_by_side(members, [f"probability_{name}" for name in self.targets])
 
     def trivial_outputs(self, num_rows: int) -> Tensor:
         """Scores whose probabilities are the shares of yes in training."""
         return torch.tensor(self.shares, dtype=torch.float64).logit(eps=1e-9).expand(num_rows, -1)
 
     def state(self) -> dict[str, Any]:
-        """Values and shares of each question."""
+        """Values and shares of each question, and thresholds where there are any."""
+        thresholds = {} if self.thresholds is None else {"thresholds": self.thresholds}
         return {
             "task": self.name,
             "targets": self.targets,
             "classes": [labels.names for labels in self.labels],
             "label_types": [labels.kind for labels in self.labels],
             "shares": self.shares,
+            **thresholds,
         }
 
     @classmethod
@@ -162,7 +214,9 @@ class Multilabel:
             one.typed()
         if len({len(held.targets), len(labels), len(held.shares)}) != 1:
             raise ValueError("the targets, their values and their shares do not match")
-        return cls(held.targets, labels, held.shares, settings)
+        task = cls(held.targets, labels, held.shares, settings)
+        task.thresholds = checked_thresholds(held.thresholds, task.num_outputs, settings)
+        return task
 
 
 class _State(BaseModel):
@@ -175,3 +229,4 @@ class _State(BaseModel):
     classes: list[Annotated[list[str], Field(min_length=2, max_length=2)]]
     label_types: list[LabelType]
     shares: list[Annotated[float, Field(ge=0, le=1)]]
+    thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -12,10 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from glial.core.errors import InputError
+from glial.data.scaling import Scaling
+from glial.data.settings import ScalingName
 from glial.functional import losses
 from glial.tasks.metrics import regression_scores
+from glial.tasks.pooling import deviation, side_by_side
 from glial.tasks.settings import TaskSettings
-from glial.tasks.task import Decoded, Loss, averaged_members, expanded_to_members
+from glial.tasks.task import Decoded, Loss, Task, averaged_members, expanded_to_members
 
 
 class Regression:
@@ -24,26 +29,27 @@ class Regression:
     Args:
         targets: Name of each output's column.
         mean: Mean of each target in training.
-        std: What each target is divided by: its standard deviation, or 1.
+        scalings: How each target is scaled while it is learnt.
         settings: Loss and range.
         custom_loss: The user's own ``loss(outputs, target)``, when the settings name it.
     """
 
     name = "regression"
     monitored = ("loss", "rmse")
+    thresholds: list[float] | None = None
 
     def __init__(
         self,
         targets: list[str],
         mean: list[float],
-        std: list[float],
+        scalings: list[Scaling],
         settings: TaskSettings,
         custom_loss: Loss | None = None,
     ) -> None:
         self.targets = targets
         self.settings = settings
-        self.mean = torch.tensor(mean, dtype=torch.float64)
-        self.std = torch.tensor(std, dtype=torch.float64)
+        self.mean = mean
+        self.scalings = scalings
         self._custom_loss = custom_loss
 
     @classmethod
@@ -54,20 +60,13 @@ class Regression:
         settings: TaskSettings,
         loss: Loss | None,
         *,
-        scale: bool = True,
+        scale: bool | ScalingName = True,
     ) -> Regression:
         """The task for the training rows of a table."""
         values = _values(frame, targets)
-        std = values.std(axis=0) if scale else np.ones(len(targets))
-        # A constant's standard deviation is not 0 but the rounding error of its mean.
-        std = np.where(std > 1e-12 * np.abs(values).max(axis=0), std, 1)
-        task = cls(
-            targets,
-            values.mean(axis=0).tolist(),
-            std.tolist(),
-            settings,
-            loss,
-        )
+        how: ScalingName = "standard" if scale is True else scale or "none"
+        scalings = [_scaling(column, how) for column in values.T]
+        task = cls(targets, values.mean(axis=0).tolist(), scalings, settings, loss)
         task.check_range(values)
         return task
 
@@ -93,15 +92,27 @@ class Regression:
 
     def encode(self, frame: pl.DataFrame) -> Tensor:
         """Scaled targets, [row, output]."""
-        values = torch.from_numpy(_values(frame, self.targets))
-        return ((values - self.mean) / self.std).float()
+        return torch.from_numpy(self._scaled(_values(frame, self.targets))).float()
+
+    def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Numbers in the targets' units, [row, output], as they are learnt."""
+        return np.stack([s.apply(v) for s, v in zip(self.scalings, values.T, strict=True)], axis=1)
+
+    def _unscaled(self, scaled: Tensor) -> NDArray[np.float64]:
+        values = scaled.double().cpu().numpy()
+        return np.stack([s.undo(v) for s, v in zip(self.scalings, values.T, strict=True)], axis=1)
+
+    def _ends(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """The scaled ends of the output range, [output] each."""
+        ends = np.array(self.settings.output_range)[:, None].repeat(len(self.targets), axis=1)
+        low, high = torch.from_numpy(self._scaled(ends)).to(outputs)
+        return low, high
 
     def _bounded(self, outputs: Tensor) -> Tensor:
-        ends = self.settings.output_range
-        if ends is None:
+        if self.settings.output_range is None:
             return outputs
-        low, high = ((end - self.mean) / self.std for end in ends)
-        return low.to(outputs) + (high - low).to(outputs) * outputs.sigmoid()
+        low, high = self._ends(outputs)
+        return low + (high - low) * outputs.sigmoid()
 
     def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The mean loss of all members on scaled targets."""
@@ -119,50 +130,72 @@ class Regression:
         }
         return functions.get(name, losses.mean_squared_error)(outputs, target, weight=weight)
 
-    def values(self, outputs: Tensor) -> Tensor:
+    def values(self, outputs: Tensor) -> NDArray[np.float64]:
         """Predicted numbers in the targets' units, [row, output], averaged over members."""
-        scaled = averaged_members(self._bounded(outputs.double().cpu()))
-        return scaled * self.std + self.mean
+        return self._unscaled(averaged_members(self._bounded(outputs.double().cpu())))
 
     def monitor(self, outputs: Tensor, target: Tensor) -> dict[str, float]:
         """The loss on scaled targets, and the root mean squared error in the targets' units."""
         scaled = averaged_members(self._bounded(outputs.float()))
-        errors = (scaled - target).double().cpu() * self.std
-        rmse = errors.square().mean(dim=0).sqrt().mean()
+        errors = self._unscaled(scaled) - self._unscaled(target)
+        rmse = np.sqrt((errors**2).mean(axis=0)).mean()
         return {"loss": float(self._loss(scaled, target)), "rmse": float(rmse)}
+
+    def tune(
+        self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
+    ) -> None:
+        """Nothing: numbers are not decided between."""
 
     def decode(self, outputs: Tensor) -> Decoded:
         """The predicted numbers."""
-        values = self.values(outputs).numpy()
-        if len(self.targets) == 1:
-            return Decoded({"prediction": values[:, 0]})
-        return Decoded({f"prediction_{name}": values[:, i] for i, name in enumerate(self.targets)})
+        values = self.values(outputs)
+        names = self._columns("prediction")
+        return Decoded({name: values[:, i] for i, name in enumerate(names)})
+
+    def _columns(self, kind: str) -> list[str]:
+        """Names of columns with a number for each output."""
+        several = len(self.targets) > 1
+        return [f"{kind}_{name}" for name in self.targets] if several else [kind]
 
     def scores(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> dict[str, float]:
         """Metrics of a regression."""
-        return regression_scores(_values(frame, self.targets), self.values(outputs).numpy(), weight)
+        return regression_scores(_values(frame, self.targets), self.values(outputs), weight)
 
     def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
         """Nothing beyond the metrics."""
         return {}
 
+    def pool(self, members: Sequence[tuple[Task, Tensor]]) -> Tensor:
+        """Outputs that stand for the mean of the predicted numbers."""
+        values = side_by_side(members, self._columns("prediction")).mean(axis=0)
+        scaled = torch.from_numpy(self._scaled(values))
+        if self.settings.output_range is None:
+            return scaled
+        low, high = self._ends(scaled)
+        return ((scaled - low) / (high - low)).logit(eps=1e-12)
+
+    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+        """Standard deviation over members of each predicted number."""
+        found = deviation(side_by_side(members, self._columns("prediction")))
+        return {name: found[:, i] for i, name in enumerate(self._columns("spread"))}
+
     def trivial_outputs(self, num_rows: int) -> Tensor:
         """Outputs that stand for the training mean."""
-        row = torch.zeros(self.num_outputs, dtype=torch.float64)
-        ends = self.settings.output_range
-        if ends is not None:
-            row = ((self.mean - ends[0]) / (ends[1] - ends[0])).logit(eps=1e-9)
+        row = torch.from_numpy(self._scaled(np.array([self.mean])))[0]
+        if self.settings.output_range is not None:
+            low, high = self._ends(row)
+            row = ((row - low) / (high - low)).logit(eps=1e-9)
         return row.expand(num_rows, -1)
 
     def state(self) -> dict[str, Any]:
-        """Means and scales of the targets."""
+        """Means and scalings of the targets."""
         return {
             "task": self.name,
             "targets": self.targets,
-            "mean": self.mean.tolist(),
-            "std": self.std.tolist(),
+            "mean": self.mean,
+            "scalings": [{**vars(s), "knots": s.knots.tolist()} for s in self.scalings],
         }
 
     @classmethod
@@ -173,9 +206,25 @@ class Regression:
             ValueError: If the state is damaged.
         """
         held = _State.model_validate(state)
-        if not len(held.targets) == len(held.mean) == len(held.std):
-            raise ValueError("the targets, their means and their scales do not match")
-        return cls(held.targets, held.mean, held.std, settings)
+        if not len(held.targets) == len(held.mean) == len(held.scalings):
+            raise ValueError("the targets, their means and their scalings do not match")
+        scalings = [
+            Scaling(s.how, s.shift, s.factor, s.power, np.array(s.knots, dtype=np.float64))
+            for s in held.scalings
+        ]
+        return cls(held.targets, held.mean, scalings, settings)
+
+
+class _ScalingState(BaseModel):
+    """What ``decoding.json`` holds of a scaling."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    how: ScalingName
+    shift: float
+    factor: float
+    power: float
+    knots: list[float]
 
 
 class _State(BaseModel):
@@ -186,7 +235,13 @@ class _State(BaseModel):
     task: Literal["regression"]
     targets: list[str] = Field(min_length=1)
     mean: list[float]
-    std: list[Annotated[float, Field(gt=0)]]
+    scalings: list[_ScalingState]
+
+
+def _scaling(values: NDArray[np.float64], how: ScalingName) -> Scaling:
+    """A target's scaling; a robust one without its bend, which outputs might pass."""
+    fitted = Scaling.fit(values, how)
+    return replace(fitted, how="standard") if how == "robust" else fitted
 
 
 def _values(frame: pl.DataFrame, targets: list[str]) -> NDArray[np.float64]:

@@ -21,8 +21,29 @@ LossName = Literal[
 ]
 
 
+ThresholdName = Literal[
+    "accuracy", "balanced_accuracy", "f1", "f1_macro", "precision", "recall", "matthews_corrcoef"
+]
+
+
 class TaskSettings(Settings):
     """What is learnt.
+
+    Attributes:
+        name: The task; ``auto`` reads it off the target.
+        loss: What training makes small.
+        class_weights: Weight of each class in the loss; ``balanced`` makes all count alike.
+        label_smoothing: Share of each target that is spread over all classes.
+        focal_gamma: How strongly focal loss turns from rows that are right already.
+        huber_delta: Error, in units of the scaled target, above which Huber's loss is linear.
+        output_range: Ends that a regression's predictions never leave.
+        threshold: The least probability at which the positive class (each label, of several)
+            is predicted, or the metric for which it is tuned on the validation rows; of more
+            than two classes each has one, which its probability is divided by. None takes the
+            likeliest.
+        costs: What predicting one class costs where another is true, ``{true: {predicted:
+            cost}}``; left out are 0 for the right class and 1 for another.
+        cost_use: Whether costs decide what is predicted, or weigh the rows in training.
 
     Example:
         >>> TaskSettings().loss
@@ -36,6 +57,9 @@ class TaskSettings(Settings):
     focal_gamma: float = Field(default=2.0, ge=0)
     huber_delta: float = Field(default=1.0, gt=0)
     output_range: list[float] | None = None
+    threshold: Annotated[float, Field(gt=0, lt=1)] | ThresholdName | None = None
+    costs: dict[str, dict[str, Annotated[float, Field(ge=0)]]] | None = None
+    cost_use: Literal["decision", "training"] = "decision"
 
     @field_validator("output_range")
     @classmethod

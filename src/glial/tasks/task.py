@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -57,6 +58,7 @@ class Task(Protocol):
     name: str
     targets: list[str]
     monitored: tuple[str, ...]
+    thresholds: list[float] | None
 
     @property
     def num_outputs(self) -> int:
@@ -71,6 +73,11 @@ class Task(Protocol):
     def monitor(self, outputs: Tensor, target: Tensor) -> dict[str, float]:
         """Quick figures of a validation pass: ``loss`` (unsmoothed, unweighted) and a score."""
 
+    def tune(
+        self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
+    ) -> None:
+        """Fit on validation rows what decides between classes, where the plan asks for it."""
+
     def decode(self, outputs: Tensor) -> Decoded:
         """The predictions that outputs stand for, members averaged."""
 
@@ -78,6 +85,16 @@ class Task(Protocol):
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> dict[str, float]:
         """Every metric of the task, by the names of scikit-learn's scorers."""
+
+    def pool(self, members: Sequence[tuple[Task, Tensor]]) -> Tensor:
+        """Outputs, in this task's terms, that stand for the mean of what several networks predict.
+
+        Each member comes with the task that it was trained for and its outputs for the same
+        rows: the mean is taken of probabilities, or of numbers in the targets' own units.
+        """
+
+    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+        """How far members differ: column name to a standard deviation a row."""
 
     def trivial_outputs(self, num_rows: int) -> Tensor:
         """Outputs of the trivial predictor: the class shares, or the mean, of training."""
@@ -104,12 +121,36 @@ def healthy_first_loss(task: Task, target: Tensor) -> float:
     Example:
         >>> import torch
         >>> from glial.tasks.regression import Regression
+        >>> from glial.data.scaling import Scaling
         >>> from glial.tasks.settings import TaskSettings
-        >>> task = Regression(["y"], [0.0], [1.0], TaskSettings())
+        >>> task = Regression(["y"], [0.0], [Scaling()], TaskSettings())
         >>> healthy_first_loss(task, torch.tensor([[-1.0], [1.0]]))
         1.0
     """
     return float(task.loss(target.new_zeros(len(target), task.num_outputs).float(), target))
+
+
+def trivial_scores(
+    task: Task, frame: pl.DataFrame, weight: NDArray[Any] | None = None
+) -> dict[str, float]:
+    """The metrics of the trivial predictor, which no threshold was tuned for.
+
+    Args:
+        task: The task.
+        frame: Rows with their targets.
+        weight: Weight of each row.
+
+    Example:
+        >>> from glial.tasks.labels import Labels
+        >>> from glial.tasks.classification import Classification
+        >>> from glial.tasks.settings import TaskSettings
+        >>> task = Classification("y", Labels(["a", "b"]), [0.9, 0.1], TaskSettings(threshold=0.05))
+        >>> trivial_scores(task, pl.DataFrame({"y": ["a", "a", "a", "b"]}))["accuracy"]
+        0.75
+    """
+    plain = copy.copy(task)
+    plain.thresholds = None
+    return plain.scores(plain.trivial_outputs(frame.height), frame, weight)
 
 
 def averaged_members(values: Tensor) -> Tensor:

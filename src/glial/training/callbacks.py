@@ -20,6 +20,8 @@ class TrainingView:
         seconds: Training time so far.
         metrics: The last epoch's row of the history.
         best_epoch: The best epoch so far, from 1; 0 before the first.
+        member: Which network this is, from 1, in a run that trains several.
+        members: Number of networks that the run trains.
 
     Example:
         >>> TrainingView(epoch=1, epochs=10, step=5, fraction=0.1, seconds=0.2).best_epoch
@@ -33,6 +35,8 @@ class TrainingView:
     seconds: float
     metrics: Mapping[str, float | int] = field(default_factory=lambda: MappingProxyType({}))
     best_epoch: int = 0
+    member: int = 1
+    members: int = 1
 
 
 @runtime_checkable

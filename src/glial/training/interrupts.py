@@ -24,15 +24,18 @@ class StopRequest:
 def graceful_signals() -> Iterator[StopRequest]:
     """Turn the first SIGINT or SIGTERM into a request; a second one interrupts at once.
 
-    Outside the main thread signals are left alone.
+    Outside the main thread signals are left alone. Within another such block this is the other's
+    request: one wish to stop ends all that is going on.
 
     Example:
-        >>> with graceful_signals() as request:
-        ...     request.signal is None
-        True
+        >>> with graceful_signals() as request, graceful_signals() as inner:
+        ...     request.signal is None, inner is request
+        (True, True)
     """
-    request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
+    outer = getattr(signal.getsignal(signal.SIGINT), "request", None)
+    in_main = threading.current_thread() is threading.main_thread()
+    request = outer if outer is not None and in_main else StopRequest()
+    if outer is not None or not in_main:
         yield request
         return
 
@@ -41,6 +44,7 @@ def graceful_signals() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signal = number
 
+    note.request = request  # type: ignore[attr-defined]
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield request

@@ -116,6 +116,7 @@ class Loop:
         self._best_is_saved = True
         self._next_tick = 0.0
         self.num_batches = batches.num_batches
+        self.num_rows = batches.num_rows
         self._total_steps = max(1, settings.epochs * batches.num_batches)
         self._validation_seconds = 0.0
 

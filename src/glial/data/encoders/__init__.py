@@ -1,0 +1,110 @@
+"""How one column becomes numbers or codes: an encoder for each kind, fitted on training rows."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from glial.data.encoders.categories import (
+    CategoryEncoder,
+    HashingEncoder,
+    LookupEncoder,
+    OneHotEncoder,
+    fit_ranks,
+    fit_target_means,
+)
+from glial.data.encoders.dates import DatetimeEncoder
+from glial.data.encoders.numbers import BooleanEncoder, NumberEncoder
+from glial.data.encoders.words import TextEncoder
+from glial.data.settings import DataSettings, Kind
+
+__all__ = [
+    "ENCODERS",
+    "BooleanEncoder",
+    "CategoryEncoder",
+    "ColumnEncoder",
+    "DatetimeEncoder",
+    "HashingEncoder",
+    "LookupEncoder",
+    "NumberEncoder",
+    "OneHotEncoder",
+    "TextEncoder",
+    "fit_column",
+]
+
+# What a saved encoding may name.
+ENCODERS: dict[str, Any] = {
+    "number": NumberEncoder,
+    "boolean": BooleanEncoder,
+    "datetime": DatetimeEncoder,
+    "category": CategoryEncoder,
+    "one-hot": OneHotEncoder,
+    "lookup": LookupEncoder,
+    "hashing": HashingEncoder,
+    "text": TextEncoder,
+}
+
+
+@runtime_checkable
+class ColumnEncoder(Protocol):
+    """Turns a column into numbers, [row, number]; a :class:`CategoryEncoder` into codes."""
+
+    @property
+    def labels(self) -> list[str]:
+        """What each number is, such as ``is missing``; empty for the value itself."""
+
+
+def fit_column(
+    column: pl.Series,
+    kind: Kind,
+    settings: DataSettings,
+    *,
+    target: NDArray[np.float64] | None = None,
+    seed: int = 0,
+) -> tuple[ColumnEncoder | None, NDArray[np.float64] | None]:
+    """The encoder of one column.
+
+    Args:
+        column: Its training cells.
+        kind: What the column is.
+        settings: The plan's ``data`` part.
+        target: Targets of the rows as numbers, [row, output], for means of the target.
+        seed: Seed of what is drawn.
+
+    Returns:
+        The encoder, None where the column says nothing; and the numbers of the training rows
+        where these must differ from what the encoder gives them (means of the target).
+
+    Raises:
+        InputError: If the column's settings do not fit it.
+
+    Example:
+        >>> encoder, _ = fit_column(pl.Series("a", [1.0, 3.0]), "number", DataSettings())
+        >>> encoder.labels
+        ['']
+    """
+    if kind == "text":
+        return (TextEncoder.fit(column, settings) if settings.text == "counts" else None), None
+    if kind != "category":
+        encoders = {
+            "number": NumberEncoder,
+            "boolean": BooleanEncoder,
+            "datetime": DatetimeEncoder,
+        }
+        encoder = encoders.get(kind)
+        return (None if encoder is None else encoder.fit(column, settings)), None  # type: ignore[attr-defined]
+    how = settings.of(column.name).categories
+    if how == "target" and target is not None:
+        return fit_target_means(column, settings, target, seed)
+    if how == "ordinal":
+        return fit_ranks(column, settings), None
+    if how == "hashing":
+        return HashingEncoder.fit(column, settings), None
+    categories = CategoryEncoder.fit(column, settings)
+    few = categories.cardinality - 1 <= settings.max_one_hot
+    if how == "one-hot" or (how in (None, "target") and few):
+        return OneHotEncoder(categories), None
+    return categories, None

@@ -1,0 +1,177 @@
+"""The rows of a plan: read, their columns and task understood, and split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from glial.core.errors import InputError
+from glial.data import (
+    Kind,
+    Splits,
+    check_target,
+    fingerprint,
+    infer_columns,
+    infer_task,
+    read,
+    split_rows,
+)
+from glial.runs.plan import Plan
+from glial.tasks.labels import Labels
+
+
+@dataclass
+class Tables:
+    """The rows of an experiment, before any fitting; ``splits`` numbers those of the source."""
+
+    train: pl.DataFrame
+    val: pl.DataFrame
+    test: pl.DataFrame
+    fingerprint: str
+    splits: Splits
+
+
+@dataclass
+class Rows:
+    """A source that was read and understood, before it is split.
+
+    Attributes:
+        frame: The rows whose targets are known.
+        val: Rows of a validation file.
+        test: Rows of a test file.
+        task: Name of the task.
+        kinds: Kind of each input column.
+        aside: Columns that are not inputs.
+        fingerprint: What tells these rows from others.
+    """
+
+    frame: pl.DataFrame
+    val: pl.DataFrame | None
+    test: pl.DataFrame | None
+    task: str
+    kinds: dict[str, Kind]
+    aside: list[str]
+    fingerprint: str
+
+    def decided(self, plan: Plan) -> Plan:
+        """The plan with its task and kinds of columns decided."""
+        task = plan.task.model_copy(update={"name": self.task})
+        data = plan.data.model_copy(update={"types": self.kinds, "target": plan.data.target})
+        return plan.model_copy(update={"task": task, "data": data})
+
+
+def targets_of(plan: Plan) -> list[str]:
+    """The names of a plan's target columns.
+
+    Raises:
+        InputError: If the plan names none.
+    """
+    target = plan.data.target
+    names = [target] if isinstance(target, str) else list(target or [])
+    if not names:
+        raise InputError(
+            "no target column was named",
+            expected="the column to be predicted",
+            got="none",
+            do="name it with --target COLUMN",
+        )
+    return names
+
+
+def read_rows(plan: Plan, source: Any) -> Rows:
+    """The rows of a plan, its task and kinds of columns.
+
+    Args:
+        plan: What was asked for.
+        source: A source in memory; None reads the one that the plan names.
+    """
+    if plan.data.split.folds is not None and plan.data.val is not None:
+        raise InputError(
+            "folds and a file of validation rows exclude each other",
+            expected="data.split.folds, or data.val (--val)",
+            got=f"{plan.data.split.folds} folds, and {plan.data.val}",
+            do="leave one of them out",
+        )
+    frame = read(plan.data.source if source is None else source)
+    targets = targets_of(plan)
+    known = None if plan.task.name == "auto" else plan.task.name
+    frame = check_target(frame, targets, known)
+    task = known or infer_task(frame, targets)
+    check_target(frame, targets, task)
+    aside = [*targets, *_columns_aside(plan, frame)]
+    kinds = infer_columns(frame.drop(aside), plan.data.types)
+    others = [_own_split(path, targets, task) for path in (plan.data.val, plan.data.test)]
+    marks = [fingerprint(part) for part in (frame, *others) if part is not None]
+    return Rows(frame, others[0], others[1], task, kinds, aside, "-".join(marks))
+
+
+def read_tables(plan: Plan, source: Any) -> tuple[Plan, Tables, list[str]]:
+    """The rows of each split and the plan with task and column kinds decided.
+
+    Args:
+        plan: What was asked for.
+        source: A source in memory, or its :class:`Rows`; None reads the one that the plan names.
+
+    Returns:
+        The plan, the tables, and the names of the columns that are not inputs.
+    """
+    rows = source if isinstance(source, Rows) else read_rows(plan, source)
+    plan, frame = rows.decided(plan), rows.frame
+    given = [rows.val is not None, rows.test is not None]
+    splits = _split(plan, frame, targets_of(plan), given)
+    tables = Tables(
+        frame[splits.train],
+        frame[splits.val] if rows.val is None else rows.val,
+        frame[splits.test] if rows.test is None else rows.test,
+        rows.fingerprint,
+        splits,
+    )
+    return plan, tables, rows.aside
+
+
+def _columns_aside(plan: Plan, frame: pl.DataFrame) -> list[str]:
+    aside = []
+    for key, name in (
+        ("data.weight", plan.data.weight),
+        ("data.split.group", plan.data.split.group),
+        ("data.split.time", plan.data.split.time),
+    ):
+        if name is None:
+            continue
+        if name not in frame.columns:
+            raise InputError(
+                f"{key} names the column {name!r}, which is not in the data",
+                expected=f"one of {', '.join(frame.columns)}",
+                got=repr(name),
+                do=f"correct {key}",
+            )
+        if key != "data.split.time":
+            aside.append(name)
+    return aside
+
+
+def _own_split(path: str | None, targets: list[str], task: str) -> pl.DataFrame | None:
+    return None if path is None else check_target(read(path), targets, task)
+
+
+def _split(plan: Plan, frame: pl.DataFrame, targets: list[str], given: list[bool]) -> Splits:
+    """Split the rows; a split that has its own file takes none of them."""
+    settings = plan.data.split
+    shares = [
+        settings.train,
+        0.0 if given[0] else settings.val,
+        0.0 if given[1] else settings.test,
+    ]
+    total = sum(shares)
+    settings = settings.model_copy(
+        update={
+            name: share / total
+            for name, share in zip(("train", "val", "test"), shares, strict=True)
+        }
+    )
+    labels = None
+    if plan.task.name == "classification":
+        labels = Labels.of(frame[targets[0]]).codes(frame[targets[0]])
+    return split_rows(frame, settings, labels=labels, seed=plan.train.seed)
