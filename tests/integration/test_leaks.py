@@ -53,6 +53,19 @@ def test_copies_across_splits_are_found(caplog) -> None:
     assert "equal in all inputs to rows of an earlier split" in caplog.text
 
 
+def test_copies_are_dropped_where_that_is_asked(caplog) -> None:
+    caplog.set_level("INFO")
+    frame = pl.concat([table(), table()[:40]])
+    changes = {"data.target": "y", "data.duplicates": "drop"}
+    _, tables, _ = read_tables(make_request(frame, changes).plan, frame)
+    parts = [set(part.rows()) for part in (tables.train, tables.val, tables.test)]
+    assert sum(len(part) for part in parts) == 400
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    assert "40 copies of other rows are dropped" in caplog.text
+    report = glial.inspect(frame, "y", set={"data.duplicates": "drop"})
+    assert report.duplicates.repeated == 40
+
+
 def test_the_target_in_a_feature_is_found(caplog) -> None:
     frame = table().with_columns(outcome=pl.col("y").replace({"yes": "7", "no": "3"}))
     report = glial.inspect(frame, "y")

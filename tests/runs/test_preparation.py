@@ -70,8 +70,14 @@ def test_a_choice_is_saved_and_used_again(choice, tmp_path):
 def test_what_was_chosen_is_printed(caplog):
     caplog.set_level("INFO")
     run = glial.train(holed(), "species", out=False, **QUICK)
-    assert run.plan.data.missing == "median"
-    assert "missing numbers: median, and flags in 1 columns" in caplog.text
+    assert run.plan.data.missing == "iterative"
+    assert "numbers: scaled by standard, which suits linear" in caplog.text
+    assert "missing numbers: iterative, each regressed on the others; flags in 1" in caplog.text
+    caplog.clear()
+    asked = {"data.missing": "mean", "data.scaling": "minmax"}
+    glial.train(holed(), "species", out=False, set=asked, **QUICK)
+    assert "missing numbers: mean, as asked" in caplog.text
+    assert "numbers: scaled by minmax, as asked" in caplog.text
 
 
 def test_dropped_columns_are_told_with_the_reason(caplog):

@@ -1,5 +1,6 @@
 """From a source to batches: read, understood, split, encoded."""
 
+from glial.data.annotators import Consensus, agree_on_labels
 from glial.data.batches import Batch, TensorBatches, take
 from glial.data.columns import check_target, infer_columns, infer_kind, infer_task
 from glial.data.datasets import DATASETS, known_dataset, list_datasets, load_dataset
@@ -17,6 +18,7 @@ from glial.data.writing import check_table_ending, write_table
 __all__ = [
     "DATASETS",
     "Batch",
+    "Consensus",
     "DataSettings",
     "Encoding",
     "Inputs",
@@ -25,6 +27,7 @@ __all__ = [
     "SplitSettings",
     "Splits",
     "TensorBatches",
+    "agree_on_labels",
     "check_table_ending",
     "check_target",
     "fingerprint",

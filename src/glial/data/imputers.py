@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 NUM_NEIGHBOURS = 5
 MAX_DONORS = 5_000
 MAX_FITTED_ROWS = 20_000
+MAX_REGRESSED_ROWS = 5_000
 MAX_RANK = 8
 RIDGE = 1.0
 
@@ -127,7 +128,7 @@ class RegressionImputer:
         from sklearn.experimental import enable_iterative_imputer  # noqa: F401
         from sklearn.impute import IterativeImputer
 
-        rows = _sample(rows, MAX_FITTED_ROWS, seed)
+        rows = _sample(rows, MAX_REGRESSED_ROWS, seed)
         if draw:
             generator = np.random.default_rng([seed, draw])
             rows = rows[generator.integers(0, len(rows), len(rows))]

@@ -134,6 +134,7 @@ class DataSettings(Settings):
         val: File of the validation rows; None keeps rows back.
         test: File of the test rows; None keeps rows back.
         weight: Column of row weights.
+        duplicates: Whether rows that are equal in every column are kept, or one of them.
         types: Kind of each column; what is left out is inferred.
         scaling: How numbers are scaled; ``auto`` is what suits the model.
         missing: What stands in for a missing number.
@@ -174,6 +175,7 @@ class DataSettings(Settings):
     val: str | None = None
     test: str | None = None
     weight: str | None = None
+    duplicates: Literal["keep", "drop"] = "keep"
     types: dict[str, Kind] = Field(default_factory=dict)
     scaling: ScalingName | Literal["auto"] = "auto"
     missing: MissingName | Literal["auto"] = "auto"

@@ -47,7 +47,10 @@ def inspect(
         changes["data.target"] = target if isinstance(target, str) else list(target)
     request = make_request(source, changes)
     frame = read(request.plan.data.source if request.source is None else request.source)
-    plan, tables, aside = read_tables(request.plan, frame)
+    # Copies are looked for, so none is dropped first.
+    data = request.plan.data.model_copy(update={"duplicates": "keep"})
+    asked = request.plan.model_copy(update={"data": data})
+    plan, tables, aside = read_tables(asked, frame)
     targets = targets_of(plan)
     split = plan.data.split
     return inspect_quality(

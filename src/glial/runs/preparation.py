@@ -20,8 +20,9 @@ from glial.data import (
     notice_leaks,
 )
 from glial.data.batches import Batch
+from glial.data.cells import numbers
 from glial.data.encoders import NumberEncoder
-from glial.data.settings import DataSettings
+from glial.data.settings import DataSettings, Kind
 from glial.models import MODELS
 from glial.runs.plan import DEFAULT_MODEL, Plan
 from glial.runs.rows import Tables, read_tables, targets_of
@@ -30,6 +31,9 @@ from glial.tasks.task import Loss
 from glial.training.settings import TrainSettings
 
 logger = logging.getLogger(__name__)
+
+# Columns with gaps times columns: with more, numbers are filled by medians unless one asks.
+MAX_REGRESSIONS = 400
 
 
 @dataclass
@@ -147,15 +151,6 @@ def _filled_data(plan: Plan, scaling: str, *, takes_categories: bool) -> DataSet
     changes: dict[str, Any] = {}
     if data.scaling == "auto":
         changes["scaling"] = scaling
-    if data.missing == "auto":
-        changes["missing"] = "median" if data.imputations == 1 else "iterative"
-    if data.imputations > 1 and changes.get("missing", data.missing) != "iterative":
-        raise InputError(
-            f"data.imputations {data.imputations} needs something to draw",
-            expected="data.missing: iterative, which draws around its predictions",
-            got=f"data.missing: {data.missing}",
-            do="set data.missing to iterative, or data.imputations to 1",
-        )
     if not takes_categories:
         if data.categories in ("auto", "embedding"):
             changes["categories"] = "one-hot"
@@ -166,6 +161,25 @@ def _filled_data(plan: Plan, scaling: str, *, takes_categories: bool) -> DataSet
             for name, column in data.columns.items()
         }
     return data.model_copy(update=changes)
+
+
+def _with_missing(plan: Plan, frame: pl.DataFrame, kinds: dict[str, Kind]) -> Plan:
+    """The plan with what fills missing numbers: regressions, unless that would take too long."""
+    data = plan.data
+    if data.imputations > 1 and data.missing not in ("auto", "iterative"):
+        raise InputError(
+            f"data.imputations {data.imputations} needs something to draw",
+            expected="data.missing: iterative, which draws around its predictions",
+            got=f"data.missing: {data.missing}",
+            do="set data.missing to iterative, or data.imputations to 1",
+        )
+    if data.missing != "auto":
+        return plan
+    names = [name for name, kind in kinds.items() if kind == "number"]
+    gaps = sum(numbers(frame[name]).null_count() > 0 for name in names)
+    few = gaps * len(kinds) <= MAX_REGRESSIONS
+    chosen = "iterative" if few or data.imputations > 1 else "median"
+    return plan.model_copy(update={"data": data.model_copy(update={"missing": chosen})})
 
 
 def chosen_batch_size(train: TrainSettings, num_rows: int) -> int:
@@ -195,8 +209,10 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
         InputError: If the data or the plan cannot be used.
     """
     plan, tables, aside = read_tables(plan, source)
+    asked = plan.data
     plan, settings = choose_model(plan, len(tables.train))
     kinds = {name: kind for name, kind in plan.data.types.items() if name not in aside}
+    plan = _with_missing(plan, tables.train, kinds)
     _check_columns(plan.data, tables.train)
     targets = targets_of(plan)
     notice_leaks(tables.train, tables.val, tables.test, targets, kinds, plan.task.name)
@@ -210,7 +226,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
         target=task.encode(tables.train).numpy(),
         seed=plan.train.seed,
     )
-    _say_how(plan.data, encoding)
+    _say_how(asked, plan, encoding)
     if settings is not None:
         settings = settings.for_data(
             len(tables.train),
@@ -233,21 +249,26 @@ def _check_columns(data: DataSettings, frame: pl.DataFrame) -> None:
             raise unknown_name("column in data.columns", name, frame.columns)
 
 
-def _say_how(data: DataSettings, encoding: Encoding) -> None:
+def _say_how(asked: DataSettings, plan: Plan, encoding: Encoding) -> None:
     """Print what was chosen for the data, and why."""
-    numbers = [e for e in encoding.encoders.values() if isinstance(e, NumberEncoder)]
-    flags = sum(encoder.flags for encoder in numbers)
-    if numbers:
-        logger.info("numbers: scaled by %s", data.scaling)
+    data = plan.data
+    encoders = [e for e in encoding.encoders.values() if isinstance(e, NumberEncoder)]
+    flags = sum(encoder.flags for encoder in encoders)
+
+    def why(key: str, reason: str) -> str:
+        return reason if getattr(asked, key) == "auto" else "as asked"
+
+    if encoders:
+        reason = why("scaling", f"which suits {plan.model['name']}")
+        logger.info("numbers: scaled by %s, %s", data.scaling, reason)
     if flags:
-        logger.info("missing numbers: %s, and flags in %d columns", data.missing, flags)
-    embedded = len(encoding.cardinalities)
-    if embedded:
-        logger.info(
-            "categories: %d columns embedded (more than %d values, or asked for)",
-            embedded,
-            data.max_one_hot,
-        )
+        regressed = data.missing == "iterative"
+        reason = "each regressed on the others" if regressed else "there are too many to regress"
+        reason = why("missing", reason)
+        logger.info("missing numbers: %s, %s; flags in %d columns", data.missing, reason, flags)
+    if encoding.cardinalities:
+        reason = why("categories", f"with more than {data.max_one_hot} values")
+        logger.info("categories: %d columns embedded, %s", len(encoding.cardinalities), reason)
 
 
 def source_name(source: Any) -> str:

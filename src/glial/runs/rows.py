@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from glial.data import (
 )
 from glial.runs.plan import Plan
 from glial.tasks.labels import Labels
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -98,6 +101,8 @@ def read_rows(plan: Plan, source: Any) -> Rows:
     targets = targets_of(plan)
     known = None if plan.task.name == "auto" else plan.task.name
     frame = check_target(frame, targets, known)
+    if plan.data.duplicates == "drop":
+        frame = _without_copies(frame)
     task = known or infer_task(frame, targets)
     check_target(frame, targets, task)
     aside = [*targets, *_columns_aside(plan, frame)]
@@ -129,6 +134,14 @@ def read_tables(plan: Plan, source: Any) -> tuple[Plan, Tables, list[str]]:
         splits,
     )
     return plan, tables, rows.aside
+
+
+def _without_copies(frame: pl.DataFrame) -> pl.DataFrame:
+    """The first of all rows that are equal in every column."""
+    kept = frame.unique(keep="first", maintain_order=True)
+    if kept.height < frame.height:
+        logger.info("%d copies of other rows are dropped", frame.height - kept.height)
+    return kept
 
 
 def _columns_aside(plan: Plan, frame: pl.DataFrame) -> list[str]:
