@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from glial.data.quality.report import QualityReport
+from glial.data.quality.evidence import QualityEvidence
 
 MANY_DOUBTS, SURE_SHARE = 0.02, 0.35
 FEWEST_COPIES, MANY_COPIES = 3, 0.01
@@ -44,7 +43,7 @@ class QualityFinding:
         return asdict(self)
 
 
-def findings_of(report: QualityReport) -> list[QualityFinding]:
+def findings_of(report: QualityEvidence) -> list[QualityFinding]:
     """The findings of a report, warnings first.
 
     Example:
@@ -70,7 +69,7 @@ def findings_of(report: QualityReport) -> list[QualityFinding]:
     return sorted(found, key=lambda finding: finding.severity != "warning")
 
 
-def _giveaways(report: QualityReport) -> Iterator[QualityFinding]:
+def _giveaways(report: QualityEvidence) -> Iterator[QualityFinding]:
     for giveaway in report.giveaways:
         yield QualityFinding(
             "leakage",
@@ -83,7 +82,7 @@ def _giveaways(report: QualityReport) -> Iterator[QualityFinding]:
         )
 
 
-def _crossing(report: QualityReport) -> Iterator[QualityFinding]:
+def _crossing(report: QualityEvidence) -> Iterator[QualityFinding]:
     found = report.duplicates
     if not found.crossing:
         return
@@ -105,7 +104,7 @@ def _crossing(report: QualityReport) -> Iterator[QualityFinding]:
         )
 
 
-def _groups(report: QualityReport) -> Iterator[QualityFinding]:
+def _groups(report: QualityEvidence) -> Iterator[QualityFinding]:
     for hint in report.groups:
         yield QualityFinding(
             "split-groups",
@@ -118,7 +117,7 @@ def _groups(report: QualityReport) -> Iterator[QualityFinding]:
         )
 
 
-def _times(report: QualityReport) -> Iterator[QualityFinding]:
+def _times(report: QualityEvidence) -> Iterator[QualityFinding]:
     for hint in report.times:
         yield QualityFinding(
             "split-times",
@@ -131,7 +130,7 @@ def _times(report: QualityReport) -> Iterator[QualityFinding]:
         )
 
 
-def _labels(report: QualityReport) -> Iterator[QualityFinding]:
+def _labels(report: QualityEvidence) -> Iterator[QualityFinding]:
     for check in report.label_checks:
         count = len(check.doubts)
         if not count:
@@ -149,7 +148,7 @@ def _labels(report: QualityReport) -> Iterator[QualityFinding]:
         )
 
 
-def _shifts(report: QualityReport) -> Iterator[QualityFinding]:
+def _shifts(report: QualityEvidence) -> Iterator[QualityFinding]:
     for shift in report.shifts:
         yield QualityFinding(
             "data-drift",
@@ -162,7 +161,7 @@ def _shifts(report: QualityReport) -> Iterator[QualityFinding]:
         )
 
 
-def _unseen(report: QualityReport) -> Iterator[QualityFinding]:
+def _unseen(report: QualityEvidence) -> Iterator[QualityFinding]:
     for unseen in report.unseen:
         yield QualityFinding(
             "data-drift",
@@ -175,7 +174,7 @@ def _unseen(report: QualityReport) -> Iterator[QualityFinding]:
         )
 
 
-def _repeated(report: QualityReport) -> Iterator[QualityFinding]:
+def _repeated(report: QualityEvidence) -> Iterator[QualityFinding]:
     found = report.duplicates
     if found.repeated or found.conflicting:
         yield QualityFinding(
@@ -189,7 +188,7 @@ def _repeated(report: QualityReport) -> Iterator[QualityFinding]:
         )
 
 
-def _columns(report: QualityReport) -> Iterator[QualityFinding]:
+def _columns(report: QualityEvidence) -> Iterator[QualityFinding]:
     for verdict in ("empty", "constant", "near-constant", "identifier"):
         names = [column.column for column in report.columns if column.verdict == verdict]
         if names:

@@ -6,19 +6,19 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from glial.data.quality.columns import ColumnQuality, describe_columns
-from glial.data.quality.duplicates import Duplicates, find_duplicates
+from glial.data.quality.columns import describe_columns
+from glial.data.quality.duplicates import find_duplicates
+from glial.data.quality.evidence import QualityEvidence
 from glial.data.quality.findings import QualityFinding, findings_of
-from glial.data.quality.groups import GroupHint, TimeHint, find_groups, find_times
-from glial.data.quality.labels import LabelCheck, LabelDoubt, check_labels
-from glial.data.quality.leaks import Giveaway, find_giveaways
+from glial.data.quality.groups import find_groups, find_times
+from glial.data.quality.labels import LabelDoubt, check_labels
+from glial.data.quality.leaks import find_giveaways
 from glial.data.quality.sheet import SPLITS, Sheet
-from glial.data.quality.shift import Shift, Unseen, find_shifts, find_unseen
+from glial.data.quality.shift import find_shifts, find_unseen
 from glial.data.settings import Kind
 from glial.data.splits import Rows
 
@@ -26,22 +26,10 @@ logger = logging.getLogger(__name__)
 PATIENCE = 2.0
 
 
-@dataclass(frozen=True)
-class QualityReport:
-    """What a table and its splits are like. Rows are counted from 0.
+class QualityReport(QualityEvidence):
+    """What a table and its splits are like, and what somebody should look at.
 
-    Attributes:
-        task: What is to be learnt.
-        targets: The columns to be predicted.
-        rows: Number of rows of each split.
-        columns: Every input: kind, missing cells, commonest value, verdict.
-        duplicates: Rows that are equal in all inputs, within the table and across splits.
-        giveaways: Columns that predict the target nearly perfectly by themselves.
-        label_checks: For each target that could be judged, the rows where it looks wrong.
-        shifts: Columns spread otherwise in validation or test than in training.
-        unseen: Categories with values that training never showed.
-        groups: Columns by which rows seem to belong together, across the splits.
-        times: Columns by which training rows do not come first.
+    Its attributes are those of :class:`QualityEvidence`.
 
     Example:
         >>> frame = pl.DataFrame({"a": [1, 2, None], "y": ["u", "v", "u"]})
@@ -50,18 +38,6 @@ class QualityReport:
         >>> report.rows, report.columns[0].missing
         ({'train': 2, 'val': 1, 'test': 0}, 1)
     """
-
-    task: str
-    targets: list[str]
-    rows: dict[str, int]
-    columns: list[ColumnQuality]
-    duplicates: Duplicates
-    giveaways: list[Giveaway]
-    label_checks: list[LabelCheck]
-    shifts: list[Shift]
-    unseen: list[Unseen]
-    groups: list[GroupHint]
-    times: list[TimeHint]
 
     @property
     def labels(self) -> list[LabelDoubt]:
