@@ -86,6 +86,7 @@ def test_train_evaluate_predict_compare(call, folder):
     assert [row["run"] for row in compared["runs"]] == ["runs/iris-1", "runs/iris-2"]
 
 
+@pytest.mark.slow
 def test_folds_from_training_to_predictions(call, folder, capsys):
     status, result = call("train", "iris", *FAST, "--folds", "3")
     assert status == 0
@@ -200,6 +201,7 @@ def test_inspect_counts_and_draws(call, folder):
     assert result["layers"][-1]["output_shape"] == [1, 3]
 
 
+@pytest.mark.slow
 def test_inspect_tells_of_a_source(call, folder):
     status, report = call("inspect", "iris", "--seed", "1")
     assert status == 0

@@ -131,6 +131,7 @@ def test_many_rows_are_encoded_in_stretches(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @given(asked)
+@settings(max_examples=40)
 def test_shapes_types_and_names(choice: DataSettings) -> None:
     encoding = fitted(choice)
     numbers, categories = encoding.transform(TRAIN)
@@ -145,6 +146,7 @@ def test_shapes_types_and_names(choice: DataSettings) -> None:
 
 
 @given(asked, st.integers(0, 39))
+@settings(max_examples=40)
 def test_a_row_alone_equals_the_row_in_a_batch_bit_for_bit(choice: DataSettings, row: int) -> None:
     encoding = fitted(choice)
     new = table(40, seed=1)
@@ -155,6 +157,7 @@ def test_a_row_alone_equals_the_row_in_a_batch_bit_for_bit(choice: DataSettings,
 
 
 @given(asked)
+@settings(max_examples=40)
 def test_columns_may_come_in_any_order_and_with_others(choice: DataSettings) -> None:
     encoding = fitted(choice)
     other = TRAIN.select(reversed(TRAIN.columns)).with_columns(extra=1)

@@ -17,6 +17,8 @@ from glial.models.mlp import MLPSettings
 from glial.nn import Dense, Step
 from glial.training import Descent, Loop, Moment, TrainSettings
 
+pytestmark = pytest.mark.slow  # trains or judges many tables
+
 SEEDS = range(3)
 
 

@@ -24,6 +24,8 @@ from glial.data import SplitSettings, read, split_rows
 from glial.runs import TrainingInterrupted, draft
 from glial.tasks import TaskSettings, fit_task
 
+pytestmark = pytest.mark.slow  # trains or judges many tables
+
 FAST = {"train.lr": 0.02, "train.patience": None, "train.checkpoint_seconds": 0.0}
 FILES = ("model.safetensors", "model.json", "encoding.json", "decoding.json", "plan.yaml")
 OPTIONS = {

@@ -160,6 +160,7 @@ def test_a_skewed_target_is_learnt_through_its_scaling(scale):
     assert errors[scale] < 0.8 * errors["standard"]
 
 
+@pytest.mark.slow
 def test_several_imputations_are_as_many_tables_and_networks():
     frame = holed()
     run = glial.train(frame, "species", set={"data.imputations": 3}, out=False, **QUICK)

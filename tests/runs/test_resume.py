@@ -50,6 +50,7 @@ def ticking(monkeypatch):
 
 
 @pytest.mark.parametrize("step", [1, 5, 8, 23, 50])
+@pytest.mark.slow
 def test_interrupted_run_is_usable_and_resumes_to_the_same_weights(tmp_path, step, ticking):
     calm = glial.train("iris", out=tmp_path / "calm", **OPTIONS)
     with pytest.raises(TrainingInterrupted) as stopped:

@@ -10,6 +10,8 @@ from glial.data import infer_columns, load_dataset
 from glial.data.quality.leaks import find_giveaways
 from glial.data.quality.sheet import Sheet
 
+pytestmark = pytest.mark.slow  # trains or judges many tables
+
 HONEST = ["iris", "wine", "breast-cancer", "digits", "diabetes", "two-moons", "blobs", "xor"]
 
 

@@ -12,6 +12,8 @@ from glial.data.quality.groups import agreement, find_groups, find_times
 from glial.data.quality.sheet import Sheet
 from glial.data.settings import Kind
 
+pytestmark = pytest.mark.slow  # trains or judges many tables
+
 
 def patients(seed: int, purity: float = 1.0) -> pl.DataFrame:
     """80 patients with five rows each; the target is the patient's own in a share of rows."""

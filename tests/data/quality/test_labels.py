@@ -16,6 +16,8 @@ from glial.data.quality.labels import (
 )
 from glial.data.quality.sheet import Sheet
 
+pytestmark = pytest.mark.slow  # trains or judges many tables
+
 
 def sheet_of(frame: pl.DataFrame, target: str, task: str) -> Sheet:
     return Sheet.of([frame], [target], infer_columns(frame.drop(target), {}), task)

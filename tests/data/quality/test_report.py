@@ -18,6 +18,8 @@ from glial.data.quality.columns import describe_columns
 from glial.data.quality.report import _note_if_long
 from glial.data.quality.sheet import Sheet
 
+pytestmark = pytest.mark.slow  # trains or judges many tables
+
 
 def test_columns_by_hand() -> None:
     frame = pl.DataFrame(

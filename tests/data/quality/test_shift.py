@@ -18,6 +18,8 @@ from glial.data.quality.shift import (
     total_variation,
 )
 
+pytestmark = pytest.mark.slow  # trains or judges many tables
+
 
 def made(seed: int, num_rows: int = 600) -> pl.DataFrame:
     draw = np.random.default_rng(seed)
