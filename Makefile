@@ -47,7 +47,7 @@ dev: $(VENV)/.dev ## set up everything that development needs
 	@echo "ready. Next: make check test" >&2
 
 quick: $(VENV)/.dev ## the fast tests, under a minute
-	@$(PYTEST) -m "not slow" -n $(WORKERS)
+	@$(PYTEST) -m "not slow" -n $(WORKERS) --hypothesis-profile=quick
 
 test: $(VENV)/.dev ## the whole suite: tests, doctests, and every block of the documents
 	@$(PYTEST) -n $(WORKERS)

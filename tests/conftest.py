@@ -13,6 +13,9 @@ import torch
 torch.set_num_threads(1)
 # The same examples on every machine, however slow it is: a failure can be met again.
 hypothesis.settings.register_profile("glial", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "quick", hypothesis.settings.get_profile("glial"), max_examples=20
+)
 hypothesis.settings.load_profile("glial")
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
