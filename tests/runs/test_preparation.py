@@ -80,6 +80,29 @@ def test_what_was_chosen_is_printed(caplog):
     assert "numbers: scaled by minmax, as asked" in caplog.text
 
 
+def test_few_gaps_or_too_many_are_filled_by_medians(caplog):
+    caplog.set_level("INFO")
+    few = holed().with_columns(pl.col("petal_width").fill_null(1.0))
+    few[0, "petal_width"] = None
+    run = glial.train(
+        few,
+        "species",
+        out=False,
+        set={"data.split.test": 0.0, "data.split.val": 0.0, "data.split.train": 1.0},
+        **QUICK,
+    )
+    assert run.plan.data.missing == "median"
+    assert "missing numbers: median, less than 5% of each column" in caplog.text
+    generator = np.random.default_rng(0)
+    wide = generator.normal(size=(60, 30))
+    wide[generator.random(wide.shape) < 0.2] = np.nan
+    names = [f"x{i}" for i in range(30)]
+    frame = pl.DataFrame(wide, schema=names).fill_nan(None).with_columns(y=pl.Series(range(60)))
+    run = glial.train(frame, "y", task="regression", out=False, **QUICK)
+    assert run.plan.data.missing == "median"
+    assert "too many columns to regress" in caplog.text
+
+
 def test_dropped_columns_are_told_with_the_reason(caplog):
     choice = {"data.features.select": "mutual_information"}
     run = glial.train(holed(), "species", set=choice, out=False, **QUICK)

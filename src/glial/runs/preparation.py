@@ -32,7 +32,9 @@ from glial.training.settings import TrainSettings
 
 logger = logging.getLogger(__name__)
 
-# Columns with gaps times columns: with more, numbers are filled by medians unless one asks.
+# Below this share of missing cells in every column, or with more columns with gaps times columns
+# than this, numbers are filled by medians unless one asks.
+MANY_GAPS = 0.05
 MAX_REGRESSIONS = 400
 
 
@@ -163,8 +165,8 @@ def _filled_data(plan: Plan, scaling: str, *, takes_categories: bool) -> DataSet
     return data.model_copy(update=changes)
 
 
-def _with_missing(plan: Plan, frame: pl.DataFrame, kinds: dict[str, Kind]) -> Plan:
-    """The plan with what fills missing numbers: regressions, unless that would take too long."""
+def _with_missing(plan: Plan, frame: pl.DataFrame, kinds: dict[str, Kind]) -> tuple[Plan, str]:
+    """The plan with what fills missing numbers, and why."""
     data = plan.data
     if data.imputations > 1 and data.missing not in ("auto", "iterative"):
         raise InputError(
@@ -174,12 +176,17 @@ def _with_missing(plan: Plan, frame: pl.DataFrame, kinds: dict[str, Kind]) -> Pl
             do="set data.missing to iterative, or data.imputations to 1",
         )
     if data.missing != "auto":
-        return plan
+        return plan, "as asked"
     names = [name for name, kind in kinds.items() if kind == "number"]
-    gaps = sum(numbers(frame[name]).null_count() > 0 for name in names)
-    few = gaps * len(kinds) <= MAX_REGRESSIONS
-    chosen = "iterative" if few or data.imputations > 1 else "median"
-    return plan.model_copy(update={"data": data.model_copy(update={"missing": chosen})})
+    gaps = [numbers(frame[name]).null_count() / frame.height for name in names]
+    chosen, why = "iterative", "each regressed on the others"
+    if data.imputations > 1:
+        why = "drawn for each network"
+    elif max(gaps, default=0) < MANY_GAPS:
+        chosen, why = "median", f"less than {MANY_GAPS:.0%} of each column"
+    elif sum(gap > 0 for gap in gaps) * len(kinds) > MAX_REGRESSIONS:
+        chosen, why = "median", "too many columns to regress each on the others"
+    return plan.model_copy(update={"data": data.model_copy(update={"missing": chosen})}), why
 
 
 def chosen_batch_size(train: TrainSettings, num_rows: int) -> int:
@@ -212,7 +219,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     asked = plan.data
     plan, settings = choose_model(plan, len(tables.train))
     kinds = {name: kind for name, kind in plan.data.types.items() if name not in aside}
-    plan = _with_missing(plan, tables.train, kinds)
+    plan, reason = _with_missing(plan, tables.train, kinds)
     _check_columns(plan.data, tables.train)
     targets = targets_of(plan)
     notice_leaks(tables.train, tables.val, tables.test, targets, kinds, plan.task.name)
@@ -226,7 +233,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
         target=task.encode(tables.train).numpy(),
         seed=plan.train.seed,
     )
-    _say_how(asked, plan, encoding)
+    _say_how(asked, plan, encoding, reason)
     if settings is not None:
         settings = settings.for_data(
             len(tables.train),
@@ -249,7 +256,7 @@ def _check_columns(data: DataSettings, frame: pl.DataFrame) -> None:
             raise unknown_name("column in data.columns", name, frame.columns)
 
 
-def _say_how(asked: DataSettings, plan: Plan, encoding: Encoding) -> None:
+def _say_how(asked: DataSettings, plan: Plan, encoding: Encoding, missing: str) -> None:
     """Print what was chosen for the data, and why."""
     data = plan.data
     encoders = [e for e in encoding.encoders.values() if isinstance(e, NumberEncoder)]
@@ -262,10 +269,7 @@ def _say_how(asked: DataSettings, plan: Plan, encoding: Encoding) -> None:
         reason = why("scaling", f"which suits {plan.model['name']}")
         logger.info("numbers: scaled by %s, %s", data.scaling, reason)
     if flags:
-        regressed = data.missing == "iterative"
-        reason = "each regressed on the others" if regressed else "there are too many to regress"
-        reason = why("missing", reason)
-        logger.info("missing numbers: %s, %s; flags in %d columns", data.missing, reason, flags)
+        logger.info("missing numbers: %s, %s; flags in %d columns", data.missing, missing, flags)
     if encoding.cardinalities:
         reason = why("categories", f"with more than {data.max_one_hot} values")
         logger.info("categories: %d columns embedded, %s", len(encoding.cardinalities), reason)
