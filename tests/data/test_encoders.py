@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler, TargetEncoder
@@ -239,6 +240,22 @@ def test_words_are_counted_as_scikit_learn_counts_them() -> None:
     expected = np.log1p([[1, 1, 2], [1, 0, 0], [0, 0, 0], [0, 3, 0]])
     np.testing.assert_allclose(encoder.transform(pl.Series("t", cells)), expected)
     assert TextEncoder.fit(pl.Series("t", ["!", None]), DataSettings()) is None
+
+
+def test_words_weighed_by_rarity_are_scikit_learns() -> None:
+    cells = ["The cat, the dog", "a cat sat on the mat", "", "DOG dog dog bites", "cat"]
+    column = pl.Series("t", cells)
+    encoder = TextEncoder.fit(column, DataSettings(text="tf-idf", max_words=4))
+    assert encoder is not None
+    oracle = TfidfVectorizer(max_features=4)
+    expected = oracle.fit_transform(cells).toarray()
+    assert encoder.words == oracle.get_feature_names_out().tolist()
+    np.testing.assert_allclose(encoder.transform(column), expected)
+    new = ["a dog on the moon", None]
+    assert encoder.transform(pl.Series("t", new))[1].tolist() == [0.0] * 4
+    np.testing.assert_allclose(
+        encoder.transform(pl.Series("t", new))[:1], oracle.transform(new[:1]).toarray()
+    )
 
 
 def test_a_number_as_a_category_goes_by_its_spelling() -> None:

@@ -57,7 +57,7 @@ asked = st.builds(
     missing_flags=st.booleans(),
     missing_categories=st.sampled_from(["category", "mode"]),
     categories=st.sampled_from(["auto", "one-hot", "embedding", "ordinal", "hashing", "target"]),
-    text=st.sampled_from(["counts", "ignore"]),
+    text=st.sampled_from(["counts", "tf-idf", "ignore"]),
     min_category_count=st.sampled_from([1, 3]),
 )
 

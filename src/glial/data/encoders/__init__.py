@@ -87,7 +87,7 @@ def fit_column(
         ['']
     """
     if kind == "text":
-        return (TextEncoder.fit(column, settings) if settings.text == "counts" else None), None
+        return (None if settings.text == "ignore" else TextEncoder.fit(column, settings)), None
     if kind != "category":
         encoders = {
             "number": NumberEncoder,
