@@ -68,6 +68,25 @@ def test_copies_are_dropped_where_that_is_asked(caplog) -> None:
     assert report.duplicates.repeated == 40
 
 
+KEYS = "problem severity where at since_step evidence symptoms means do remedy source"
+
+
+def test_a_remedy_named_takes_the_finding_away() -> None:
+    frame = table().with_columns(outcome=pl.col("y").replace({"yes": "7", "no": "3"}))
+    frame = pl.concat([frame, frame[:40]])
+    report = glial.inspect(frame, "y")
+    told = [finding.to_dict() for finding in report.findings]
+    assert all(set(one) == set(KEYS.split()) for one in told)
+    remedies = [one["remedy"]["set"] for one in told if one["remedy"]]
+    changes = {key: value for remedy in remedies for key, value in remedy.items()}
+    assert changes.pop("data.split.time") == "day"
+    assert changes == {"data.types.outcome": "identifier", "data.duplicates": "drop"}
+    _, tables, _ = read_tables(make_request(frame, {"data.target": "y", **changes}).plan, frame)
+    assert sum(part.height for part in (tables.train, tables.val, tables.test)) == 400
+    mended = glial.inspect(frame.unique(), "y", set={"data.types.outcome": "identifier"})
+    assert problems(mended) == []
+
+
 def test_the_target_in_a_feature_is_found(caplog) -> None:
     frame = table().with_columns(outcome=pl.col("y").replace({"yes": "7", "no": "3"}))
     report = glial.inspect(frame, "y")

@@ -25,6 +25,9 @@ class QualityFinding:
         evidence: The numbers that show it.
         means: What it is, in one sentence.
         do: What to do about it.
+        remedy: The plan's keys that would do it, ``{"set": {key: value}}``; None where no key
+            does.
+        source: The paper it rests on.
 
     Example:
         >>> QualityFinding("leakage", "warning", "copy", {"score": 1.0}, "It.", "Do.").where
@@ -37,10 +40,12 @@ class QualityFinding:
     evidence: dict[str, int | float]
     means: str
     do: str
+    remedy: dict[str, dict[str, str]] | None = None
+    source: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return asdict(self)
+        """The finding as JSON; a table has no line of code, no step and no symptoms."""
+        return {**asdict(self), "at": None, "since_step": None, "symptoms": []}
 
 
 def findings_of(report: QualityEvidence) -> list[QualityFinding]:
@@ -79,6 +84,7 @@ def _giveaways(report: QualityEvidence) -> Iterator[QualityFinding]:
             f"{giveaway.column!r} alone predicts {giveaway.target!r} nearly perfectly "
             f"({giveaway.score:.3f} of the way from the trivial to the perfect answer)",
             "leave the column out if it is not known when a prediction is needed",
+            {"set": {f"data.types.{giveaway.column}": "identifier"}},
         )
 
 
@@ -101,6 +107,7 @@ def _crossing(report: QualityEvidence) -> Iterator[QualityFinding]:
             "of an earlier split",
             "remove the copies, or name the column that tells which rows belong together "
             "with --group",
+            {"set": {"data.duplicates": "drop"}},
         )
 
 
@@ -114,6 +121,7 @@ def _groups(report: QualityEvidence) -> Iterator[QualityFinding]:
             f"rows with the same {hint.column!r} share the target far more than chance, and "
             f"{hint.crossing} rows of validation and test have one that training knows",
             f"where new rows will have new values of it: --group {hint.column}",
+            {"set": {"data.split.group": hint.column}},
         )
 
 
@@ -127,6 +135,7 @@ def _times(report: QualityEvidence) -> Iterator[QualityFinding]:
             f"by {hint.column!r}, {hint.crossing} rows of validation and test are earlier than "
             "the last training row",
             f"where the future is to be predicted: --time {hint.column}",
+            {"set": {"data.split.time": hint.column}},
         )
 
 
@@ -145,6 +154,7 @@ def _labels(report: QualityEvidence) -> Iterator[QualityFinding]:
             {"rows": count, "share": share},
             f"{count} of {check.rows} rows have a {check.target!r} that the other rows contradict",
             "look at the rows named under labels, the first ones first",
+            source="Northcutt, Jiang, Chuang (2021), arXiv 1911.00068",
         )
 
 
@@ -185,6 +195,7 @@ def _repeated(report: QualityEvidence) -> Iterator[QualityFinding]:
             f"{found.repeated} rows repeat an earlier one; {found.conflicting} rows have the "
             "inputs of another with a different target",
             "remove copies; where inputs conflict, no network can get all of them right",
+            {"set": {"data.duplicates": "drop"}},
         )
 
 
