@@ -34,6 +34,7 @@ def test_every_model_keeps_the_laws(name):
         TabularSettings(hidden_sizes=[6], members=2, one_hot=40),
     ],
 )
+@pytest.mark.slow
 def test_variants_keep_the_laws(settings):
     biases = ["blocks.0.linear.bias", "blocks.1.linear.bias"]
     check_model(settings, without_gradient=biases if "batch" in repr(settings) else ())

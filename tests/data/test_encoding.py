@@ -82,6 +82,7 @@ def fitted(choice: DataSettings, frame: pl.DataFrame = TRAIN) -> Encoding:
 
 @given(whole, st.integers(0, 39))
 @settings(max_examples=12)
+@pytest.mark.slow
 def test_what_looks_at_the_whole_row_looks_at_no_other(choice: DataSettings, row: int) -> None:
     encoding = fitted(choice)
     new = table(40, seed=1)
@@ -95,6 +96,7 @@ def test_what_looks_at_the_whole_row_looks_at_no_other(choice: DataSettings, row
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
 @given(whole)
+@pytest.mark.slow
 def test_imputers_and_steps_are_loaded_bit_for_bit(tmp_path: Path, choice: DataSettings) -> None:
     encoding = fitted(choice)
     encoding.save(tmp_path)
@@ -243,6 +245,7 @@ def test_a_file_missing_or_cut_short_is_refused(folder: Path, name: str) -> None
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["encoding.json", "encoding.safetensors"]), st.data())
+@pytest.mark.slow
 def test_any_changed_byte_is_refused_or_changes_nothing(
     folder: Path, name: str, data: st.DataObject
 ) -> None:

@@ -50,6 +50,7 @@ def holed() -> pl.DataFrame:
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_a_choice_is_saved_and_used_again(choice, tmp_path):
     frame = holed()
     run = glial.train(frame, "species", set=choice, out=tmp_path / "run", **QUICK)

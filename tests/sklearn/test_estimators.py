@@ -22,6 +22,8 @@ from torch import nn
 import glial
 from glial.sklearn import NeuralClassifier, NeuralRegressor
 
+pytestmark = pytest.mark.slow  # every check trains networks
+
 IRIS = load_iris(return_X_y=True)
 WINE = load_wine(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True)

@@ -169,6 +169,7 @@ def drawn(seed, size, rows=40):
 @pytest.mark.parametrize("metric", SCORES)
 @settings(max_examples=8)
 @given(seed=st.integers(0, 300), weighted=st.booleans())
+@pytest.mark.slow
 def test_no_threshold_beats_the_tuned_one(metric, seed, weighted):
     shares, truth, weight = drawn(seed, 2)
     options = {"sample_weight": weight} if weighted else {}
