@@ -27,7 +27,7 @@ import polars as pl
 
 RESULTS = Path(__file__).parent / "results" / "imputation.jsonl"
 METHODS = ("mean", "median", "mode", "constant", "mask", "knn", "iterative", "factorization")
-DRIVERS = {"california-housing": "median_income", "adult": "educational-num"}
+DRIVERS = {"california-housing": "median_income", "adult": "age"}
 METRICS = {"california-housing": "rmse", "adult": "log_loss"}
 NUM_ROWS = 8_000
 
@@ -58,7 +58,7 @@ def measure(
     kinds = infer_columns(frame.drop(target), {})
     numbers = [column for column, kind in kinds.items() if kind == "number"]
     frame = frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False))
-    driver = DRIVERS[name] if DRIVERS[name] in frame.columns else numbers[0]
+    driver = DRIVERS[name]
     open_columns = [column for column in numbers if column != driver]
     missing = holed(frame, open_columns, driver, share, depends, seed)
     cuts = [int(0.7 * NUM_ROWS), int(0.85 * NUM_ROWS)]

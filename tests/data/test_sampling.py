@@ -54,8 +54,6 @@ def test_none_and_weighted_leave_the_rows_alone() -> None:
 
 @pytest.mark.parametrize("method", ["over", "under", "smote"])
 def test_the_same_seed_gives_the_same_rows(method: str) -> None:
-    if method == "smote":
-        pytest.importorskip("imblearn")
     first, again, other = (resample(drawn(), method, seed=seed) for seed in (0, 0, 1))  # type: ignore[arg-type]
     assert torch.equal(first.inputs[0], again.inputs[0])
     assert not torch.equal(first.inputs[0], other.inputs[0])
@@ -63,14 +61,12 @@ def test_the_same_seed_gives_the_same_rows(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["smote", "borderline_smote"])
 def test_made_up_rows_make_counts_equal(method: str) -> None:
-    pytest.importorskip("imblearn")
     rows = resample(drawn(), method, seed=0)  # type: ignore[arg-type]
     assert rows.target.bincount().tolist() == [120, 120]
 
 
 @pytest.mark.parametrize("method", ["adasyn", "svm_smote", "smote_tomek"])
 def test_other_methods_make_counts_nearly_equal(method: str) -> None:
-    pytest.importorskip("imblearn")
     counts = resample(drawn(), method, seed=0).target.bincount()  # type: ignore[arg-type]
     assert counts.min() > 0.85 * counts.max()
 
@@ -89,7 +85,6 @@ def between_neighbours(row: np.ndarray, minority: np.ndarray, neighbours: np.nda
 
 @pytest.mark.parametrize("method", ["smote", "borderline_smote", "adasyn", "smote_tomek"])
 def test_made_up_rows_lie_between_minority_neighbours(method: str) -> None:
-    pytest.importorskip("imblearn")
     before = drawn()
     minority = before.inputs[0][before.target == 1].double().numpy()
     neighbours = cdist(minority, minority).argsort(axis=1)[:, 1:6]
@@ -103,7 +98,6 @@ def test_made_up_rows_lie_between_minority_neighbours(method: str) -> None:
 
 @pytest.mark.parametrize("method", SYNTHETIC)
 def test_majority_rows_are_never_made_up_and_stay_unless_cleaned(method: str) -> None:
-    pytest.importorskip("imblearn")
     before = drawn()
     after = resample(before, method, seed=0)  # type: ignore[arg-type]
     old, new = (
@@ -114,7 +108,6 @@ def test_majority_rows_are_never_made_up_and_stay_unless_cleaned(method: str) ->
 
 
 def test_near_miss_keeps_the_majority_rows_nearest_the_minority() -> None:
-    pytest.importorskip("imblearn")
     rows = drawn((40, 6))._replace(weight=torch.arange(46.0))
     found = resample(rows, "near_miss", seed=0)
     assert found.target.bincount().tolist() == [6, 6]
@@ -127,7 +120,6 @@ def test_near_miss_keeps_the_majority_rows_nearest_the_minority() -> None:
 
 @pytest.mark.parametrize("width", [0, 2])
 def test_codes_of_made_up_rows_are_codes_that_the_class_has(width: int) -> None:
-    pytest.importorskip("imblearn")
     rows = drawn(width=2)
     codes = torch.stack([rows.target * 3 + torch.arange(145) % 3, torch.arange(145) % 2], dim=1)
     found = resample(Batch((rows.inputs[0][:, :width], codes), rows.target), "smote", seed=0)
@@ -156,7 +148,6 @@ def test_weights_and_missing_numbers_are_refused_where_rows_are_made_up() -> Non
 
 
 def test_few_rows_lower_the_neighbours_and_one_is_refused(caplog: pytest.LogCaptureFixture) -> None:
-    pytest.importorskip("imblearn")
     with caplog.at_level(logging.WARNING, "glial"):
         found = resample(drawn((30, 3)), "smote", seed=0)
     assert found.target.bincount().tolist() == [30, 30]
@@ -166,7 +157,6 @@ def test_few_rows_lower_the_neighbours_and_one_is_refused(caplog: pytest.LogCapt
 
 
 def test_what_the_package_cannot_do_is_an_input_error() -> None:
-    pytest.importorskip("imblearn")
     rows = drawn((60, 20))
     rows.inputs[0][rows.target == 1] += 100.0  # no minority row has a majority neighbour
     with pytest.raises(InputError, match="found no rows"):

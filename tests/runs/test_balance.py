@@ -74,8 +74,6 @@ class StopAt:
     ids=str,
 )
 def test_resampled_training_goes_on_to_the_same_weights(tmp_path, options, monkeypatch):
-    if options["data__sampling"] == "smote":
-        pytest.importorskip("imblearn")
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
     options |= {"task__threshold": "f1", "train__checkpoint_seconds": 0.0}
     calm = trained(out=tmp_path / "calm", **options)
@@ -95,8 +93,6 @@ def test_resampled_training_goes_on_to_the_same_weights(tmp_path, options, monke
 
 @pytest.mark.parametrize("sampling", ["weighted", "over", "under", "smote"])
 def test_resampling_finds_the_minority_and_touches_the_training_rows_alone(tmp_path, sampling):
-    if sampling == "smote":
-        pytest.importorskip("imblearn")
     frame = unequal()
     frame[400:500].write_csv(tmp_path / "val.csv")
     options = {"data__val": str(tmp_path / "val.csv")}

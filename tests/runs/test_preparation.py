@@ -75,6 +75,8 @@ def test_what_was_chosen_is_printed(caplog):
     assert "numbers: scaled by standard, which suits linear" in caplog.text
     assert "missing numbers: iterative, each regressed on the others; flags in 1" in caplog.text
     caplog.clear()
+    glial.train(holed(), "species", out=False, epochs=1)
+    assert "numbers: scaled by robust, which suits tabular" in caplog.text
     asked = {"data.missing": "mean", "data.scaling": "minmax"}
     glial.train(holed(), "species", out=False, set=asked, **QUICK)
     assert "missing numbers: mean, as asked" in caplog.text

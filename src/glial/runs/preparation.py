@@ -233,7 +233,8 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
         target=task.encode(tables.train).numpy(),
         seed=plan.train.seed,
     )
-    _say_how(asked, plan, encoding, reason)
+    model = "a network of your own" if settings is None else settings.name
+    _say_how(asked, plan.data, encoding, model, reason)
     if settings is not None:
         settings = settings.for_data(
             len(tables.train),
@@ -256,9 +257,10 @@ def _check_columns(data: DataSettings, frame: pl.DataFrame) -> None:
             raise unknown_name("column in data.columns", name, frame.columns)
 
 
-def _say_how(asked: DataSettings, plan: Plan, encoding: Encoding, missing: str) -> None:
+def _say_how(
+    asked: DataSettings, data: DataSettings, encoding: Encoding, model: str, missing: str
+) -> None:
     """Print what was chosen for the data, and why."""
-    data = plan.data
     encoders = [e for e in encoding.encoders.values() if isinstance(e, NumberEncoder)]
     flags = sum(encoder.flags for encoder in encoders)
 
@@ -266,7 +268,7 @@ def _say_how(asked: DataSettings, plan: Plan, encoding: Encoding, missing: str) 
         return reason if getattr(asked, key) == "auto" else "as asked"
 
     if encoders:
-        reason = why("scaling", f"which suits {plan.model['name']}")
+        reason = why("scaling", f"which suits {model}")
         logger.info("numbers: scaled by %s, %s", data.scaling, reason)
     if flags:
         logger.info("missing numbers: %s, %s; flags in %d columns", data.missing, missing, flags)
