@@ -77,6 +77,7 @@ def test_what_was_chosen_is_printed(caplog):
     caplog.clear()
     glial.train(holed(), "species", out=False, epochs=1)
     assert "numbers: scaled by robust, which suits tabular" in caplog.text
+    assert "categories: 1 columns embedded, which suits tabular" in caplog.text
     asked = {"data.missing": "mean", "data.scaling": "minmax"}
     glial.train(holed(), "species", out=False, set=asked, **QUICK)
     assert "missing numbers: mean, as asked" in caplog.text

@@ -273,7 +273,8 @@ def _say_how(
     if flags:
         logger.info("missing numbers: %s, %s; flags in %d columns", data.missing, missing, flags)
     if encoding.cardinalities:
-        reason = why("categories", f"with more than {data.max_one_hot} values")
+        many = f"with more than {data.max_one_hot} values"
+        reason = why("categories", many if data.max_one_hot else f"which suits {model}")
         logger.info("categories: %d columns embedded, %s", len(encoding.cardinalities), reason)
 
 
