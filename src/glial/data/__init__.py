@@ -1,7 +1,7 @@
 """From a source to batches: read, understood, split, encoded."""
 
 from glial.data.annotators import Consensus, agree_on_labels
-from glial.data.batches import Batch, TensorBatches, take
+from glial.data.batches import Batch, Batches, TensorBatches, take
 from glial.data.columns import check_target, infer_columns, infer_kind, infer_task
 from glial.data.datasets import DATASETS, known_dataset, list_datasets, load_dataset
 from glial.data.encoding import Encoding, Inputs
@@ -11,19 +11,21 @@ from glial.data.frames import from_memory, to_kind_of
 from glial.data.quality import QualityReport, inspect_quality, notice_leaks
 from glial.data.sampling import resample
 from glial.data.settings import DataSettings, Kind, SplitSettings
-from glial.data.sources import read
+from glial.data.sources import Source, read, read_source
 from glial.data.splits import Splits, folds, split_rows
 from glial.data.writing import check_table_ending, write_table
 
 __all__ = [
     "DATASETS",
     "Batch",
+    "Batches",
     "Consensus",
     "DataSettings",
     "Encoding",
     "Inputs",
     "Kind",
     "QualityReport",
+    "Source",
     "SplitSettings",
     "Splits",
     "TensorBatches",
@@ -43,6 +45,7 @@ __all__ = [
     "notice_leaks",
     "read",
     "read_file",
+    "read_source",
     "resample",
     "split_rows",
     "take",

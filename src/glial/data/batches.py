@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -25,6 +25,31 @@ class Batch(NamedTuple):
     weight: Tensor | None = None
 
 
+Finish = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Batches of training rows, epoch by epoch, in an order that the epoch's number decides.
+
+    Attributes:
+        num_rows: Rows of an epoch.
+        num_batches: Batches of an epoch.
+        batch_size: Rows of a batch, but for the last.
+
+    Example:
+        >>> isinstance(TensorBatches(Batch((torch.ones(2, 1),), torch.ones(2)), 1, 0), Batches)
+        True
+    """
+
+    num_rows: int
+    num_batches: int
+    batch_size: int
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0, from the one with the number ``start`` on."""
+
+
 class TensorBatches:
     """Batches of rows held as tensors, in a new seeded order every epoch.
 
@@ -42,6 +67,7 @@ class TensorBatches:
             targets are then class indices.
         stratified: Whether every batch has each class in its share of the epoch's rows, to
             within one row; likewise.
+        finish: Makes what the network is called with of the held inputs of a batch.
 
     Example:
         >>> rows = Batch((torch.arange(10.0)[:, None],), torch.arange(10))
@@ -61,8 +87,10 @@ class TensorBatches:
         shuffle: bool = True,
         weighted: bool = False,
         stratified: bool = False,
+        finish: Finish | None = None,
     ) -> None:
         self.rows = rows
+        self._finish = finish
         self.num_rows = len(rows.target)
         self.batch_size = min(batch_size, self.num_rows)
         self._seed = seed
@@ -85,13 +113,16 @@ class TensorBatches:
         """
         if self.num_batches == 1 and not self._weighted:
             if start == 0:
-                yield self.rows
+                yield self._finished(self.rows)
             return
         order = self.order(epoch).to(self.rows.target.device)
         for index in range(start, self.num_batches):
             last = index == self.num_batches - 1
             stop = self.num_rows if last else (index + 1) * self.batch_size
-            yield take(self.rows, order[index * self.batch_size : stop])
+            yield self._finished(take(self.rows, order[index * self.batch_size : stop]))
+
+    def _finished(self, batch: Batch) -> Batch:
+        return batch if self._finish is None else batch._replace(inputs=self._finish(batch.inputs))
 
     def order(self, epoch: int) -> Tensor:
         """The row numbers of an epoch, in the order that they are used."""

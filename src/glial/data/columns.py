@@ -24,7 +24,7 @@ from glial.data.settings import Kind
 
 logger = logging.getLogger(__name__)
 
-USED: tuple[Kind, ...] = ("number", "category", "boolean", "datetime", "text")
+USED: tuple[Kind, ...] = ("number", "category", "boolean", "datetime", "text", "image")
 _KEY_NAME = re.compile(
     r"^(?i:id|idx|index|uuid|guid|key|rownames|unnamed: 0)$"
     r"|[_\-. ](?i:id|idx|index|uuid|guid|key)$|[a-z](Id|ID|Uuid|UUID|Guid|GUID|Key|Index)$"
@@ -101,6 +101,8 @@ def infer_kind(column: pl.Series) -> Kind:
     present = column.filter(~missing(column))
     if len(present) == 0:
         return "empty"
+    if isinstance(column.dtype, pl.Array) and len(column.dtype.shape) in (2, 3):
+        return "image"
     if is_nested(column):
         return "text"
     distinct = present.n_unique()
@@ -164,10 +166,10 @@ def _notice(column: pl.Series, kind: Kind) -> None:
     }
     if kind in reasons:
         logger.warning("column %r is %s", column.name, reasons[kind])
-    if is_nested(column):
+    if is_nested(column) and kind != "image":
         logger.warning("column %r is left aside: its cells are no single values", column.name)
     elif kind == "text":
-        logger.info("column %r is free text: its commonest words are counted", column.name)
+        logger.info("column %r is free text", column.name)
     infinite = num_infinite(column) if kind == "number" else 0
     if infinite:
         logger.warning("column %r: %d infinite cells are taken as missing", column.name, infinite)

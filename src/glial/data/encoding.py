@@ -15,7 +15,13 @@ from torch import Tensor
 
 from glial.core.errors import InputError, suggest
 from glial.data.cells import floats, missing, num_infinite
-from glial.data.encoders import CategoryEncoder, ColumnEncoder, NumberEncoder, fit_column
+from glial.data.encoders import (
+    CategoryEncoder,
+    ColumnEncoder,
+    NumberEncoder,
+    TensorEncoder,
+    fit_column,
+)
 from glial.data.encoders.categories import fit_target_means
 from glial.data.features import Components, FeatureStep, Products, cross_name, with_crosses
 from glial.data.imputers import IMPUTERS, MAX_FITTED_ROWS, Imputer
@@ -31,7 +37,10 @@ _FLAG = "is missing"
 
 
 class Inputs(NamedTuple):
-    """What a network is given: numbers [row, number] and codes of categories [row, category].
+    """A table as tensors: numbers [row, number] and codes of categories [row, category].
+
+    Images [row, channel, height, width], and after them texts [row, position], follow as tensors
+    of their own, a column each.
 
     Example:
         >>> Inputs(torch.zeros(2, 3), torch.zeros(2, 0, dtype=torch.int64)).numbers.shape
@@ -40,6 +49,7 @@ class Inputs(NamedTuple):
 
     numbers: Tensor
     categories: Tensor
+    tensors: tuple[Tensor, ...] = ()
 
 
 class Encoding:
@@ -170,7 +180,13 @@ class Encoding:
         return {n: e for n, e in self.encoders.items() if isinstance(e, CategoryEncoder)}
 
     def _numeric(self) -> dict[str, Any]:
-        return {n: e for n, e in self.encoders.items() if not isinstance(e, CategoryEncoder)}
+        others = (CategoryEncoder, TensorEncoder)
+        return {n: e for n, e in self.encoders.items() if not isinstance(e, others)}
+
+    def _tensors(self) -> dict[str, TensorEncoder]:
+        """The columns with a tensor of their own, images first."""
+        own = {n: e for n, e in self.encoders.items() if isinstance(e, TensorEncoder)}
+        return dict(sorted(own.items(), key=lambda item: item[1].modality))
 
     @property
     def _owners(self) -> list[ColumnEncoder]:
@@ -212,6 +228,30 @@ class Encoding:
         """Number of codes of each embedded category, the unknown code 0 included."""
         return [encoder.cardinality for encoder in self._embedded().values()]
 
+    def sizes(self, modality: str) -> list[list[int]]:
+        """What a network must know of each ``image`` or each ``text`` column."""
+        return [e.size for e in self._tensors().values() if e.modality == modality]
+
+    def arguments(self, inputs: Inputs) -> tuple[Tensor, ...]:
+        """The tensors that stand for a network's arguments: those that the table has.
+
+        Numbers come first, which may be none a row beside categories; then categories; then
+        each image and each text.
+        """
+        numbers = self.num_numbers or self.cardinalities or not inputs.tensors
+        return (
+            *([inputs.numbers] if numbers else []),
+            *([inputs.categories] if self.cardinalities else []),
+            *inputs.tensors,
+        )
+
+    def finish(self, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What a network is called with, for some rows of :meth:`arguments`."""
+        own = self._tensors()
+        first = len(arguments) - len(own)
+        finished = [e.finish(t) for e, t in zip(own.values(), arguments[first:], strict=True)]
+        return (*arguments[:first], *finished)
+
     def transform(self, frame: pl.DataFrame) -> Inputs:
         """A table as tensors; the order of its columns does not matter.
 
@@ -240,7 +280,8 @@ class Encoding:
             numbers[rows] = np.clip(matrix, -limit, limit)
             for place, (name, encoder) in enumerate(embedded.items()):
                 codes[rows, place] = encoder.codes(stretch[name])
-        return Inputs(torch.from_numpy(numbers), torch.from_numpy(codes))
+        tensors = [encoder.tensor(frame[name]) for name, encoder in self._tensors().items()]
+        return Inputs(torch.from_numpy(numbers), torch.from_numpy(codes), tuple(tensors))
 
     def _encoded(self, frame: pl.DataFrame, training: dict[str, Floats]) -> Floats:
         numeric = self._numeric()

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from glial.core.settings import Settings
 
 Kind = Literal[
-    "number", "category", "boolean", "datetime", "text", "identifier", "constant", "empty"
+    "number", "category", "boolean", "datetime", "text", "image", "identifier", "constant", "empty"
 ]
 ScalingName = Literal["standard", "minmax", "robust", "quantile", "power", "none"]
 MissingName = Literal[
@@ -151,8 +151,9 @@ class DataSettings(Settings):
             share a bucket.
         min_category_count: Values with fewer training rows share that bucket.
         hash_size: Numbers that ``categories: hashing`` makes of a column.
-        text: Whether text columns become logarithms of counts of words, counts weighed by how
-            rare a word is (tf-idf), or are left aside.
+        text: Whether text columns become tokens in their order, logarithms of counts of words,
+            counts weighed by how rare a word is (tf-idf), or are left aside; ``auto`` is tokens
+            for models that read them, else counts.
         max_words: The most words that are counted in a text column.
         columns: What single columns do otherwise.
         features: Which inputs are kept, and which are made from others.
@@ -190,7 +191,7 @@ class DataSettings(Settings):
     max_categories: int = Field(default=1000, ge=2)
     min_category_count: int = Field(default=1, ge=1)
     hash_size: int = Field(default=32, ge=2)
-    text: Literal["counts", "tf-idf", "ignore"] = "counts"
+    text: Literal["auto", "tokens", "counts", "tf-idf", "ignore"] = "auto"
     max_words: int = Field(default=200, ge=1)
     columns: dict[str, ColumnSettings] = Field(default_factory=dict)
     features: FeatureSettings = Field(default_factory=FeatureSettings)

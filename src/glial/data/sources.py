@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,48 @@ from glial.data.datasets import DATASETS, load_dataset
 from glial.data.delimited import check_names
 from glial.data.files import read_file
 from glial.data.frames import from_memory
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a source holds.
+
+    Attributes:
+        frame: Its rows, without those of splits of its own.
+        val: The rows that it sets apart for validation, if it does.
+        test: The rows that it sets apart for testing, if it does.
+        target: The column that it says is to be predicted, if it does.
+
+    Example:
+        >>> read_source({"a": [1, 2]}).val is None
+        True
+    """
+
+    frame: pl.DataFrame
+    val: pl.DataFrame | None = None
+    test: pl.DataFrame | None = None
+    target: str | None = None
+
+    def whole(self) -> pl.DataFrame:
+        """All rows, those of every split."""
+        parts = [part for part in (self.frame, self.val, self.test) if part is not None]
+        return pl.concat(parts) if len(parts) > 1 else self.frame
+
+
+def read_source(source: Any) -> Source:
+    """A source with its own splits.
+
+    Args:
+        source: As for :func:`read`.
+
+    Raises:
+        InputError: If the source is missing, cannot be read, or has no rows.
+
+    Example:
+        >>> read_source({"a": [1, 2]}).frame.shape
+        (2, 1)
+    """
+    return Source(read(source))
 
 
 def read(source: Any) -> pl.DataFrame:

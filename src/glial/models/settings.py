@@ -20,8 +20,12 @@ class ModelSettings(Settings):
         tasks: The tasks that the model can learn.
         max_outputs: The most outputs that it can have; None is any number.
         scaling: What suits it where the plan's ``data.scaling`` is "auto".
+        takes_numbers: Whether it takes numbers.
         takes_categories: Whether it takes codes of categories; if not, all categories
             come one-hot among the numbers.
+        takes_images: Whether it takes images.
+        takes_texts: Whether it takes texts as tokens; if not, texts come as counts of words
+            among the numbers.
         max_one_hot: Categories with at most so many values come one-hot among the numbers,
             where ``data.categories`` is "auto"; None is the plan's own number.
         loss: The loss it is trained with where the plan's ``task.loss`` is "auto"; "auto" is
@@ -41,7 +45,10 @@ class ModelSettings(Settings):
     tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "regression")
     max_outputs: ClassVar[int | None] = None
     scaling: ClassVar[ScalingName] = "standard"
+    takes_numbers: ClassVar[bool] = True
     takes_categories: ClassVar[bool] = False
+    takes_images: ClassVar[bool] = False
+    takes_texts: ClassVar[bool] = False
     max_one_hot: ClassVar[int | None] = None
     loss: ClassVar[str] = "auto"
     objective: ClassVar[str] = "descent"
@@ -78,6 +85,9 @@ class ModelSettings(Settings):
         self, num_inputs: int, num_outputs: int, cardinalities: Sequence[int] = ()
     ) -> nn.Module:
         """The network.
+
+        A model that takes images or texts has further arguments with nothing by default:
+        ``images``, a [channel, height, width] each, and ``vocabularies``, a number of tokens each.
 
         Args:
             num_inputs: Numbers in a row.

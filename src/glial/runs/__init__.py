@@ -3,9 +3,10 @@
 from glial.runs.comparison import compare
 from glial.runs.drafting import draft
 from glial.runs.inspection import inspect
+from glial.runs.loading import load
 from glial.runs.plan import Plan
 from glial.runs.prediction import evaluate, predict
-from glial.runs.run import Run, TrainingInterrupted, load
+from glial.runs.run import Run, TrainingInterrupted
 from glial.runs.training import train
 
 __all__ = [

@@ -93,6 +93,7 @@ def batches_of(prepared: Prepared, rows: Batch) -> TensorBatches:
         plan.train.seed,
         weighted=plan.data.sampling == "weighted",
         stratified=plan.data.stratified_batches,
+        finish=prepared.encoding.finish,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from glial.core.errors import InputError
 from glial.core.files import read_json
 from glial.core.settings import flat, read_yaml
-from glial.runs.run import check_run_folder
+from glial.runs.loading import check_run_folder
 
 
 def compare(runs: Sequence[str | Path]) -> dict[str, Any]:

@@ -50,11 +50,15 @@ def make_network(
             got="no network",
             do="train from Python, or set model.name",
         )
-    sizes = {
+    sizes: dict[str, Any] = {
         "num_inputs": prepared.encoding.num_numbers,
         "num_outputs": prepared.task.num_outputs,
         "cardinalities": list(prepared.encoding.cardinalities),
     }
+    if images := prepared.encoding.sizes("image"):
+        sizes["images"] = images
+    if texts := prepared.encoding.sizes("text"):
+        sizes["vocabularies"] = [vocabulary for (vocabulary,) in texts]
     _check_size(prepared.settings, sizes)
     with seeded(seed, "initial weights"):
         network: nn.Module = prepared.settings.build(**sizes)
@@ -87,7 +91,8 @@ def _check_size(settings: Any, sizes: dict[str, Any]) -> None:
 def _check_own_model(model: nn.Module, prepared: Prepared, rows: Batch) -> None:
     wanted = prepared.task.num_outputs
     try:
-        shape = tuple(outputs_of(model, tuple(part[:2].cpu() for part in rows.inputs)).shape)
+        few = tuple(part[:2].cpu() for part in rows.inputs)
+        shape = tuple(outputs_of(model, few, prepared.encoding.finish).shape)
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             "the model does not take this table's rows",

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from glial.core.errors import InputError
 from glial.data import check_target, read, to_kind_of
 from glial.data.encoders import ColumnEncoder
+from glial.runs.loading import load
 from glial.runs.preparation import weights_of
-from glial.runs.run import Run, load
+from glial.runs.run import Run
 from glial.tasks.classification import Classification, unseen_labels
 from glial.tasks.task import trivial_scores
 

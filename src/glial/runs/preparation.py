@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from glial.core.errors import InputError, unknown_name
 from glial.data import (
@@ -23,7 +22,7 @@ from glial.data.batches import Batch
 from glial.data.cells import numbers
 from glial.data.encoders import NumberEncoder
 from glial.data.settings import DataSettings, Kind
-from glial.models import MODELS
+from glial.models import MODELS, ModelSettings
 from glial.runs.plan import DEFAULT_MODEL, Plan
 from glial.runs.rows import Tables, read_tables, targets_of
 from glial.tasks import Task, fit_task
@@ -69,20 +68,10 @@ class Prepared:
     def _batch(self, frame: pl.DataFrame, inputs: Inputs) -> Batch:
         weight = weights_of(frame, self.plan.data.weight)
         return Batch(
-            tensors_of(self.encoding, inputs),
+            self.encoding.arguments(inputs),
             self.task.encode(frame),
             None if weight is None else torch.from_numpy(weight).float(),
         )
-
-
-def model_inputs(encoding: Encoding, frame: pl.DataFrame) -> tuple[Tensor, ...]:
-    """What a model is called with: numbers, and category codes where there are any."""
-    return tensors_of(encoding, encoding.transform(frame))
-
-
-def tensors_of(encoding: Encoding, inputs: Inputs) -> tuple[Tensor, ...]:
-    """The tensors that a model is called with."""
-    return tuple(inputs) if encoding.cardinalities else (inputs.numbers,)
 
 
 def weights_of(frame: pl.DataFrame, column: str | None) -> NDArray[Any] | None:
@@ -107,12 +96,13 @@ def weights_of(frame: pl.DataFrame, column: str | None) -> NDArray[Any] | None:
     return np.array(values)
 
 
-def choose_model(plan: Plan, num_rows: int) -> tuple[Plan, Any]:
+def choose_model(plan: Plan, num_rows: int, kinds: dict[str, Kind]) -> tuple[Plan, Any]:
     """The plan with the model named, and the settings that the model's own recipe adds.
 
     Args:
         plan: What was asked for, the task decided.
         num_rows: Number of training rows.
+        kinds: Kind of each input column.
 
     Returns:
         The plan with the model's recipe where the user said nothing, and the model's settings;
@@ -120,10 +110,11 @@ def choose_model(plan: Plan, num_rows: int) -> tuple[Plan, Any]:
     """
     name = plan.model["name"]
     if name == "custom":
-        data = _filled_data(plan, "standard", takes_categories=False)
+        data = _filled_data(plan, "standard", takes_categories=False, takes_texts=False)
         return plan.model_copy(update={"data": data}), None
-    name = DEFAULT_MODEL if name == "auto" else name
+    name = suited_model(plan, kinds) if name == "auto" else name
     cls = MODELS.resolve(name)
+    _check_kinds(cls, name, kinds)
     settings = cls.read({**plan.model, "name": name}, where="model")
     if plan.task.name not in cls.tasks:
         raise InputError(
@@ -141,18 +132,43 @@ def choose_model(plan: Plan, num_rows: int) -> tuple[Plan, Any]:
         task.label_smoothing = smoothing or 0.0
     if task.loss == "auto":
         task.loss = getattr(cls, "loss", "auto")
-    data = _filled_data(plan, cls.scaling, takes_categories=cls.takes_categories)
+    data = _filled_data(
+        plan, cls.scaling, takes_categories=cls.takes_categories, takes_texts=cls.takes_texts
+    )
     if cls.max_one_hot is not None and "max_one_hot" not in plan.data.model_fields_set:
         data = data.model_copy(update={"max_one_hot": cls.max_one_hot})
     return plan.model_copy(update={"data": data, "task": task, "train": train}), settings
 
 
-def _filled_data(plan: Plan, scaling: str, *, takes_categories: bool) -> DataSettings:
+def suited_model(plan: Plan, kinds: dict[str, Kind]) -> str:
+    """The model that suits columns of these kinds."""
+    return DEFAULT_MODEL
+
+
+def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind]) -> None:
+    """Refuse columns that a model cannot take."""
+    for column, kind in kinds.items():
+        is_number = kind in ("number", "category", "boolean", "datetime")
+        if (kind == "image" and not cls.takes_images) or (is_number and not cls.takes_numbers):
+            raise InputError(
+                f"the model {name!r} does not take the column {column!r}",
+                expected="images" if is_number else "columns without images",
+                got=f"a column of the kind {kind}",
+                do="choose the model mixed, or leave the column out with "
+                f"--set data.types.{column}=identifier",
+            )
+
+
+def _filled_data(
+    plan: Plan, scaling: str, *, takes_categories: bool, takes_texts: bool
+) -> DataSettings:
     """The plan's ``data`` part with what suits the model where it was left open."""
     data = plan.data
     changes: dict[str, Any] = {}
     if data.scaling == "auto":
         changes["scaling"] = scaling
+    if data.text == "auto":
+        changes["text"] = "tokens" if takes_texts else "counts"
     if not takes_categories:
         if data.categories in ("auto", "embedding"):
             changes["categories"] = "one-hot"
@@ -217,8 +233,8 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     """
     plan, tables, aside = read_tables(plan, source)
     asked = plan.data
-    plan, settings = choose_model(plan, len(tables.train))
     kinds = {name: kind for name, kind in plan.data.types.items() if name not in aside}
+    plan, settings = choose_model(plan, len(tables.train), kinds)
     plan, reason = _with_missing(plan, tables.train, kinds)
     _check_columns(plan.data, tables.train)
     targets = targets_of(plan)

@@ -17,6 +17,7 @@ from glial.data import (
     infer_columns,
     infer_task,
     read,
+    read_source,
     split_rows,
 )
 from glial.runs.plan import Plan
@@ -48,6 +49,7 @@ class Rows:
         kinds: Kind of each input column.
         aside: Columns that are not inputs.
         fingerprint: What tells these rows from others.
+        target: The target column, or several.
     """
 
     frame: pl.DataFrame
@@ -57,11 +59,12 @@ class Rows:
     kinds: dict[str, Kind]
     aside: list[str]
     fingerprint: str
+    target: str | list[str] | None
 
     def decided(self, plan: Plan) -> Plan:
         """The plan with its task and kinds of columns decided."""
         task = plan.task.model_copy(update={"name": self.task})
-        data = plan.data.model_copy(update={"types": self.kinds, "target": plan.data.target})
+        data = plan.data.model_copy(update={"types": self.kinds, "target": self.target})
         return plan.model_copy(update={"task": task, "data": data})
 
 
@@ -97,19 +100,22 @@ def read_rows(plan: Plan, source: Any) -> Rows:
             got=f"{plan.data.split.folds} folds, and {plan.data.val}",
             do="leave one of them out",
         )
-    frame = read(plan.data.source if source is None else source)
+    found = read_source(plan.data.source if source is None else source)
+    target = plan.data.target or found.target
+    plan = plan.model_copy(update={"data": plan.data.model_copy(update={"target": target})})
     targets = targets_of(plan)
     known = None if plan.task.name == "auto" else plan.task.name
-    frame = check_target(frame, targets, known)
+    frame = check_target(found.frame, targets, known)
     if plan.data.duplicates == "drop":
         frame = _without_copies(frame)
     task = known or infer_task(frame, targets)
     check_target(frame, targets, task)
     aside = [*targets, *_columns_aside(plan, frame)]
     kinds = infer_columns(frame.drop(aside), plan.data.types)
-    others = [_own_split(path, targets, task) for path in (plan.data.val, plan.data.test)]
-    marks = [fingerprint(part) for part in (frame, *others) if part is not None]
-    return Rows(frame, others[0], others[1], task, kinds, aside, "-".join(marks))
+    val = _own_split(plan.data.val, found.val, targets, task)
+    test = _own_split(plan.data.test, found.test, targets, task)
+    marks = [fingerprint(part) for part in (frame, val, test) if part is not None]
+    return Rows(frame, val, test, task, kinds, aside, "-".join(marks), target)
 
 
 def read_tables(plan: Plan, source: Any) -> tuple[Plan, Tables, list[str]]:
@@ -165,8 +171,12 @@ def _columns_aside(plan: Plan, frame: pl.DataFrame) -> list[str]:
     return aside
 
 
-def _own_split(path: str | None, targets: list[str], task: str) -> pl.DataFrame | None:
-    return None if path is None else check_target(read(path), targets, task)
+def _own_split(
+    path: str | None, own: pl.DataFrame | None, targets: list[str], task: str
+) -> pl.DataFrame | None:
+    """The rows of a split that is given by a file, or by the source itself."""
+    rows = own if path is None else read(path)
+    return None if rows is None else check_target(rows, targets, task)
 
 
 def _split(plan: Plan, frame: pl.DataFrame, targets: list[str], given: list[bool]) -> Splits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import io
 import math
@@ -14,19 +13,17 @@ from typing import Any
 
 import polars as pl
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
-from glial.core.errors import InputError
-from glial.core.files import read_json, to_json, write_atomic
+from glial.core.files import to_json, write_atomic
 from glial.data import Encoding
-from glial.models import MODELS
 from glial.runs.plan import Plan
-from glial.runs.preparation import model_inputs
-from glial.tasks import Task, load_task
+from glial.tasks import Task
 from glial.training import outputs_of
-from glial.training.checkpoints import load_checkpoint
 
 FORMAT = 1
+ROWS_AT_ONCE = 50_000  # so many are held as inputs
 MEMBERS = "members"  # the folder with the runs of single networks, and its key in metrics.json
 
 
@@ -102,7 +99,11 @@ class Run:
         """
         if self.members:
             return self.decoder.pool(self.votes(frame))
-        return outputs_of(self.model, model_inputs(self.encoding, frame))
+        parts = []
+        for rows in frame.iter_slices(ROWS_AT_ONCE):
+            inputs = self.encoding.arguments(self.encoding.transform(rows))
+            parts.append(outputs_of(self.model, inputs, self.encoding.finish))
+        return torch.cat(parts)
 
     def votes(self, frame: pl.DataFrame) -> list[tuple[Task, Tensor]]:
         """The task and the outputs of each member, or of the one network, for a table's rows."""
@@ -200,188 +201,3 @@ def history_text(history: list[dict[str, float | int]]) -> str:
     writer.writeheader()
     writer.writerows(history)
     return text.getvalue()
-
-
-def read_history(path: Path) -> list[dict[str, float | int]]:
-    """The rows of ``history.csv``; none where the file is missing.
-
-    Raises:
-        InputError: If the file is damaged.
-
-    Example:
-        >>> read_history(Path("no such file"))
-        []
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [
-                {key: float(value) for key, value in row.items() if value}
-                for row in csv.DictReader(file)
-            ]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path} is damaged",
-        expected="a file as Glial wrote it",
-        got=f"{type(error).__name__}: {error}",
-        do="the file was changed or cut short: restore it, or train again",
-    )
-
-
-def check_run_folder(path: Path) -> None:
-    """Refuse a folder that is not a run with a usable network.
-
-    Raises:
-        InputError: If the folder is missing, is no run, or its training has not yet ended.
-    """
-    if not path.is_dir():
-        raise InputError(
-            f"there is no run at {path}",
-            expected="the folder of a run",
-            got="a file" if path.exists() else "nothing",
-            do="give the folder that glial train printed",
-        )
-    if not (path / "plan.yaml").exists():
-        raise InputError(
-            f"{path} is not a run",
-            expected="a folder that glial train wrote",
-            got="no plan.yaml in it",
-            do="give the folder that glial train printed",
-        )
-    trained = (path / "model.safetensors").exists() or (path / MEMBERS).is_dir()
-    if not trained or not (path / "metrics.json").exists():
-        raise InputError(
-            f"the run {path} has not finished",
-            expected="a run with a trained network",
-            got="training was cut off before its end",
-            do=f"go on with: glial train {path} --resume",
-        )
-
-
-def load(path: str | Path, *, model: nn.Module | None = None) -> Run:
-    """Open a run.
-
-    Nothing in a run is code, so opening a stranger's is safe.
-
-    Args:
-        path: The run's folder.
-        model: The network, for a run of the user's own module: its weights are loaded into it
-            (into a copy for each network of several).
-
-    Returns:
-        The run, ready to predict.
-
-    Raises:
-        InputError: If the folder is no finished run, or was damaged.
-
-    Example:
-        >>> load("runs/no-such-run")
-        Traceback (most recent call last):
-        ...
-        glial.core.errors.InputError: there is no run at runs/no-such-run. ...
-    """
-    folder = Path(path)
-    check_run_folder(folder)
-    figures = read_json(folder / "metrics.json")
-    told = figures.get(MEMBERS) if isinstance(figures, dict) else None
-    if not told:
-        return _load_single(folder, model)
-    if not isinstance(told, list):
-        raise _damaged(folder / "metrics.json", TypeError("members is no list"))
-    places = [folder / MEMBERS / str(number) for number in range(1, len(told) + 1)]
-    for place in places:
-        check_run_folder(place)
-    members = [_load_single(place, copy.deepcopy(model)) for place in places]
-    networks = nn.ModuleList([member.model for member in members])
-    run = _assembled(folder, networks, members[0].encoding, members=members)
-    _check_members(run)
-    return run
-
-
-def _load_single(folder: Path, model: nn.Module | None) -> Run:
-    """The run of one network."""
-    sizes = read_json(folder / "model.json")
-    network = model if model is not None else _built(folder, sizes)
-    weights, _ = load_checkpoint(folder / "model.safetensors")
-    _load_weights(network, weights, folder)
-    network.eval()
-    sizes = {key: value for key, value in sizes.items() if key != "format"}
-    history = read_history(folder / "history.csv")
-    return _assembled(folder, network, Encoding.load(folder), sizes=sizes, history=history)
-
-
-def _assembled(folder: Path, network: nn.Module, encoding: Encoding, **parts: Any) -> Run:
-    """A run of these parts, with the plan, decoding and figures of its folder."""
-    plan = Plan.from_file(folder / "plan.yaml")
-    decoder = load_task(read_json(folder / "decoding.json"), plan.task)
-    figures = read_json(folder / "metrics.json")
-    findings = read_json(folder / "findings.json")
-    try:
-        return Run(
-            folder,
-            plan,
-            network,
-            encoding,
-            decoder,
-            metrics=dict(figures["metrics"]),
-            findings=list(findings),
-            status=figures["status"],
-            ended_by=figures["ended_by"],
-            epochs=figures["epochs"],
-            seconds=figures["seconds"],
-            samples_per_second=figures["samples_per_second"],
-            **parts,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(folder / "metrics.json", error) from error
-
-
-def _check_members(run: Run) -> None:
-    """Refuse members that were not trained for the run's own task."""
-    wanted = (run.task, run.decoder.targets)
-    for member in run.members:
-        if (member.task, member.decoder.targets) != wanted:
-            raise InputError(
-                f"{member.path} does not belong to the run {run.path}",
-                expected=f"a network for the task {run.task} of {', '.join(run.decoder.targets)}",
-                got=f"{member.task} of {', '.join(member.decoder.targets)}",
-                do="a file was changed: restore it, or train again",
-            )
-
-
-def _built(folder: Path, sizes: Any) -> nn.Module:
-    """The network that ``model.json`` describes: a name of the table, and sizes."""
-    if isinstance(sizes, dict) and sizes.get("name") == "custom":
-        raise InputError(
-            f"{folder} holds weights of a network that is not Glial's",
-            expected="the network, given in Python: glial.load(path, model=network)",
-            got="no network",
-            do="open this run from Python with its model",
-        )
-    try:
-        settings = MODELS.resolve(sizes["name"]).read(sizes["settings"], where="model.json")
-        network: nn.Module = settings.build(
-            int(sizes["num_inputs"]),
-            int(sizes["num_outputs"]),
-            [int(c) for c in sizes["cardinalities"]],
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise _damaged(folder / "model.json", error) from error
-    return network
-
-
-def _load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(
-            f"the weights of {folder} do not fit its model",
-            expected="the weights that belong to model.json",
-            got=" ".join(str(error).split())[:300],
-            do="one of the two files was changed: restore it, or train again",
-        ) from error

@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from glial.core.devices import choose_device
@@ -20,12 +22,13 @@ from glial.core.files import folder_lock, make_folder
 from glial.data.batches import Batch, TensorBatches
 from glial.runs.balance import balanced_rows, batches_of, say_balance
 from glial.runs.folder import check_same_experiment, next_folder, start_folder, write_start
+from glial.runs.loading import load
 from glial.runs.members import make_family, member_plans, train_family
 from glial.runs.network import make_network, make_objective, with_measured_lr, with_threads
 from glial.runs.plan import Plan
-from glial.runs.preparation import Prepared, prepare
+from glial.runs.preparation import Prepared, prepare, weights_of
 from glial.runs.request import Request, make_request
-from glial.runs.run import Run, TrainingInterrupted, load
+from glial.runs.run import Run, TrainingInterrupted
 from glial.tasks.metrics import LOWER_IS_BETTER
 from glial.tasks.task import Loss, trivial_scores
 from glial.training import (
@@ -284,7 +287,8 @@ def _loop(
     score = run.decoder.monitored[-1]
 
     def validate() -> dict[str, float]:
-        return run.decoder.monitor(outputs_of(run.model, val.inputs), val.target)
+        outputs = outputs_of(run.model, val.inputs, run.encoding.finish)
+        return run.decoder.monitor(outputs, val.target)
 
     return Loop(
         run.model,
@@ -314,9 +318,9 @@ def _conclude(run: Run, loop: Loop, prepared: Prepared) -> None:
     _tune(run, prepared)
     for name in ("val", "test"):
         frame = getattr(prepared.tables, name)
-        run.metrics[name] = _scores(run, prepared, frame) if len(frame) else {}
+        run.metrics[name] = _scores(run, frame) if len(frame) else {}
     test = prepared.tables.test
-    run.metrics["baseline"] = _baseline(run, prepared, test) if len(test) else {}
+    run.metrics["baseline"] = _baseline(run, test) if len(test) else {}
     if run.path is not None:
         run.save()
 
@@ -325,17 +329,16 @@ def _tune(run: Run, prepared: Prepared) -> None:
     """What decides between classes fitted on the validation rows, where the plan asks for it."""
     frame = prepared.tables.val
     if isinstance(run.plan.task.threshold, str):
-        batch = prepared.batch(frame)
-        weight = None if batch.weight is None else batch.weight.double().numpy()
-        run.decoder.tune(outputs_of(run.model, batch.inputs), frame, weight)
+        run.decoder.tune(run.outputs(frame), frame, _weights(run, frame))
 
 
-def _scores(run: Run, prepared: Prepared, frame: Any) -> dict[str, float]:
-    batch = prepared.batch(frame)
-    weight = None if batch.weight is None else batch.weight.double().numpy()
-    return run.decoder.scores(outputs_of(run.model, batch.inputs), frame, weight)
+def _scores(run: Run, frame: pl.DataFrame) -> dict[str, float]:
+    return run.decoder.scores(run.outputs(frame), frame, _weights(run, frame))
 
 
-def _baseline(run: Run, prepared: Prepared, frame: Any) -> dict[str, float]:
-    weight = prepared.batch(frame).weight
-    return trivial_scores(run.decoder, frame, None if weight is None else weight.double().numpy())
+def _baseline(run: Run, frame: pl.DataFrame) -> dict[str, float]:
+    return trivial_scores(run.decoder, frame, _weights(run, frame))
+
+
+def _weights(run: Run, frame: pl.DataFrame) -> NDArray[Any] | None:
+    return weights_of(frame, run.plan.data.weight)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from glial.data.batches import Finish
 from glial.nn.summary import evaluating
 
 ROWS_AT_ONCE = 4096
+ELEMENTS_AT_ONCE = 1 << 18  # of inputs: what a convolution makes of them is many times as large
 
 
-def outputs_of(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+def outputs_of(
+    model: nn.Module, inputs: tuple[Tensor, ...], finish: Finish | None = None
+) -> Tensor:
     """The outputs of a network on all rows; its mode is what it was afterwards.
 
     Args:
         model: The network.
         inputs: What it is called with, each with a row per row.
+        finish: Makes what it is called with of some rows of the inputs, where that differs.
 
     Returns:
         Outputs, [row, ...], without gradient, on the inputs' device.
@@ -25,8 +30,10 @@ def outputs_of(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         torch.Size([3, 1])
     """
     with evaluating(model), torch.inference_mode():
-        parts = [
-            model(*(part[start : start + ROWS_AT_ONCE] for part in inputs))
-            for start in range(0, max(1, len(inputs[0])), ROWS_AT_ONCE)
-        ]
+        parts = []
+        elements = sum(part[0].numel() for part in inputs) if len(inputs[0]) else 1
+        size = max(1, min(ROWS_AT_ONCE, ELEMENTS_AT_ONCE // max(1, elements)))
+        for start in range(0, max(1, len(inputs[0])), size):
+            rows = tuple(part[start : start + size] for part in inputs)
+            parts.append(model(*(rows if finish is None else finish(rows))))
     return torch.cat(parts) if len(parts) != 1 else parts[0]

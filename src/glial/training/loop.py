@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from glial.core.errors import InputError
 from glial.core.seeds import derive_seed
-from glial.data.batches import TensorBatches
+from glial.data.batches import Batches
 from glial.training.averaging import WeightAverage
 from glial.training.callbacks import Callback, TrainingView
 from glial.training.checkpoints import (
@@ -75,7 +75,7 @@ class Loop:
         seconds: Training time already used, by a range test.
 
     Example:
-        >>> from glial.data import Batch
+        >>> from glial.data import Batch, TensorBatches
         >>> from glial.training.objective import Descent
         >>> model, rows = nn.Linear(1, 1), Batch((torch.ones(4, 1),), torch.zeros(4, 1))
         >>> settings = TrainSettings(epochs=2, lr=0.1)
@@ -90,7 +90,7 @@ class Loop:
         self,
         model: nn.Module,
         objective: Objective,
-        batches: TensorBatches,
+        batches: Batches,
         settings: TrainSettings,
         *,
         validate: Callable[[], dict[str, float]] | None = None,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from torch import Tensor
 
 from glial.data.encoders.categories import (
     CategoryEncoder,
@@ -31,6 +32,7 @@ __all__ = [
     "LookupEncoder",
     "NumberEncoder",
     "OneHotEncoder",
+    "TensorEncoder",
     "TextEncoder",
     "fit_column",
 ]
@@ -55,6 +57,27 @@ class ColumnEncoder(Protocol):
     @property
     def labels(self) -> list[str]:
         """What each number is, such as ``is missing``; empty for the value itself."""
+
+
+@runtime_checkable
+class TensorEncoder(Protocol):
+    """Turns a column into a tensor of its own beside the numbers: pixels, or tokens.
+
+    Attributes:
+        modality: What the tensor holds.
+    """
+
+    modality: Literal["image", "text"]
+
+    @property
+    def size(self) -> list[int]:
+        """What a network must know of it: [channel, height, width], or [vocabulary]."""
+
+    def tensor(self, column: pl.Series) -> Tensor:
+        """The column in the form in which it is held: the smaller, the better."""
+
+    def finish(self, held: Tensor) -> Tensor:
+        """What the network is given of some held rows, on their device."""
 
 
 def fit_column(
