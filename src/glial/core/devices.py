@@ -31,6 +31,23 @@ def available_devices() -> list[str]:
     return [name for name in NAMES if has[name]()]
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device, or the machine, has no memory left.
+
+    Example:
+        >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("no such thing"))
+        (True, False)
+    """
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    words = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "can't allocate memory" in words or "out of memory" in words
+    )
+
+
 def choose_device(asked: str = "auto") -> tuple[torch.device, str]:
     """The device to compute on, and the reason in words.
 

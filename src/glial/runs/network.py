@@ -128,7 +128,8 @@ def with_measured_lr(
     settings = plan.train
 
     def make_step(schedule: Callable[..., float]) -> Callable[..., torch.Tensor]:
-        return Descent(network, prepared.task.loss, settings, 1.0, schedule).step
+        task = prepared.task
+        return Descent(network, task.loss, settings, 1.0, schedule, task.mass).step
 
     found = lr_range_test(network, make_step, batches.epoch, seed=settings.seed)
     lr = float(f"{found.lr:.3g}")
@@ -147,4 +148,4 @@ def make_objective(model: nn.Module, task: Task, plan: Plan) -> Objective:
     name, lr = plan.model["name"], float(plan.train.lr)
     if name != "custom" and MODELS.resolve(name).objective == "perceptron_rule":
         return PerceptronRule(model, lr)
-    return Descent(model, task.loss, plan.train, lr)
+    return Descent(model, task.loss, plan.train, lr, mass=task.mass)

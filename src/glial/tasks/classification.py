@@ -29,7 +29,14 @@ from glial.tasks.labels import Labels, LabelType, label_texts
 from glial.tasks.metrics import Codes, Floats, class_details, class_scores
 from glial.tasks.pooling import deviation, side_by_side
 from glial.tasks.settings import TaskSettings
-from glial.tasks.task import Decoded, Loss, Task, averaged_members, expanded_to_members
+from glial.tasks.task import (
+    Decoded,
+    Loss,
+    Task,
+    averaged_members,
+    count_of,
+    expanded_to_members,
+)
 
 logger = logging.getLogger(__name__)
 _SQUARED = {
@@ -111,9 +118,7 @@ class Classification:
         outputs, target, weight = expanded_to_members(outputs, target, weight)
         if self._custom_loss is not None:
             return self._custom_loss(outputs, target)
-        if self._class_weight is not None:
-            by_class = self._class_weight.to(outputs)[target]
-            weight = by_class if weight is None else weight * by_class
+        weight = self._row_weight(target, weight)
         if self.settings.loss == "focal":
             gamma = self.settings.focal_gamma
             return losses.focal(_scores(outputs), target, gamma=gamma, weight=weight)
@@ -125,6 +130,20 @@ class Classification:
             smoothed = target.to(outputs.dtype) * (1 - smoothing) + smoothing / 2
             return losses.binary_cross_entropy(outputs[:, 0], smoothed, weight=weight)
         return losses.cross_entropy(outputs, target, weight=weight, label_smoothing=smoothing)
+
+    def _row_weight(self, target: Tensor, weight: Tensor | None) -> Tensor | None:
+        """The weight of each row, that of its class included."""
+        if self._class_weight is None:
+            return weight
+        by_class = self._class_weight.to(target.device)[target]
+        return by_class if weight is None else weight * by_class
+
+    def mass(self, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The number of rows, or the sum of their weights, those of classes included."""
+        if self._custom_loss is not None:
+            return count_of(target)
+        weight = self._row_weight(target, weight)
+        return count_of(target) if weight is None else weight.sum()
 
     def _signs(self, target: Tensor, outputs: Tensor) -> Tensor:
         """Targets as +1 for the row's class and -1 elsewhere, one column an output."""

@@ -20,7 +20,14 @@ from glial.tasks.labels import Labels, LabelType
 from glial.tasks.metrics import Floats, multilabel_scores
 from glial.tasks.pooling import deviation, side_by_side
 from glial.tasks.settings import TaskSettings
-from glial.tasks.task import Decoded, Loss, Task, averaged_members, expanded_to_members
+from glial.tasks.task import (
+    Decoded,
+    Loss,
+    Task,
+    averaged_members,
+    count_of,
+    expanded_to_members,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -100,12 +107,7 @@ class Multilabel:
         outputs, target, weight = expanded_to_members(outputs, target, weight)
         if self._custom_loss is not None:
             return self._custom_loss(outputs, target)
-        if self.settings.class_weights == "balanced":
-            shares = torch.tensor(self.shares).to(outputs)
-            by_class = torch.where(target > 0.5, 0.5 / shares, 0.5 / (1 - shares))
-            weight = by_class if weight is None else by_class * weight[:, None]
-        elif weight is not None:
-            weight = weight[:, None].expand_as(outputs)
+        weight = self._answer_weight(target, weight)
         flat = None if weight is None else weight.flatten()
         if self.settings.loss == "focal":
             gamma = self.settings.focal_gamma
@@ -114,6 +116,21 @@ class Multilabel:
         smoothing = self.settings.label_smoothing or 0.0
         smoothed = target.flatten() * (1 - smoothing) + smoothing / 2
         return losses.binary_cross_entropy(outputs.flatten(), smoothed, weight=flat)
+
+    def _answer_weight(self, target: Tensor, weight: Tensor | None) -> Tensor | None:
+        """The weight of each answer, [row, question], that of its class included."""
+        if self.settings.class_weights == "balanced":
+            shares = torch.tensor(self.shares).to(target)
+            by_class = torch.where(target > 0.5, 0.5 / shares, 0.5 / (1 - shares))
+            return by_class if weight is None else by_class * weight[:, None]
+        return None if weight is None else weight[:, None].expand_as(target)
+
+    def mass(self, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The number of rows, or the sum of their answers' weights."""
+        if self._custom_loss is not None:
+            return count_of(target)
+        weight = self._answer_weight(target, weight)
+        return count_of(target) if weight is None else weight.sum()
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Probability of yes, [row, question], averaged over members."""

@@ -20,7 +20,14 @@ from glial.functional import losses
 from glial.tasks.metrics import regression_scores
 from glial.tasks.pooling import deviation, side_by_side
 from glial.tasks.settings import TaskSettings
-from glial.tasks.task import Decoded, Loss, Task, averaged_members, expanded_to_members
+from glial.tasks.task import (
+    Decoded,
+    Loss,
+    Task,
+    averaged_members,
+    count_of,
+    expanded_to_members,
+)
 
 
 class Regression:
@@ -129,6 +136,11 @@ class Regression:
             "half_squared_error": losses.half_squared_error,
         }
         return functions.get(name, losses.mean_squared_error)(outputs, target, weight=weight)
+
+    def mass(self, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The number of rows, or the sum of their weights."""
+        own = self._custom_loss is not None
+        return count_of(target) if weight is None or own else weight.sum()
 
     def values(self, outputs: Tensor) -> NDArray[np.float64]:
         """Predicted numbers in the targets' units, [row, output], averaged over members."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -70,6 +71,9 @@ class Task(Protocol):
     def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The mean training loss; outputs are [row, output] or [row, member, output]."""
 
+    def mass(self, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """What the loss divides its sum over rows by: their number, or the sum of weights."""
+
     def monitor(self, outputs: Tensor, target: Tensor) -> dict[str, float]:
         """Quick figures of a validation pass: ``loss`` (unsmoothed, unweighted) and a score."""
 
@@ -119,7 +123,6 @@ def healthy_first_loss(task: Task, target: Tensor) -> float:
         The loss, in the units of the task's loss.
 
     Example:
-        >>> import torch
         >>> from glial.tasks.regression import Regression
         >>> from glial.data.scaling import Scaling
         >>> from glial.tasks.settings import TaskSettings
@@ -157,11 +160,20 @@ def averaged_members(values: Tensor) -> Tensor:
     """Mean over the members of an ensemble trained as one: [row, member, output] to [row, output].
 
     Example:
-        >>> import torch
         >>> averaged_members(torch.tensor([[[1.0], [3.0]]]))
         tensor([[2.]])
     """
     return values.mean(dim=1) if values.ndim == 3 else values
+
+
+def count_of(target: Tensor) -> Tensor:
+    """The number of rows, as a number on the targets' device.
+
+    Example:
+        >>> count_of(torch.zeros(3, 2))
+        tensor(3.)
+    """
+    return torch.tensor(float(len(target)), device=target.device)
 
 
 def expanded_to_members(
@@ -170,7 +182,6 @@ def expanded_to_members(
     """Outputs of all members as rows, with targets and weights repeated for each member.
 
     Example:
-        >>> import torch
         >>> o, t, _ = expanded_to_members(torch.zeros(2, 3, 1), torch.tensor([0, 1]), None)
         >>> o.shape, t.tolist()
         (torch.Size([6, 1]), [0, 0, 0, 1, 1, 1])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from glial.core.devices import is_out_of_memory
+from glial.core.errors import InputError
 from glial.data.batches import Batch
 from glial.training.optimizers import (
     add_l2_gradient,
@@ -25,7 +28,10 @@ from glial.training.schedules import (
 )
 from glial.training.settings import TrainSettings
 
+logger = logging.getLogger(__name__)
+
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+Mass = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @runtime_checkable
@@ -66,6 +72,8 @@ class Descent:
         settings: Optimiser, schedule, penalties and clipping.
         lr: Base learning rate.
         schedule: Factor on the rate; by default the one that the settings name.
+        mass: ``mass(target, weight)``, what the loss divides its sum over rows by; by default
+            the sum of the weights, or the number of rows.
 
     Example:
         >>> model, rows = nn.Linear(1, 1, bias=False), Batch((torch.ones(1, 1),), torch.ones(1, 1))
@@ -83,7 +91,10 @@ class Descent:
         settings: TrainSettings,
         lr: float,
         schedule: Schedule | None = None,
+        mass: Mass | None = None,
     ) -> None:
+        self._mass = mass or _rows
+        self._accumulate = settings.accumulate
         self._model = model
         self._loss = loss
         self._settings = settings
@@ -105,11 +116,59 @@ class Descent:
         self._set_rates(moment)
         if self._set_progress is not None:
             self._set_progress(moment.fraction)
-        loss = self._loss(self._model(*batch.inputs), batch.target, batch.weight)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        try:
+            loss = self._descend(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            loss = self._in_smaller_parts(batch, error)
         self._update(moment)
-        return loss.detach()
+        return loss
+
+    def _descend(self, batch: Batch) -> Tensor:
+        """The loss of a batch; its gradient is left in the parameters."""
+        self._optimizer.zero_grad(set_to_none=True)
+        parts = split(batch, self._accumulate)
+        if len(parts) == 1:
+            loss = self._loss(self._model(*batch.inputs), batch.target, batch.weight)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
+        masses = [self._mass(part.target, part.weight) for part in parts]
+        whole = torch.stack(masses).sum().clamp_min(torch.finfo(masses[0].dtype).tiny)
+        total = torch.zeros_like(whole)
+        for part, mass in zip(parts, masses, strict=True):
+            loss = self._loss(self._model(*part.inputs), part.target, part.weight) * (mass / whole)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def _in_smaller_parts(self, batch: Batch, cause: BaseException) -> Tensor:
+        """Go on where memory ran out, with as many more parts as it takes."""
+        error: BaseException | None = cause
+        while error is not None:
+            if 4 * self._accumulate > len(batch.target):
+                raise InputError(
+                    "the network does not fit in memory",
+                    expected="memory for the training of a few rows at a time",
+                    got=str(error).splitlines()[0],
+                    do="make model's sizes smaller",
+                ) from error
+            self._accumulate *= 2
+            logger.warning(
+                "out of memory: batches are computed in %d parts from now on "
+                "(train.accumulate=%d does so from the start)",
+                self._accumulate,
+                self._accumulate,
+            )
+            error = None
+            torch.accelerator.empty_cache() if torch.accelerator.is_available() else None
+            try:
+                loss = self._descend(batch)
+            except (RuntimeError, MemoryError) as again:
+                if not is_out_of_memory(again):
+                    raise
+                error = again
+        return loss
 
     def _set_rates(self, moment: Moment) -> None:
         factor = self._schedule(moment) * (self._plateau.factor if self._plateau else 1.0)
@@ -157,8 +216,11 @@ class Descent:
         }
 
     def numbers(self) -> dict[str, Any]:
-        """The plateau schedule's state."""
-        return {"plateau": self._plateau.state() if self._plateau else None}
+        """The plateau schedule's state, and in how many parts batches are computed."""
+        return {
+            "plateau": self._plateau.state() if self._plateau else None,
+            "accumulate": self._accumulate,
+        }
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
@@ -169,5 +231,30 @@ class Descent:
         whole = self._optimizer.state_dict()
         with torch.no_grad():
             self._optimizer.load_state_dict({**whole, "state": state})
+        self._accumulate = int(numbers["accumulate"])
         if self._plateau is not None and numbers.get("plateau"):
             self._plateau.load(numbers["plateau"])
+
+
+def _rows(target: Tensor, weight: Tensor | None) -> Tensor:
+    """What a mean over rows divides by."""
+    if weight is not None:
+        return weight.sum()
+    return torch.tensor(float(len(target)), device=target.device)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """A batch in parts of nearly equal size, of at least two rows each where it has as many.
+
+    Example:
+        >>> rows = Batch((torch.zeros(5, 1),), torch.arange(5))
+        >>> [len(part.target) for part in split(rows, 2)]
+        [3, 2]
+    """
+    parts = max(1, min(parts, len(batch.target) // 2))
+    if parts == 1:
+        return [batch]
+    inputs = zip(*(value.tensor_split(parts) for value in batch.inputs), strict=True)
+    weights = [None] * parts if batch.weight is None else batch.weight.tensor_split(parts)
+    targets = batch.target.tensor_split(parts)
+    return [Batch(*part) for part in zip(inputs, targets, weights, strict=True)]

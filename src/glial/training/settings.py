@@ -22,6 +22,8 @@ class TrainSettings(Settings):
     Attributes:
         epochs: Most passes over the training rows.
         batch_size: Rows of a batch; ``auto`` looks at the number of rows, ``full`` takes all.
+        accumulate: Parts of a batch whose gradients are computed one after the other and added
+            up: the same update in less memory. Where memory runs out, this is doubled.
         lr: Learning rate; ``auto`` measures one by a range test before training.
         weight_decay: Decoupled decay: weights shrink by ``lr * weight_decay`` a step.
         l1: Weight of the sum of absolute weights; a proximal step makes exact zeros.
@@ -49,6 +51,7 @@ class TrainSettings(Settings):
 
     epochs: int = Field(default=100, ge=0, le=10_000_000)
     batch_size: Annotated[int, Field(ge=1, le=2**40)] | Literal["auto", "full"] = "auto"
+    accumulate: int = Field(default=1, ge=1, le=2**40)
     lr: Positive | Literal["auto"] = "auto"
     optimizer: OptimizerName = "adamw"
     momentum: float = Field(default=0.9, ge=0, lt=1)
