@@ -12,7 +12,7 @@ from torch import nn
 
 from glial.core.errors import InputError
 from glial.core.seeds import seeded
-from glial.data.batches import Batch, TensorBatches
+from glial.data.batches import Batch, Batches
 from glial.models import MODELS
 from glial.objectives import PerceptronRule
 from glial.runs.plan import Plan
@@ -21,9 +21,6 @@ from glial.tasks import Task
 from glial.training import Descent, Objective, lr_range_test, outputs_of
 
 logger = logging.getLogger(__name__)
-
-# Fewer floating-point operations than this a step, and two threads are slower than one.
-SHARED_OPERATIONS = 100_000_000
 
 
 def make_network(
@@ -109,19 +106,7 @@ def _check_own_model(model: nn.Module, prepared: Prepared, rows: Batch) -> None:
         )
 
 
-def with_threads(plan: Plan, network: nn.Module) -> Plan:
-    """The plan with its number of threads: small steps are not worth sharing out."""
-    if plan.train.threads != "auto":
-        return plan
-    parameters = sum(p.numel() for p in network.parameters())
-    operations = 6 * parameters * int(plan.train.batch_size)
-    threads = 1 if operations < SHARED_OPERATIONS else torch.get_num_threads()
-    return plan.model_copy(update={"train": plan.train.model_copy(update={"threads": threads})})
-
-
-def with_measured_lr(
-    plan: Plan, prepared: Prepared, network: nn.Module, batches: TensorBatches
-) -> Plan:
+def with_measured_lr(plan: Plan, prepared: Prepared, network: nn.Module, batches: Batches) -> Plan:
     """The plan with its learning rate, measured by a range test where none was given."""
     if plan.train.lr != "auto":
         return plan
@@ -137,6 +122,12 @@ def with_measured_lr(
     return plan.model_copy(update={"train": settings.model_copy(update={"lr": lr})})
 
 
+def descends(plan: Plan) -> bool:
+    """Whether a plan's model is trained by descent on the task's loss."""
+    name = plan.model["name"]
+    return bool(name == "custom" or MODELS.resolve(name).objective == "descent")
+
+
 def make_objective(model: nn.Module, task: Task, plan: Plan) -> Objective:
     """What trains the network: the objective that its model names, else descent on the task's loss.
 
@@ -145,7 +136,7 @@ def make_objective(model: nn.Module, task: Task, plan: Plan) -> Objective:
         task: What is learnt.
         plan: The plan, its learning rate decided.
     """
-    name, lr = plan.model["name"], float(plan.train.lr)
-    if name != "custom" and MODELS.resolve(name).objective == "perceptron_rule":
+    lr = float(plan.train.lr)
+    if not descends(plan):
         return PerceptronRule(model, lr)
     return Descent(model, task.loss, plan.train, lr, mass=task.mass)

@@ -19,12 +19,13 @@ from torch import nn
 
 from glial.core.devices import choose_device
 from glial.core.files import folder_lock, make_folder
-from glial.data.batches import Batch, TensorBatches
+from glial.data.batches import Batch, Batches
 from glial.runs.balance import balanced_rows, batches_of, say_balance
+from glial.runs.engine import with_engine
 from glial.runs.folder import check_same_experiment, next_folder, start_folder, write_start
 from glial.runs.loading import load
 from glial.runs.members import make_family, member_plans, train_family
-from glial.runs.network import make_network, make_objective, with_measured_lr, with_threads
+from glial.runs.network import make_network, make_objective, with_measured_lr
 from glial.runs.plan import Plan
 from glial.runs.preparation import Prepared, prepare, weights_of
 from glial.runs.request import Request, make_request
@@ -236,7 +237,6 @@ def _make_ready(request: Request, plan: Plan) -> Ready:
     val = prepared.batch(prepared.tables.val)
     network, sizes = make_network(prepared, rows, request.model)
     network.to(device)
-    prepared.plan = with_threads(prepared.plan, network)
     _say_what_is_trained(prepared, network)
     say_balance(prepared)
     return Ready(request, prepared, network, sizes, _moved(rows, device), _moved(val, device))
@@ -248,6 +248,7 @@ def _fit(ready: Ready, folder: Path | None, callbacks: Sequence[Callback]) -> Ru
     # The first optimiser of a process loads torch's compiler, a second that is no training time.
     torch.optim.SGD([torch.zeros(1)])
     begin = time.monotonic()
+    prepared.plan = with_engine(prepared.plan, ready.network, prepared.task, batches)
     with _engine(prepared.plan):
         plan = with_measured_lr(prepared.plan, prepared, ready.network, batches)
         run = Run(folder, plan, ready.network, prepared.encoding, prepared.task, sizes=ready.sizes)
@@ -277,7 +278,7 @@ def _moved(batch: Batch, device: torch.device) -> Batch:
 
 def _loop(
     run: Run,
-    batches: TensorBatches,
+    batches: Batches,
     val: Batch,
     callbacks: Sequence[Callback],
     stop: StopRequest,

@@ -108,6 +108,7 @@ class Descent:
         self._optimizer = make_optimizer(model, settings, lr)
         self._parameters = [p for g in self._optimizer.param_groups for p in g["params"]]
         self._set_progress = getattr(model, "set_progress", None)
+        self._passes = _passes(model, settings)
         self._clips = settings.clip_norm is not None or settings.clip_value is not None
         self._rate = lr
 
@@ -130,14 +131,15 @@ class Descent:
         self._optimizer.zero_grad(set_to_none=True)
         parts = split(batch, self._accumulate)
         if len(parts) == 1:
-            loss = self._loss(self._model(*batch.inputs), batch.target, batch.weight)
+            loss = self._loss(self._passes(*batch.inputs), batch.target, batch.weight)
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
         masses = [self._mass(part.target, part.weight) for part in parts]
         whole = torch.stack(masses).sum().clamp_min(torch.finfo(masses[0].dtype).tiny)
         total = torch.zeros_like(whole)
         for part, mass in zip(parts, masses, strict=True):
-            loss = self._loss(self._model(*part.inputs), part.target, part.weight) * (mass / whole)
+            loss = self._loss(self._passes(*part.inputs), part.target, part.weight)
+            loss = loss * (mass / whole)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
@@ -234,6 +236,28 @@ class Descent:
         self._accumulate = int(numbers["accumulate"])
         if self._plateau is not None and numbers.get("plateau"):
             self._plateau.load(numbers["plateau"])
+
+
+def _passes(model: nn.Module, settings: TrainSettings) -> Callable[..., Tensor]:
+    """The network's forward pass in the layout and precision of the settings."""
+    if settings.layout == "channels_last":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if settings.layout != "channels_last" and settings.precision != "bfloat16":
+        return model
+    device = next(iter(model.parameters())).device.type
+    low = settings.precision == "bfloat16"
+
+    def passes(*inputs: Tensor) -> Tensor:
+        if settings.layout == "channels_last":
+            inputs = tuple(
+                part.contiguous(memory_format=torch.channels_last) if part.ndim == 4 else part
+                for part in inputs
+            )
+        with torch.autocast(device, torch.bfloat16, enabled=low):
+            outputs: Tensor = model(*inputs)
+        return outputs.float() if low else outputs
+
+    return passes
 
 
 def _rows(target: Tensor, weight: Tensor | None) -> Tensor:

@@ -1,0 +1,147 @@
+"""How a plan's steps are computed: threads, layout and precision, measured where that pays."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from glial.core.seeds import seeded
+from glial.data.batches import Batch, Batches
+from glial.nn.summary import summarize
+from glial.runs.network import descends
+from glial.runs.plan import Plan
+from glial.tasks import Task
+from glial.training import Descent, Moment
+
+logger = logging.getLogger(__name__)
+
+# Fewer floating-point operations than this a step, and two threads are slower than one.
+SHARED_OPERATIONS = 100_000_000
+# Fewer than this in all, and a measurement costs more than it can save.
+MEASURED_OPERATIONS = 5_000_000_000_000
+ROUNDS = 3
+LEAST_GAIN = 1.1
+Choice = dict[str, Any]
+
+
+def with_engine(plan: Plan, network: nn.Module, task: Task, batches: Batches) -> Plan:
+    """The plan with its threads, layout and precision decided, where they were left open.
+
+    Small steps are given what is known to suit them. Where training is long, each choice is
+    tried for a few steps on copies of the network, in turns with what it would replace, and
+    taken if it is faster by a tenth. Choices that change results are not measured for
+    deterministic plans, whose results would hang on the clock.
+
+    Args:
+        plan: The plan, its batch size decided.
+        network: The network, on its device.
+        task: What is learnt.
+        batches: The training batches.
+
+    Returns:
+        The plan, in which only what its objective does not use is still open.
+    """
+    batch = next(iter(batches.epoch(0)))
+    operations = _operations(network, batch)
+    decided = _known(plan, network, operations, _has_images(network, batch))
+    long = operations * batches.num_batches * plan.train.epochs > MEASURED_OPERATIONS
+    open_ = {key: getattr(plan.train, key) == "auto" for key in decided}
+    if long and descends(plan) and not plan.train.deterministic and any(open_.values()):
+        decided = _measured(plan, network, task, batch, decided, open_)
+    for key, value in decided.items():
+        if open_[key]:
+            plan = _changed(plan, {key: value})
+    return plan
+
+
+def _changed(plan: Plan, choice: Choice) -> Plan:
+    return plan.model_copy(update={"train": plan.train.model_copy(update=choice)})
+
+
+def _operations(network: nn.Module, batch: Batch) -> int:
+    """Floating-point operations of a step: the backward pass has twice those of the forward."""
+    few = tuple(part[:2] for part in batch.inputs)
+    return 3 * summarize(network, few).flops * len(batch.target) // max(1, len(few[0]))
+
+
+def _has_images(network: nn.Module, batch: Batch) -> bool:
+    pictures = any(part.ndim == 4 for part in batch.inputs)
+    return pictures and any(isinstance(module, nn.Conv2d) for module in network.modules())
+
+
+def _known(plan: Plan, network: nn.Module, operations: int, images: bool) -> Choice:
+    """What is right without a measurement, with what the plan says in its place."""
+    usual: Choice = {
+        "threads": 1 if operations < SHARED_OPERATIONS else torch.get_num_threads(),
+        "layout": "channels_last" if images else "contiguous",
+        "precision": "float32",
+    }
+    asked = {key: getattr(plan.train, key) for key in usual}
+    return {key: usual[key] if asked[key] == "auto" else asked[key] for key in usual}
+
+
+def _measured(
+    plan: Plan,
+    network: nn.Module,
+    task: Task,
+    batch: Batch,
+    decided: Choice,
+    open_: dict[str, bool],
+) -> Choice:
+    """The choices that a few steps on this machine are fastest with."""
+    others: dict[str, list[Any]] = {
+        "threads": [1, torch.get_num_threads()],
+        "layout": ["contiguous", "channels_last"] if decided["layout"] == "channels_last" else [],
+        "precision": ["bfloat16"],
+    }
+    if next(iter(network.parameters())).device.type != "cpu":
+        others["threads"] = []
+    told = []
+    for key, values in others.items():
+        for value in [other for other in values if open_[key] and other != decided[key]]:
+            tried = {**decided, key: value}
+            gain = _gain(
+                *(_trial(_changed(plan, one), network, task, batch) for one in (decided, tried))
+            )
+            told.append(f"{value} {key} {gain:.2f}x")
+            if gain > LEAST_GAIN:
+                decided = tried
+    if told:
+        chosen = ", ".join(f"{key} {decided[key]}" for key in others if open_[key])
+        logger.info("engine: %s (measured against what it was: %s)", chosen, ", ".join(told))
+    return decided
+
+
+def _trial(plan: Plan, network: nn.Module, task: Task, batch: Batch) -> Callable[[], float]:
+    """What computes one step of a plan on a copy of the network, and says its seconds."""
+    model = copy.deepcopy(network).train()
+    descent = Descent(model, task.loss, plan.train, lr=1e-6, mass=task.mass)
+    on_device = batch.target.device.type != "cpu"
+
+    def step() -> float:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(int(plan.train.threads))
+        try:
+            with seeded(plan.train.seed, "measurement"):
+                begin = time.perf_counter()
+                descent.step(batch, Moment(0, 0, 0.5))
+                if on_device:
+                    torch.accelerator.synchronize()
+                return time.perf_counter() - begin
+        finally:
+            torch.set_num_threads(threads)
+
+    return step
+
+
+def _gain(before: Callable[[], float], after: Callable[[], float]) -> float:
+    """How many times as fast the second is, in turns with the first; a first turn warms up."""
+    ratios = [before() / after() for _ in range(ROUNDS + 1)]
+    return statistics.median(ratios[1:])
