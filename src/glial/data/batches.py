@@ -25,6 +25,7 @@ class Batch(NamedTuple):
     weight: Tensor | None = None
 
 
+GATHERED_BYTES = 1 << 22
 Finish = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
 
 
@@ -96,6 +97,8 @@ class TensorBatches:
         self._seed = seed
         full, rest = divmod(self.num_rows, self.batch_size)
         self.num_batches = full + (rest > 1 or (rest == 1 and self.batch_size == 1))
+        # Several batches are gathered at once: slices of these cost nothing.
+        self._at_once = max(1, GATHERED_BYTES // max(1, self.batch_size * _bytes_of_a_row(rows)))
         self._shuffle = shuffle and self.num_batches > 1
         self._weighted = weighted
         self._stratified = stratified and self.num_batches > 1
@@ -116,10 +119,13 @@ class TensorBatches:
                 yield self._finished(self.rows)
             return
         order = self.order(epoch).to(self.rows.target.device)
-        for index in range(start, self.num_batches):
-            last = index == self.num_batches - 1
-            stop = self.num_rows if last else (index + 1) * self.batch_size
-            yield self._finished(take(self.rows, order[index * self.batch_size : stop]))
+        edges = [*(index * self.batch_size for index in range(self.num_batches)), self.num_rows]
+        for first in range(start, self.num_batches, self._at_once):
+            last = min(first + self._at_once, self.num_batches)
+            rows = take(self.rows, order[edges[first] : edges[last]])
+            for index in range(first, last):
+                part = slice(edges[index] - edges[first], edges[index + 1] - edges[first])
+                yield self._finished(_part(rows, part))
 
     def _finished(self, batch: Batch) -> Batch:
         return batch if self._finish is None else batch._replace(inputs=self._finish(batch.inputs))
@@ -151,3 +157,13 @@ def take(rows: Batch, index: Tensor) -> Batch:
         rows.target[index],
         None if rows.weight is None else rows.weight[index],
     )
+
+
+def _part(rows: Batch, part: slice) -> Batch:
+    """Neighbouring rows, as views."""
+    weight = None if rows.weight is None else rows.weight[part]
+    return Batch(tuple(value[part] for value in rows.inputs), rows.target[part], weight)
+
+
+def _bytes_of_a_row(rows: Batch) -> int:
+    return sum(value.nbytes for value in (*rows.inputs, rows.target)) // max(1, len(rows.target))
