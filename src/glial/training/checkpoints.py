@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +33,79 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], numbers: dict[str, A
         >>> load_checkpoint(path)[1]
         {'step': 3}
     """
+    _save(path, _held(tensors), json.dumps(numbers))
+
+
+def _held(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies in plain memory, which nothing else changes."""
+    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+
+
+def _save(path: Path, tensors: dict[str, Tensor], numbers: str) -> None:
     make_folder(path.parent)
-    held = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    content = safetensors.torch.save(held, metadata={"state": json.dumps(numbers)})
-    write_atomic(path, content)
+    write_atomic(path, safetensors.torch.save(tensors, metadata={"state": numbers}))
+
+
+class CheckpointWriter:
+    """Writes checkpoints behind training's back, one at a time and in the order given.
+
+    The tensors are copied at once, so training may go on changing them; an error of a write is
+    raised by the next call.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "checkpoint.safetensors"
+        >>> weights, writer = torch.ones(2), CheckpointWriter()
+        >>> writer.write([(path, {"w": weights}, {})])
+        >>> _ = weights.zero_()
+        >>> _ = writer.wait()
+        >>> load_checkpoint(path)[0]["w"].tolist()
+        [1.0, 1.0]
+    """
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._seconds = 0.0
+
+    def write(self, files: Sequence[tuple[Path, dict[str, Tensor], dict[str, Any]]]) -> None:
+        """Write files, each of tensors and plain values, after those that were given before.
+
+        Args:
+            files: Path, tensors and values of each, as :func:`save_checkpoint` takes them.
+        """
+        self.wait()
+        held = [(path, _held(tensors), json.dumps(numbers)) for path, tensors, numbers in files]
+        self._thread = threading.Thread(target=self._write, args=(held,), name="checkpoints")
+        self._thread.start()
+
+    def _write(self, files: list[tuple[Path, dict[str, Tensor], str]]) -> None:
+        begin = time.monotonic()
+        try:
+            for path, tensors, numbers in files:
+                _save(path, tensors, numbers)
+        except BaseException as error:  # noqa: BLE001 - raised where it can be met
+            self._error = error
+        self._seconds = time.monotonic() - begin
+
+    @property
+    def busy(self) -> bool:
+        """Whether a write is still going on."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def wait(self) -> float:
+        """Wait until all is written; returns the seconds that the last write took.
+
+        Raises:
+            OSError: If a file could not be written.
+        """
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return self._seconds
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

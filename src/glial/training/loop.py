@@ -20,10 +20,10 @@ from glial.data.batches import Batches
 from glial.training.averaging import WeightAverage
 from glial.training.callbacks import Callback, TrainingView
 from glial.training.checkpoints import (
+    CheckpointWriter,
     load_checkpoint,
     random_state,
     restore_random_state,
-    save_checkpoint,
 )
 from glial.training.interrupts import StopRequest
 from glial.training.objective import Objective
@@ -114,6 +114,7 @@ class Loop:
         self._sum = torch.zeros((), device=next(iter(model.parameters())).device)
         self._best_weights: dict[str, Tensor] | None = None
         self._best_is_saved = True
+        self._writer = CheckpointWriter()
         self._next_tick = 0.0
         self.num_batches = batches.num_batches
         self.num_rows = batches.num_rows
@@ -140,7 +141,8 @@ class Loop:
         if end == "interrupted":
             self.save()
         elif self._folder is not None:
-            self._save_best()
+            self._writer.write(self._unsaved_best())
+        self._writer.wait()
         self._tell("on_fit_end")
         return end
 
@@ -151,8 +153,8 @@ class Loop:
             if end is not None:
                 return end
             end = self._close_epoch()
-            if time.monotonic() >= self._next_checkpoint:
-                self.save()
+            if time.monotonic() >= self._next_checkpoint and not self._writer.busy:
+                self._checkpoint()
             if end is not None:
                 return end
         return "epochs"
@@ -186,8 +188,9 @@ class Loop:
             if now >= self._next_tick:
                 self._next_tick = now + TICK_SECONDS
                 self._tell("on_tick")
-            if now >= self._next_checkpoint and progress.batch < sizes:
-                self.save()
+            due = now >= self._next_checkpoint and not self._writer.busy
+            if due and progress.batch < sizes:
+                self._checkpoint()
         return None
 
     def _close_epoch(self) -> End | None:
@@ -279,11 +282,15 @@ class Loop:
 
     def save(self) -> None:
         """Write the checkpoints ``best`` and ``last``, so that :meth:`load` goes on from here."""
+        self._checkpoint()
+        self._writer.wait()
+
+    def _checkpoint(self) -> None:
+        """Have the checkpoints written while training goes on."""
         if self._folder is None:
             return
         begin = time.monotonic()
         self.progress.seconds = begin - self._clock
-        self._save_best()
         tensors = {
             **_prefixed("model", self.model.state_dict()),
             **_prefixed("objective", self._objective.tensors()),
@@ -296,18 +303,21 @@ class Loop:
             "objective": self._objective.numbers(),
             "average_count": self._average.count if self._average else 0,
         }
-        save_checkpoint(self._folder / "last" / "checkpoint.safetensors", tensors, numbers)
+        last = (self._folder / "last" / "checkpoint.safetensors", tensors, numbers)
+        self._writer.write([*self._unsaved_best(), last])
         now = time.monotonic()
-        # Writing may cost at most a fiftieth of the time between two checkpoints.
+        # Copying may cost at most a fiftieth of the time between two checkpoints.
         wait = max(self._settings.checkpoint_seconds, 50 * (now - begin))
         self._next_checkpoint = now + wait
 
-    def _save_best(self) -> None:
-        if self._best_weights is not None and not self._best_is_saved and self._folder is not None:
-            numbers = {"epoch": self.progress.best_epoch, "best": self.progress.best}
-            path = self._folder / "best" / "checkpoint.safetensors"
-            save_checkpoint(path, _prefixed("model", self._best_weights), numbers)
-            self._best_is_saved = True
+    def _unsaved_best(self) -> list[tuple[Path, dict[str, Tensor], dict[str, Any]]]:
+        """The best weights as a checkpoint, unless they are written already."""
+        if self._best_weights is None or self._best_is_saved or self._folder is None:
+            return []
+        self._best_is_saved = True
+        numbers = {"epoch": self.progress.best_epoch, "best": self.progress.best}
+        path = self._folder / "best" / "checkpoint.safetensors"
+        return [(path, _prefixed("model", self._best_weights), numbers)]
 
     def load(self) -> bool:
         """Go on from the checkpoint ``last``; returns whether there is one.
