@@ -19,6 +19,7 @@ from glial.runs.network import descends
 from glial.runs.plan import Plan
 from glial.tasks import Task
 from glial.training import Descent, Moment
+from glial.training.captured import capture_obstacle
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 SHARED_OPERATIONS = 100_000_000
 # Fewer than this in all, and a measurement costs more than it can save.
 MEASURED_OPERATIONS = 5_000_000_000_000
+# A step with fewer operations is mostly bookkeeping; with fewer steps, tracing is not paid for.
+CAPTURED_OPERATIONS = 1_000_000_000
+CAPTURED_STEPS = 5_000
 ROUNDS = 3
 LEAST_GAIN = 1.1
 Choice = dict[str, Any]
@@ -50,7 +54,7 @@ def with_engine(plan: Plan, network: nn.Module, task: Task, batches: Batches) ->
     """
     batch = next(iter(batches.epoch(0)))
     operations = _operations(network, batch)
-    decided = _known(plan, network, operations, _has_images(network, batch))
+    decided = _known(plan, network, operations, batches)
     long = operations * batches.num_batches * plan.train.epochs > MEASURED_OPERATIONS
     open_ = {key: getattr(plan.train, key) == "auto" for key in decided}
     if long and descends(plan) and not plan.train.deterministic and any(open_.values()):
@@ -76,15 +80,25 @@ def _has_images(network: nn.Module, batch: Batch) -> bool:
     return pictures and any(isinstance(module, nn.Conv2d) for module in network.modules())
 
 
-def _known(plan: Plan, network: nn.Module, operations: int, images: bool) -> Choice:
+def _known(plan: Plan, network: nn.Module, operations: int, batches: Batches) -> Choice:
     """What is right without a measurement, with what the plan says in its place."""
+    images = _has_images(network, next(iter(batches.epoch(0))))
     usual: Choice = {
+        "step": _step(plan, network, operations, batches),
         "threads": 1 if operations < SHARED_OPERATIONS else torch.get_num_threads(),
         "layout": "channels_last" if images else "contiguous",
         "precision": "float32",
     }
     asked = {key: getattr(plan.train, key) for key in usual}
     return {key: usual[key] if asked[key] == "auto" else asked[key] for key in usual}
+
+
+def _step(plan: Plan, network: nn.Module, operations: int, batches: Batches) -> str:
+    """Whether steps are captured: small ones, of which there are enough to pay for it."""
+    many = batches.num_batches * plan.train.epochs >= CAPTURED_STEPS
+    small = operations < CAPTURED_OPERATIONS
+    allowed = descends(plan) and capture_obstacle(network) is None
+    return "captured" if many and small and allowed else "eager"
 
 
 def _measured(

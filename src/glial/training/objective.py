@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from glial.core.devices import is_out_of_memory
 from glial.core.errors import InputError
 from glial.data.batches import Batch
+from glial.training.captured import CannotCaptureError, CapturedPasses
 from glial.training.optimizers import (
+    DirectAdam,
     add_l2_gradient,
     clip,
     decay,
@@ -106,6 +108,9 @@ class Descent:
             else None
         )
         self._optimizer = make_optimizer(model, settings, lr)
+        self._direct: DirectAdam | None = None
+        self._captured: CapturedPasses | None = None
+        self._captures = settings.step == "captured"
         self._parameters = [p for g in self._optimizer.param_groups for p in g["params"]]
         self._set_progress = getattr(model, "set_progress", None)
         self._passes = _passes(model, settings)
@@ -128,6 +133,9 @@ class Descent:
 
     def _descend(self, batch: Batch) -> Tensor:
         """The loss of a batch; its gradient is left in the parameters."""
+        if self._captures and self._accumulate == 1 and self._has_captured(batch):
+            assert self._captured is not None  # noqa: S101 - narrows the type
+            return self._captured.run(batch)
         self._optimizer.zero_grad(set_to_none=True)
         parts = split(batch, self._accumulate)
         if len(parts) == 1:
@@ -143,6 +151,16 @@ class Descent:
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
+
+    def _has_captured(self, batch: Batch) -> bool:
+        """Whether the passes are captured for batches like this one; the first is captured."""
+        if self._captured is None:
+            try:
+                self._captured = CapturedPasses(self._model, self._passes, self._loss, batch)
+            except CannotCaptureError as error:
+                logger.info("steps are not captured: %s", error)
+                self._captures = False
+        return self._captured is not None and self._captured.fits(batch)
 
     def _in_smaller_parts(self, batch: Batch, cause: BaseException) -> Tensor:
         """Go on where memory ran out, with as many more parts as it takes."""
@@ -188,9 +206,18 @@ class Descent:
             flat = settings.decay_schedule == "flat_cosine"
             shape = flat_cosine(moment.fraction) if flat else 1.0
             self._decay(settings.weight_decay * shape)
-        self._optimizer.step()
+        self._apply()
         if settings.l1:
             soften(self._optimizer, settings.l1)
+
+    def _apply(self) -> None:
+        if self._direct is not None:
+            with torch.no_grad():
+                self._direct.step()
+            return
+        self._optimizer.step()
+        if DirectAdam.suits(self._optimizer):
+            self._direct = DirectAdam(self._optimizer)
 
     def _decay(self, amount: float) -> None:
         if self._settings.optimizer != "adamw":
@@ -230,6 +257,7 @@ class Descent:
         for name, value in tensors.items():
             number, _, key = name.partition(".")
             state.setdefault(int(number), {})[key] = value
+        self._direct = None
         whole = self._optimizer.state_dict()
         with torch.no_grad():
             self._optimizer.load_state_dict({**whole, "state": state})

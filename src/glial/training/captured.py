@@ -1,0 +1,325 @@
+"""A step's passes as a list of calls on buffers that are made once: no autograd, no modules.
+
+Small networks on small batches spend most of a step in Python and in the bookkeeping of
+gradients. Forward pass, loss and backward pass are traced once into a graph of torch's own
+operations, and each is bound to the memory that it reads and writes. The same operations run in
+the same order, so the numbers are those of the eager passes, bit for bit.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from glial.data.batches import Batch
+
+LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+_aten = torch.ops.aten
+_CONSTANTS = {
+    _aten.arange.default,
+    _aten.full.default,
+    _aten.full_like.default,
+    _aten.ones.default,
+    _aten.ones_like.default,
+    _aten.scalar_tensor.default,
+    _aten.zeros.default,
+    _aten.zeros_like.default,
+}
+
+
+class CannotCaptureError(Exception):
+    """A network's passes cannot be captured; the message says why.
+
+    Example:
+        >>> str(CannotCaptureError("its gradients differ"))
+        'its gradients differ'
+    """
+
+
+class CapturedPasses:
+    """The forward and backward pass of one network on batches of one shape.
+
+    Args:
+        model: The network, in training mode; its weights and buffers are used where they are.
+        passes: How it is called, in the layout and precision of the plan.
+        loss: ``loss(outputs, target, weight)``.
+        batch: A batch like all that come.
+
+    Raises:
+        CannotCaptureError: If the passes cannot be traced, or the trace gives other gradients.
+
+    Example:
+        >>> model, rows = nn.Linear(2, 1), Batch((torch.ones(3, 2),), torch.zeros(3, 1))
+        >>> squared = lambda outputs, target, weight: (outputs - target).square().mean()
+        >>> passes = CapturedPasses(model, model, squared, rows)
+        >>> torch.equal(passes.run(rows), squared(model(*rows.inputs), rows.target, None))
+        True
+        >>> model.weight.grad.shape
+        torch.Size([1, 2])
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        passes: Callable[..., Tensor],
+        loss: LossFunction,
+        batch: Batch,
+    ) -> None:
+        self._held = Batch(*(_copied(part) for part in batch))
+        self._fed = [*self._held.inputs, self._held.target]
+        if self._held.weight is not None:
+            self._fed.append(self._held.weight)
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        state = [*model.state_dict(keep_vars=True).values(), *model.buffers()]
+        kept = [value.detach().clone() for value in state]
+        random = torch.get_rng_state()
+        try:
+            wanted = _eager(self._parameters, passes, loss, batch)
+            _put_back(state, kept, random)
+            graph = _traced(model, passes, loss, self._held)
+            _put_back(state, kept, random)
+            bound = [*(p.detach() for p in self._parameters), *_buffers(model), *self._fed]
+            self._calls, (self._loss, *self._gradients) = _bound(graph, bound)
+            _put_back(state, kept, random)
+            found = self.run(batch)
+            same = [torch.equal(found, wanted[0])] + [
+                torch.equal(mine, other)
+                for mine, other in zip(self._gradients, wanted[1:], strict=True)
+            ]
+        except CannotCaptureError:
+            raise
+        except Exception as error:
+            lines = str(error).splitlines()
+            raise CannotCaptureError(lines[0] if lines else type(error).__name__) from error
+        finally:
+            _put_back(state, kept, random)
+        if not all(same):
+            raise CannotCaptureError("the captured passes give other numbers than the eager ones")
+
+    def fits(self, batch: Batch) -> bool:
+        """Whether a batch has the shapes that were captured."""
+        held = self._held
+        return (
+            batch.target.shape == held.target.shape
+            and (batch.weight is None) == (held.weight is None)
+            and all(
+                mine.shape == place.shape
+                for mine, place in zip(batch.inputs, held.inputs, strict=True)
+            )
+        )
+
+    def run(self, batch: Batch) -> Tensor:
+        """The loss of a batch; its gradient is left in the parameters, until the next run."""
+        with torch.no_grad():
+            for place, value in zip(self._held.inputs, batch.inputs, strict=True):
+                place.copy_(value)
+            self._held.target.copy_(batch.target)
+            if batch.weight is not None and self._held.weight is not None:
+                self._held.weight.copy_(batch.weight)
+            for call in self._calls:
+                call()
+        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
+            parameter.grad = gradient
+        return self._loss
+
+
+def capture_obstacle(model: nn.Module) -> str | None:
+    """Why a network's passes must not be captured; None where nothing is known against it.
+
+    What a module does in Python beside torch's operations happens once, at capture: counting,
+    drawing numbers elsewhere, hooks. So only modules that are known not to do so are captured.
+
+    Example:
+        >>> capture_obstacle(nn.Linear(1, 1)) is None
+        True
+    """
+    if hasattr(model, "set_progress"):
+        return "the network changes with the progress of training"
+    for module in model.modules():
+        if type(module).__module__.split(".")[0] not in ("torch", "glial"):
+            return f"{type(module).__name__} may do more than torch's operations"
+        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+            return f"{type(module).__name__} has hooks"
+    if any(value.device.type != "cpu" for value in model.parameters()):
+        return "only processors need it"
+    return None
+
+
+def _copied(part: Any) -> Any:
+    if isinstance(part, tuple):
+        return tuple(_copied(value) for value in part)
+    return None if part is None else part.clone()
+
+
+def _buffers(model: nn.Module) -> list[Tensor]:
+    """What a pass reads beside trainable weights: frozen weights, and buffers."""
+    frozen = [p.detach() for p in model.parameters() if not p.requires_grad]
+    return [*frozen, *model.buffers()]
+
+
+def _put_back(state: Sequence[Tensor], kept: Sequence[Tensor], random: Tensor) -> None:
+    with torch.no_grad():
+        for value, old in zip(state, kept, strict=True):
+            value.copy_(old)
+    torch.set_rng_state(random)
+
+
+def _eager(
+    parameters: list[nn.Parameter], passes: Callable[..., Tensor], loss: LossFunction, batch: Batch
+) -> list[Tensor]:
+    value = loss(passes(*batch.inputs), batch.target, batch.weight)
+    gradients = torch.autograd.grad(value, parameters, allow_unused=True)
+    if any(gradient is None for gradient in gradients):
+        raise CannotCaptureError("a parameter takes no part in the loss")
+    return [value.detach(), *gradients]
+
+
+def _traced(
+    model: nn.Module, passes: Callable[..., Tensor], loss: LossFunction, batch: Batch
+) -> fx.GraphModule:
+    """The graph from parameters, other state and a batch to the loss and its gradients."""
+    named = dict(model.named_parameters())
+    trained = [name for name, p in named.items() if p.requires_grad]
+    others = [name for name in named if name not in trained]
+    others += [name for name, _ in model.named_buffers()]
+
+    class Passes(nn.Module):
+        """The network under a name of its own, so that its state can be given."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *inputs: Tensor) -> Tensor:
+            return passes(*inputs)
+
+    whole = Passes()
+
+    def step(weights: list[Tensor], state: list[Tensor], *fed: Tensor) -> list[Tensor]:
+        leaves = [value.detach().requires_grad_() for value in weights]
+        given = dict(zip([*trained, *others], [*leaves, *state], strict=True))
+        given = {f"model.{name}": value for name, value in given.items()}
+        inputs, (target, *weight) = fed[: len(batch.inputs)], fed[len(batch.inputs) :]
+        outputs = torch.func.functional_call(whole, given, inputs)
+        value = loss(outputs, target, weight[0] if weight else None)
+        return [value.detach(), *torch.autograd.grad(value, leaves)]
+
+    weights = [named[name].detach().clone() for name in trained]
+    state = [value.clone() for value in _buffers(model)]
+    fed = [*batch.inputs, batch.target, *([] if batch.weight is None else [batch.weight])]
+    graph = make_fx(step, tracing_mode="real")(weights, state, *fed)
+    graph.graph.eliminate_dead_code()
+    return graph
+
+
+def _bound(
+    graph: fx.GraphModule, given: Sequence[Tensor]
+) -> tuple[list[Callable[[], Any]], list[Tensor]]:
+    """Calls that compute a graph on fixed memory, and where its results lie.
+
+    Every node runs once here, so what the graph changes has to be put back afterwards.
+    """
+    values: dict[fx.Node, Any] = {}
+    calls: list[Callable[[], Any]] = []
+    places = iter(given)
+    with torch.no_grad():
+        for node in graph.graph.nodes:
+            if node.op == "placeholder":
+                values[node] = next(places)
+            elif node.op == "get_attr":
+                values[node] = getattr(graph, node.target)
+            elif node.op == "output":
+                results = [values[result] for result in node.args[0]]
+            else:
+                _bind(node, values, calls)
+    return calls, [_own(result, calls, given) for result in results]
+
+
+def _own(result: Tensor, calls: list[Callable[[], Any]], given: Sequence[Tensor]) -> Tensor:
+    """A result in memory of its own, laid out without gaps, as fused optimisers read it."""
+    if result.is_contiguous() and all(result.data_ptr() != value.data_ptr() for value in given):
+        return result
+    place = result.contiguous().clone()
+    calls.append(partial(place.copy_, result))
+    return place
+
+
+def _bind(node: fx.Node, values: dict[fx.Node, Any], calls: list[Callable[[], Any]]) -> None:
+    args: Any = fx.map_arg(node.args, values.__getitem__)
+    kwargs: Any = fx.map_arg(node.kwargs, values.__getitem__)
+    call: Any = node.target
+    if call is operator.getitem:
+        values[node] = call(*args)
+        return
+    value = call(*args, **kwargs)
+    if call is _aten.detach.default or call.is_view or _is_constant(node):
+        values[node] = value  # the same memory each time, or the same numbers
+    elif call._schema.is_mutable and not call._schema.returns[1:]:
+        values[node] = value
+        calls.append(partial(call, *args, **kwargs))
+    else:
+        values[node], fast = _writing(call, args, kwargs, value)
+        calls.append(fast)
+
+
+def _is_constant(node: fx.Node) -> bool:
+    """Whether a node makes the same numbers each time, and nobody writes into them."""
+    return node.target in _CONSTANTS and not any(
+        isinstance(user.target, torch._ops.OpOverload) and user.target._schema.is_mutable
+        for user in node.users
+    )
+
+
+def _writing(call: Any, args: Any, kwargs: Any, value: Any) -> tuple[Any, Callable[[], Any]]:
+    """Where an operation's results lie from now on, and the call that puts them there."""
+    if isinstance(value, Tensor):
+        place = value.clone(memory_format=torch.preserve_format)
+        # torch.mm(..., out=place) costs half of what the same call by torch.ops does.
+        quick = getattr(torch, call._schema.name.removeprefix("aten::"), None)
+        for write in (quick, _out_variant(call)):
+            if write is not None and _works(partial(write, *args, **kwargs, out=place), place):
+                return place, partial(write, *args, **kwargs, out=place)
+    results = value if isinstance(value, (tuple, list)) else (value,)
+    places = tuple(None if result is None else result.clone() for result in results)
+
+    def compute_and_copy() -> None:
+        found = call(*args, **kwargs)
+        several = found if isinstance(found, (tuple, list)) else (found,)
+        for place, result in zip(places, several, strict=True):
+            if place is not None:
+                place.copy_(result)
+
+    return (places if isinstance(value, (tuple, list)) else places[0]), compute_and_copy
+
+
+def _out_variant(call: Any) -> Any:
+    """The overload that writes its one result into memory that is given."""
+    variant = getattr(call.overloadpacket, "out", None)
+    wanted = [argument.name for argument in call._schema.arguments]
+    if variant is None or [a.name for a in variant._schema.arguments] != [*wanted, "out"]:
+        return None
+    return variant
+
+
+def _works(write: Callable[[], Any], place: Tensor) -> bool:
+    """Whether a call writes into its place what the place already holds."""
+    wanted, pointer = place.clone(), place.data_ptr()
+    random = torch.get_rng_state()
+    try:
+        place.fill_(0)
+        write()
+    except (RuntimeError, TypeError):
+        place.copy_(wanted)
+        return False
+    finally:
+        torch.set_rng_state(random)
+    same = place.data_ptr() == pointer and torch.equal(place, wanted)
+    place.copy_(wanted)
+    return same
