@@ -14,6 +14,7 @@ from glial.core.errors import InputError
 from glial.core.seeds import seeded
 from glial.data.batches import Batch, TensorBatches
 from glial.models import MODELS
+from glial.nn.summary import summarize
 from glial.objectives import PerceptronRule
 from glial.runs.plan import Plan
 from glial.runs.preparation import Prepared
@@ -109,12 +110,18 @@ def _check_own_model(model: nn.Module, prepared: Prepared, rows: Batch) -> None:
         )
 
 
-def with_threads(plan: Plan, network: nn.Module) -> Plan:
-    """The plan with its number of threads: small steps are not worth sharing out."""
+def with_threads(plan: Plan, network: nn.Module, example: tuple[torch.Tensor, ...]) -> Plan:
+    """The plan with its number of threads: small steps are not worth sharing out.
+
+    Args:
+        plan: The plan, its batch size decided.
+        network: The network.
+        example: What it is called with, for one row, on its device.
+    """
     if plan.train.threads != "auto":
         return plan
-    parameters = sum(p.numel() for p in network.parameters())
-    operations = 6 * parameters * int(plan.train.batch_size)
+    # A step takes twice the forward pass for the backward pass.
+    operations = 3 * summarize(network, example).flops * int(plan.train.batch_size)
     threads = 1 if operations < SHARED_OPERATIONS else torch.get_num_threads()
     return plan.model_copy(update={"train": plan.train.model_copy(update={"threads": threads})})
 

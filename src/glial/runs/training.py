@@ -41,6 +41,8 @@ from glial.training import (
 
 logger = logging.getLogger(__name__)
 
+CAPACITY = ("hidden_sizes", "members", "widths", "depth")
+
 
 def train(
     source: Any,
@@ -141,7 +143,7 @@ def _say_what_is_trained(prepared: Prepared, network: nn.Module) -> None:
         f"{count:,}",
         *rows,
     )
-    chosen = {k: v for k, v in plan.model.items() if k in ("hidden_sizes", "members")}
+    chosen = {k: v for k, v in plan.model.items() if k in CAPACITY}
     if chosen:
         logger.info("capacity, chosen from the data unless the plan says it: %s", chosen)
 
@@ -235,8 +237,9 @@ def _make_ready(request: Request, plan: Plan) -> Ready:
     rows = balanced_rows(prepared, prepared.training_batch())
     val = prepared.batch(prepared.tables.val)
     network, sizes = make_network(prepared, rows, request.model)
+    example = prepared.encoding.finish(tuple(part[:1].cpu() for part in rows.inputs))
+    prepared.plan = with_threads(prepared.plan, network, example)
     network.to(device)
-    prepared.plan = with_threads(prepared.plan, network)
     _say_what_is_trained(prepared, network)
     say_balance(prepared)
     return Ready(request, prepared, network, sizes, _moved(rows, device), _moved(val, device))
