@@ -123,7 +123,7 @@ def _network(options: argparse.Namespace, batch: int) -> tuple[Any, tuple[Any, .
     import torch
 
     from glial.core.settings import override
-    from glial.models import build
+    from glial.models import MODELS, build
     from glial.runs import load
 
     if (Path(options.subject) / "plan.yaml").exists():
@@ -139,11 +139,17 @@ def _network(options: argparse.Namespace, batch: int) -> tuple[Any, tuple[Any, .
             "num_outputs": 1 if options.outputs is None else options.outputs,
             "cardinalities": [],
         }
+        if MODELS.resolve(options.subject).takes_images:
+            sizes["images"] = [[3, 32, 32]]
+        if not MODELS.resolve(options.subject).takes_numbers:
+            sizes["num_inputs"] = 0
         pairs = [text.partition("=") for text in options.set]
         settings = override({}, {key: value for key, _, value in pairs})
         network = build(options.subject, **sizes, **settings)
-    numbers = torch.zeros(batch, int(sizes["num_inputs"]))
-    cardinalities = list(sizes["cardinalities"])
-    if not cardinalities:
-        return network, (numbers,)
-    return network, (numbers, torch.zeros(batch, len(cardinalities), dtype=torch.int64))
+    cardinalities, images = sizes["cardinalities"], sizes.get("images", [])
+    inputs = [torch.zeros(batch, *size) for size in images]
+    if cardinalities:
+        inputs = [torch.zeros(batch, len(cardinalities), dtype=torch.int64), *inputs]
+    if sizes["num_inputs"] or cardinalities or not images:
+        inputs = [torch.zeros(batch, int(sizes["num_inputs"])), *inputs]
+    return network, tuple(inputs)

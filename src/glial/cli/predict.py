@@ -19,13 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the predictions whole or not at all."""
-    from glial.data import check_table_ending, read, write_table
-    from glial.runs import load
-    from glial.runs.prediction import predictions
+    from glial.data import check_table_ending, write_table
+    from glial.runs import predict
 
     out = Path(options.out)
     check_table_ending(out)
-    frame = predictions(load(options.run), read(options.source))
+    frame = predict(options.run, options.source)
     write_table(frame, out)
     if options.json:
         print_json({"predictions": str(out), "rows": frame.height})

@@ -8,10 +8,11 @@ from glial.data.encoding import Encoding, Inputs
 from glial.data.files import read_file
 from glial.data.fingerprints import fingerprint
 from glial.data.frames import from_memory, to_kind_of
+from glial.data.images import ImageSettings, open_images
 from glial.data.quality import QualityReport, inspect_quality, notice_leaks
 from glial.data.sampling import resample
 from glial.data.settings import DataSettings, Kind, SplitSettings
-from glial.data.sources import Source, read, read_source
+from glial.data.sources import Source, is_image_source, read, read_source
 from glial.data.splits import Splits, folds, split_rows
 from glial.data.writing import check_table_ending, write_table
 
@@ -22,6 +23,7 @@ __all__ = [
     "Consensus",
     "DataSettings",
     "Encoding",
+    "ImageSettings",
     "Inputs",
     "Kind",
     "QualityReport",
@@ -39,10 +41,12 @@ __all__ = [
     "infer_kind",
     "infer_task",
     "inspect_quality",
+    "is_image_source",
     "known_dataset",
     "list_datasets",
     "load_dataset",
     "notice_leaks",
+    "open_images",
     "read",
     "read_file",
     "read_source",

@@ -20,6 +20,7 @@ from glial.data.cells import (
     numbers,
     texts,
 )
+from glial.data.images.columns import names_images
 from glial.data.settings import Kind
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def infer_columns(frame: pl.DataFrame, overrides: Mapping[str, Kind]) -> dict[st
     if not any(kind in USED for kind in kinds.values()):
         raise InputError(
             "no column is left to learn from",
-            expected="at least one column of numbers, categories, yes/no, dates or text",
+            expected="at least one column of numbers, categories, yes/no, dates, text or images",
             got=", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:10]) or "none",
             do="add a column, or say what one is with --set data.types.COLUMN=number",
         )
@@ -101,7 +102,8 @@ def infer_kind(column: pl.Series) -> Kind:
     present = column.filter(~missing(column))
     if len(present) == 0:
         return "empty"
-    if isinstance(column.dtype, pl.Array) and len(column.dtype.shape) in (2, 3):
+    is_array = isinstance(column.dtype, pl.Array) and len(column.dtype.shape) in (2, 3)
+    if is_array or names_images(column):
         return "image"
     if is_nested(column):
         return "text"

@@ -154,13 +154,14 @@ DATASETS: dict[str, DatasetEntry] = {
 
 
 def known_dataset(name: Any) -> DatasetEntry | None:
-    """The entry of a name, or None where there is none.
+    """The entry of a name, or None where there is none, or a file or folder is called so.
 
     Example:
         >>> known_dataset("iris").target
         'species'
     """
-    return DATASETS.get(name) if isinstance(name, str) else None
+    is_known = isinstance(name, str) and name in DATASETS
+    return DATASETS[name] if is_known and not Path(name).exists() else None
 
 
 def load_dataset(name: str) -> tuple[pl.DataFrame, str, str]:

@@ -376,7 +376,7 @@ def _judged(
 def _nothing_left(kinds: Mapping[str, Kind]) -> InputError:
     return InputError(
         "no column is left to learn from",
-        expected="at least one column of numbers, categories, yes/no, dates or text",
+        expected="at least one column of numbers, categories, yes/no, dates, text or images",
         got=", ".join(f"{name}: {kind}" for name, kind in kinds.items()) or "none",
         do="add a column, or say what one is with --set data.types.COLUMN=number",
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from glial.core.settings import Settings
+from glial.data.images.settings import ImageSettings
 
 Kind = Literal[
     "number", "category", "boolean", "datetime", "text", "image", "identifier", "constant", "empty"
@@ -155,6 +156,7 @@ class DataSettings(Settings):
             counts weighed by how rare a word is (tf-idf), or are left aside; ``auto`` is tokens
             for models that read them, else counts.
         max_words: The most words that are counted in a text column.
+        images: What images are brought to.
         columns: What single columns do otherwise.
         features: Which inputs are kept, and which are made from others.
         sampling: How training rows, and they alone, are drawn where classes are of unequal size:
@@ -193,6 +195,7 @@ class DataSettings(Settings):
     hash_size: int = Field(default=32, ge=2)
     text: Literal["auto", "tokens", "counts", "tf-idf", "ignore"] = "auto"
     max_words: int = Field(default=200, ge=1)
+    images: ImageSettings = Field(default_factory=ImageSettings)
     columns: dict[str, ColumnSettings] = Field(default_factory=dict)
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     sampling: SamplingName = "none"

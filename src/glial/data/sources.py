@@ -1,8 +1,9 @@
-"""A source as a table: files, glob patterns, named data sets, and tables in memory."""
+"""A source as a table: files, folders, glob patterns, named data sets, tables in memory."""
 
 from __future__ import annotations
 
 import glob
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,17 @@ from typing import Any
 import polars as pl
 
 from glial.core.errors import InputError, suggest
+from glial.data.archives import is_zip, list_files
+from glial.data.cells import texts
 from glial.data.datasets import DATASETS, load_dataset
 from glial.data.delimited import check_names
 from glial.data.files import read_file
 from glial.data.frames import from_memory
+from glial.data.images.arrays import TARGET, has_idx_files, read_idx_folder, read_npz
+from glial.data.images.columns import names_images
+from glial.data.images.folders import LABEL, check_has_images, read_image_folder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,19 +63,22 @@ def read_source(source: Any) -> Source:
         >>> read_source({"a": [1, 2]}).frame.shape
         (2, 1)
     """
-    return Source(read(source))
+    if is_image_source(source):
+        return _read_images(Path(source))
+    return Source(_read_table(source))
 
 
 def read(source: Any) -> pl.DataFrame:
-    """The table of a source.
+    """The table of a source, the rows of all its splits together.
 
     Cells of text formats stay text, so that labels keep their spelling; typed formats keep
-    their types.
+    their types. Images are paths or, from arrays, pixels.
 
     Args:
-        source: A path, a glob pattern, a list of paths, the name of a data set (see
-            ``glial datasets``), or a table in memory: polars, pandas, Arrow, a NumPy matrix or
-            a pair of matrix and targets, a scikit-learn bunch, or a dictionary of columns.
+        source: A path, a glob pattern, a list of paths, a folder of images or a zip archive of
+            one, an ``.npz`` file, the name of a data set (see ``glial datasets``), or a table in
+            memory: polars, pandas, Arrow, a NumPy matrix or images, a pair of these and targets,
+            a scikit-learn bunch, or a dictionary of columns.
 
     Returns:
         The table.
@@ -79,6 +90,41 @@ def read(source: Any) -> pl.DataFrame:
         >>> read({"a": [1, 2]}).shape
         (2, 1)
     """
+    return read_source(source).whole()
+
+
+def is_image_source(source: Any) -> bool:
+    """Whether a source is a folder, a zip archive or a file of arrays.
+
+    Example:
+        >>> is_image_source("iris")
+        False
+    """
+    if not isinstance(source, (str, Path)) or not _is_there(str(source)):
+        return False
+    path = Path(source)
+    return path.is_dir() or is_zip(path) or path.suffix.lower() == ".npz"
+
+
+def _read_images(path: Path) -> Source:
+    if path.suffix.lower() == ".npz" and not path.is_dir():
+        tables = read_npz(path)
+    else:
+        files = list_files(path)
+        if has_idx_files(files):
+            tables = read_idx_folder(path, files)
+        else:
+            check_has_images(path, files)
+            tables = read_image_folder(path, files)
+    frame = tables.pop("train")
+    target = next((name for name in (LABEL, TARGET) if name in frame.columns), None)
+    for split in [split for split, table in tables.items() if table.columns != frame.columns]:
+        logger.warning("the %s rows of %s have other columns: left aside", split, path)
+        del tables[split]
+    return Source(_checked(frame), tables.get("val"), tables.get("test"), target)
+
+
+def _read_table(source: Any) -> pl.DataFrame:
     if (
         isinstance(source, (list, tuple))
         and source
@@ -89,6 +135,10 @@ def read(source: Any) -> pl.DataFrame:
         frame = _read_named(str(source))
     else:
         frame = from_memory(source)
+    return _checked(frame)
+
+
+def _checked(frame: pl.DataFrame) -> pl.DataFrame:
     check_names(frame.columns, "the table")
     if frame.height == 0 or frame.width == 0:
         raise InputError(
@@ -120,7 +170,7 @@ def _read_named(name: str) -> pl.DataFrame:
             got=repr(name),
             do=f"did you mean the data set {near!r}?",
         )
-    return read_file(Path(name))
+    return _read_file(Path(name))
 
 
 def _is_there(name: str) -> bool:
@@ -130,8 +180,21 @@ def _is_there(name: str) -> bool:
         return False
 
 
+def _read_file(path: Path) -> pl.DataFrame:
+    """The table of one file, in which relative paths of images lead from where it lies."""
+    frame = read_file(path)
+    folder = path.parent
+    if folder == Path():
+        return frame
+    found = [column for column in frame.iter_columns() if names_images(column, folder)]
+    return frame.with_columns(
+        pl.Series(c.name, [None if cell is None else str(folder / cell) for cell in texts(c)])
+        for c in found
+    )
+
+
 def _joined(paths: list[Path]) -> pl.DataFrame:
-    frames = [read_file(path) for path in paths]
+    frames = [_read_file(path) for path in paths]
     first = frames[0]
     for path, frame in zip(paths, frames, strict=True):
         if set(frame.columns) != set(first.columns):

@@ -15,6 +15,7 @@ MODELS = Table(
     "models",
     {
         "tabular": "glial.models.tabular:TabularSettings",
+        "residual_cnn": "glial.models.residual_cnn:ResidualCNNSettings",
         "mlp": "glial.models.mlp:MLPSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",
@@ -30,6 +31,7 @@ def build(
     num_inputs: int,
     num_outputs: int,
     cardinalities: Sequence[int] = (),
+    images: Sequence[Sequence[int]] = (),
     **settings: Any,
 ) -> nn.Module:
     """A network by name: a plain module.
@@ -39,6 +41,7 @@ def build(
         num_inputs: Numbers in a row.
         num_outputs: Numbers that the head gives for a row.
         cardinalities: Number of codes of each category, the unknown bucket included.
+        images: Channels, height and width of each image, for a model that takes images.
         settings: The model's own settings, such as ``hidden_sizes=[64]``.
 
     Returns:
@@ -53,7 +56,9 @@ def build(
         torch.Size([1, 3])
     """
     kind: type[ModelSettings] = MODELS.resolve(name)
-    return kind.read(settings, where="model").build(num_inputs, num_outputs, cardinalities)
+    others: dict[str, Any] = {"images": images} if images else {}
+    chosen = kind.read(settings, where="model")
+    return chosen.build(num_inputs, num_outputs, cardinalities, **others)
 
 
 __all__ = ["MODELS", "ModelSettings", "build"]

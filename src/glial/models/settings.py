@@ -73,6 +73,8 @@ class ModelSettings(Settings):
     ) -> ModelSettings:
         """A copy in which every size left open is chosen for the data.
 
+        A model that takes images has a further argument ``images`` as for :meth:`build`.
+
         Args:
             num_rows: Rows of training.
             num_inputs: Numbers and categories together.

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from glial.data import QualityReport, Splits, inspect_quality, read
+from glial.data import QualityReport, inspect_quality, read, read_source
 from glial.data.cells import missing
 from glial.data.splits import Rows
 from glial.runs.request import make_request
-from glial.runs.rows import read_tables, targets_of
+from glial.runs.rows import read_rows, read_tables, targets_of
 
 
 def inspect(
@@ -46,12 +46,21 @@ def inspect(
     if target is not None:
         changes["data.target"] = target if isinstance(target, str) else list(target)
     request = make_request(source, changes)
-    frame = read(request.plan.data.source if request.source is None else request.source)
+    found = read_source(request.plan.data.source if request.source is None else request.source)
     # Copies are looked for, so none is dropped first.
     data = request.plan.data.model_copy(update={"duplicates": "keep"})
     asked = request.plan.model_copy(update={"data": data})
-    plan, tables, aside = read_tables(asked, frame)
+    rows = read_rows(asked, found)
+    plan, tables, aside = read_tables(asked, rows)
     targets = targets_of(plan)
+    val = found.val if plan.data.val is None else read(plan.data.val)
+    test = found.test if plan.data.test is None else read(plan.data.test)
+    own = {"train": found.frame, "val": val, "test": test}
+    numbers = {
+        name: _with_target(table, targets)[rows.kept[name]]
+        for name, table in own.items()
+        if table is not None
+    }
     split = plan.data.split
     return inspect_quality(
         tables.train,
@@ -62,20 +71,11 @@ def inspect(
         str(plan.task.name),
         seed=plan.train.seed,
         split_by=split.time or split.group,
-        row_numbers=_row_numbers(frame, tables.splits, targets, (plan.data.val, plan.data.test)),
+        row_numbers=[
+            numbers[name] if name != "train" and name in numbers else numbers["train"][part]
+            for name, part in tables.splits._asdict().items()
+        ],
     )
-
-
-def _row_numbers(
-    frame: pl.DataFrame, splits: Splits, targets: list[str], files: Sequence[str | None]
-) -> list[Rows]:
-    """The number of each split's rows in the table that they came from."""
-    known = _with_target(frame, targets)
-    own = [None if path is None else _with_target(read(path), targets) for path in files]
-    return [
-        known[rows] if other is None else other
-        for rows, other in zip(splits, [None, *own], strict=True)
-    ]
 
 
 def _with_target(frame: pl.DataFrame, targets: list[str]) -> Rows:

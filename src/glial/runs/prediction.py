@@ -11,8 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glial.core.errors import InputError
-from glial.data import check_target, read, to_kind_of
-from glial.data.encoders import ColumnEncoder
+from glial.data import check_target, is_image_source, read, to_kind_of
+from glial.data.encoders import ColumnEncoder, ImageEncoder
+from glial.data.images.folders import PATH
 from glial.runs.loading import load
 from glial.runs.preparation import weights_of
 from glial.runs.run import Run
@@ -27,11 +28,13 @@ def predict(run: Run | str | Path, source: Any) -> Any:
 
     Args:
         run: The run, or its folder.
-        source: A file, glob pattern, data set or table in memory; it needs no target.
+        source: A file, folder of images, glob pattern, data set or table in memory; it needs no
+            target.
 
     Returns:
         A table of the caller's kind (polars for files): ``prediction``
-        (``prediction_<name>`` with several outputs) and, for classes, ``probability_<class>``.
+        (``prediction_<name>`` with several outputs) and, for classes, ``probability_<class>``;
+        for a folder of images ``path`` before these, which it is sorted by.
         Where several networks predict, these are their average, and ``spread``
         (``spread_<name>``) is the standard deviation over them of the number, or of the
         predicted class's probability.
@@ -46,7 +49,14 @@ def predict(run: Run | str | Path, source: Any) -> Any:
         (150, 4)
     """
     run = run if isinstance(run, Run) else load(run)
-    return to_kind_of(predictions(run, read(source)), source)
+    frame = read(source)
+    if not is_image_source(source) or PATH not in frame.columns:
+        return to_kind_of(predictions(run, frame), source)
+    frame = frame.sort(PATH)
+    known = [name for name, e in run.encoding.encoders.items() if isinstance(e, ImageEncoder)]
+    # A network of one column of images takes those of a folder, whatever its column was called.
+    named = frame.rename({PATH: known[0]}) if len(known) == 1 else frame
+    return pl.DataFrame([frame[PATH], *predictions(run, named)])
 
 
 def predictions(run: Run, frame: pl.DataFrame) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from glial.data import (
 )
 from glial.data.batches import Batch
 from glial.data.cells import numbers
+from glial.data.columns import USED
 from glial.data.encoders import NumberEncoder
 from glial.data.settings import DataSettings, Kind
 from glial.models import MODELS, ModelSettings
@@ -141,8 +142,16 @@ def choose_model(plan: Plan, num_rows: int, kinds: dict[str, Kind]) -> tuple[Pla
 
 
 def suited_model(plan: Plan, kinds: dict[str, Kind]) -> str:
-    """The model that suits columns of these kinds."""
-    return DEFAULT_MODEL
+    """The model that suits columns of these kinds.
+
+    Example:
+        >>> suited_model(Plan(), {"photo": "image", "name": "identifier"})
+        'residual_cnn'
+    """
+    used = [kind for kind in kinds.values() if kind in USED]
+    if used == ["image"]:
+        return "residual_cnn"
+    return "mixed" if "image" in used else DEFAULT_MODEL
 
 
 def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind]) -> None:
@@ -257,6 +266,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
             encoding.num_numbers + len(encoding.cardinalities),
             task.num_outputs,
             plan.task.name,
+            **({"images": images} if (images := encoding.sizes("image")) else {}),
         )
         values = settings.model_dump(mode="json")
         plan = plan.model_copy(update={"model": values})
@@ -292,6 +302,9 @@ def _say_how(
         many = f"with more than {data.max_one_hot} values"
         reason = why("categories", many if data.max_one_hot else f"which suits {model}")
         logger.info("categories: %d columns embedded, %s", len(encoding.cardinalities), reason)
+    for channels, height, width in encoding.sizes("image"):
+        colours = "grey" if channels == 1 else "red, green, blue"
+        logger.info("images: %d x %d, %s, scaling %s", height, width, colours, data.images.scaling)
 
 
 def source_name(source: Any) -> str:

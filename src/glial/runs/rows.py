@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from glial.core.errors import InputError
 from glial.data import (
     Kind,
+    Source,
     Splits,
     check_target,
     fingerprint,
     infer_columns,
     infer_task,
+    open_images,
     read,
     read_source,
     split_rows,
 )
+from glial.data.columns import USED
 from glial.runs.plan import Plan
 from glial.tasks.labels import Labels
 
@@ -50,6 +55,8 @@ class Rows:
         aside: Columns that are not inputs.
         fingerprint: What tells these rows from others.
         target: The target column, or several.
+        kept: Which rows of ``frame``, ``val`` and ``test`` with known targets had usable images.
+        image_size: Height and width of the images, where one column has any.
     """
 
     frame: pl.DataFrame
@@ -60,11 +67,17 @@ class Rows:
     aside: list[str]
     fingerprint: str
     target: str | list[str] | None
+    kept: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    image_size: list[int] | None = None
 
     def decided(self, plan: Plan) -> Plan:
         """The plan with its task and kinds of columns decided."""
         task = plan.task.model_copy(update={"name": self.task})
-        data = plan.data.model_copy(update={"types": self.kinds, "target": self.target})
+        changes: dict[str, Any] = {"types": self.kinds, "target": self.target}
+        if self.image_size is not None:
+            size = {"size": self.image_size}
+            changes["images"] = plan.data.images.model_copy(update=size)
+        data = plan.data.model_copy(update=changes)
         return plan.model_copy(update={"task": task, "data": data})
 
 
@@ -81,7 +94,7 @@ def targets_of(plan: Plan) -> list[str]:
             "no target column was named",
             expected="the column to be predicted",
             got="none",
-            do="name it with --target COLUMN",
+            do="name it with --target COLUMN, or put images into a folder per class",
         )
     return names
 
@@ -91,7 +104,7 @@ def read_rows(plan: Plan, source: Any) -> Rows:
 
     Args:
         plan: What was asked for.
-        source: A source in memory; None reads the one that the plan names.
+        source: A source in memory, or what was read of one; None reads the one that the plan names.
     """
     if plan.data.split.folds is not None and plan.data.val is not None:
         raise InputError(
@@ -100,7 +113,9 @@ def read_rows(plan: Plan, source: Any) -> Rows:
             got=f"{plan.data.split.folds} folds, and {plan.data.val}",
             do="leave one of them out",
         )
-    found = read_source(plan.data.source if source is None else source)
+    found = source
+    if not isinstance(source, Source):
+        found = read_source(plan.data.source if source is None else source)
     target = plan.data.target or found.target
     plan = plan.model_copy(update={"data": plan.data.model_copy(update={"target": target})})
     targets = targets_of(plan)
@@ -112,10 +127,32 @@ def read_rows(plan: Plan, source: Any) -> Rows:
     check_target(frame, targets, task)
     aside = [*targets, *_columns_aside(plan, frame)]
     kinds = infer_columns(frame.drop(aside), plan.data.types)
-    val = _own_split(plan.data.val, found.val, targets, task)
-    test = _own_split(plan.data.test, found.test, targets, task)
-    marks = [fingerprint(part) for part in (frame, val, test) if part is not None]
-    return Rows(frame, val, test, task, kinds, aside, "-".join(marks), target)
+    tables = {
+        "train": frame,
+        "val": _own_split(plan.data.val, found.val, targets, task),
+        "test": _own_split(plan.data.test, found.test, targets, task),
+    }
+    there = {name: table for name, table in tables.items() if table is not None}
+    images = [name for name, kind in kinds.items() if kind == "image"]
+    others = [name for name, kind in kinds.items() if kind in USED and kind != "image"]
+    opened = open_images(
+        list(there.values()), images, plan.data.images, needed=len(images) == 1 and not others
+    )
+    there = dict(zip(there, opened.tables, strict=True))
+    marks = [fingerprint(table) for table in there.values()]
+    sizes = [[form.height, form.width] for form in opened.forms.values()]
+    return Rows(
+        there["train"],
+        there.get("val"),
+        there.get("test"),
+        task,
+        kinds,
+        aside,
+        "-".join(marks),
+        target,
+        dict(zip(there, opened.kept, strict=True)),
+        sizes[0] if len(sizes) == 1 else None,
+    )
 
 
 def read_tables(plan: Plan, source: Any) -> tuple[Plan, Tables, list[str]]:

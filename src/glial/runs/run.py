@@ -24,6 +24,7 @@ from glial.training import outputs_of
 
 FORMAT = 1
 ROWS_AT_ONCE = 50_000  # so many are held as inputs
+BYTES_AT_ONCE = 1 << 28  # of their images
 MEMBERS = "members"  # the folder with the runs of single networks, and its key in metrics.json
 
 
@@ -100,7 +101,9 @@ class Run:
         if self.members:
             return self.decoder.pool(self.votes(frame))
         parts = []
-        for rows in frame.iter_slices(ROWS_AT_ONCE):
+        pixels = sum(math.prod(size) for size in self.encoding.sizes("image"))
+        height = max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, pixels)))
+        for rows in frame.iter_slices(height):
             inputs = self.encoding.arguments(self.encoding.transform(rows))
             parts.append(outputs_of(self.model, inputs, self.encoding.finish))
         return torch.cat(parts)

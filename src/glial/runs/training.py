@@ -42,6 +42,8 @@ from glial.training import (
 
 logger = logging.getLogger(__name__)
 
+CAPACITY = ("hidden_sizes", "members", "widths", "depth")
+
 
 def train(
     source: Any,
@@ -142,7 +144,7 @@ def _say_what_is_trained(prepared: Prepared, network: nn.Module) -> None:
         f"{count:,}",
         *rows,
     )
-    chosen = {k: v for k, v in plan.model.items() if k in ("hidden_sizes", "members")}
+    chosen = {k: v for k, v in plan.model.items() if k in CAPACITY}
     if chosen:
         logger.info("capacity, chosen from the data unless the plan says it: %s", chosen)
 

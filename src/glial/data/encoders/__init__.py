@@ -18,6 +18,7 @@ from glial.data.encoders.categories import (
     fit_target_means,
 )
 from glial.data.encoders.dates import DatetimeEncoder
+from glial.data.encoders.images import ImageEncoder
 from glial.data.encoders.numbers import BooleanEncoder, NumberEncoder
 from glial.data.encoders.words import TextEncoder
 from glial.data.settings import DataSettings, Kind
@@ -29,6 +30,7 @@ __all__ = [
     "ColumnEncoder",
     "DatetimeEncoder",
     "HashingEncoder",
+    "ImageEncoder",
     "LookupEncoder",
     "NumberEncoder",
     "OneHotEncoder",
@@ -47,6 +49,7 @@ ENCODERS: dict[str, Any] = {
     "lookup": LookupEncoder,
     "hashing": HashingEncoder,
     "text": TextEncoder,
+    "image": ImageEncoder,
 }
 
 
@@ -116,6 +119,7 @@ def fit_column(
             "number": NumberEncoder,
             "boolean": BooleanEncoder,
             "datetime": DatetimeEncoder,
+            "image": ImageEncoder,
         }
         encoder = encoders.get(kind)
         return (None if encoder is None else encoder.fit(column, settings)), None  # type: ignore[attr-defined]

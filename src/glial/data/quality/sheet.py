@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glial.core.seeds import numpy_generator
 from glial.data.cells import date_form, datetimes, numbers, texts
+from glial.data.fingerprints import hashes
 from glial.data.settings import Kind
 from glial.data.splits import Rows
 
@@ -24,6 +25,8 @@ def understood(
     frame: pl.DataFrame, kinds: Mapping[str, Kind], forms: Mapping[str, str] | None = None
 ) -> pl.DataFrame:
     """Cells as what they mean: numbers and times as 64-bit floats, the rest as text.
+
+    Images are a hash of their pixels, by which equal ones are known.
 
     Args:
         frame: A table that has the columns.
@@ -47,7 +50,7 @@ def _meaning(column: pl.Series, kind: Kind, form: str | None) -> pl.Series:
         return numbers(column) + 0.0  # a negative zero becomes the positive one
     if kind == "datetime":
         return datetimes(column, form).cast(pl.Int64).cast(pl.Float64)
-    return texts(column)
+    return hashes(column) if isinstance(column.dtype, pl.Array) else texts(column)
 
 
 def target_kinds(targets: Sequence[str], task: str) -> dict[str, Kind]:
@@ -126,8 +129,8 @@ class Sheet:
 
     @property
     def usable(self) -> list[str]:
-        """The inputs that a simple model reads: all but free text."""
-        return [name for name in self.inputs if self.kinds[name] != "text"]
+        """The inputs that a simple model reads: all but free text and images."""
+        return [name for name in self.inputs if self.kinds[name] not in ("text", "image")]
 
     def place(self, row: int) -> dict[str, Any]:
         """Where a row stands: its split, and its number in the table that it came from."""

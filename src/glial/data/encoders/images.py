@@ -1,0 +1,143 @@
+"""Images as tensors of 8-bit pixels, turned into scaled floats batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glial.core.errors import InputError
+from glial.data.cells import missing
+from glial.data.images.columns import choose_form, decode_images, name_unreadable, scan_images
+from glial.data.images.decoding import ImageForm, Pixels
+from glial.data.settings import DataSettings
+
+Floats = NDArray[np.float64]
+CHUNK = 1 << 24  # pixels counted at once
+
+
+@dataclass(frozen=True)
+class ImageEncoder:
+    """A column of images of one size, scaled channel by channel.
+
+    Attributes:
+        form: What every image is brought to.
+        mean: Mean of each channel over the training rows, from 0 to 1, [channel]; the colour of
+            an image that is missing.
+        shift: What is subtracted from pixels from 0 to 1, [channel].
+        scale: What they are then multiplied by, [channel].
+
+    Example:
+        >>> column = pl.Series("x", np.array([[[0, 255]], [[255, 0]]], dtype=np.uint8))
+        >>> encoder = ImageEncoder.fit(column, DataSettings())
+        >>> encoder.finish(encoder.tensor(column)).flatten().tolist()
+        [-1.0, 1.0, 1.0, -1.0]
+    """
+
+    modality: ClassVar[Literal["image", "text"]] = "image"
+
+    form: ImageForm
+    mean: Floats
+    shift: Floats
+    scale: Floats
+
+    def __post_init__(self) -> None:
+        shapes = {self.mean.shape, self.shift.shape, self.scale.shape}
+        if shapes != {(self.form.channels,)} or self.form.channels not in (1, 3):
+            raise ValueError("the channels of an image column and its scaling do not fit")
+        if min(self.form.height, self.form.width) < 1:
+            raise ValueError("an image column has no size")
+
+    @classmethod
+    def fit(cls, column: pl.Series, settings: DataSettings) -> ImageEncoder:
+        """The size and scaling of the training rows' images.
+
+        Raises:
+            InputError: If an image cannot be read, or there is none.
+        """
+        form = choose_form(scan_images(column), settings.images)
+        there = column.filter(~missing(column))
+        mean, std = _moments(_decoded(there, form))
+        one = np.ones_like(mean)
+        shift, scale = {
+            "standard": (mean, 1 / np.where(std > 0, std, one)),
+            "mean": (mean, one),
+            "unit": (0 * one, one),
+            "signed": (0.5 * one, 2 * one),
+            "none": (0 * one, 255 * one),
+        }[settings.images.scaling]
+        return cls(form, mean, shift, scale)
+
+    @property
+    def labels(self) -> list[str]:
+        """None: the pixels stand in a tensor of their own."""
+        return []
+
+    @property
+    def size(self) -> list[int]:
+        """[channel, height, width]."""
+        return [self.form.channels, self.form.height, self.form.width]
+
+    def tensor(self, column: pl.Series) -> Tensor:
+        """Pixels of 8 bits, [row, channel, height, width], the channels of a pixel together.
+
+        An image that is missing is all of the mean colour.
+
+        Raises:
+            InputError: If an image cannot be read; the message names the first of them.
+        """
+        pixels = _decoded(column, self.form)
+        gone = missing(column).to_numpy()
+        if gone.any():
+            pixels = pixels.copy()
+            colour = np.round(255 * self.mean).astype(np.uint8)
+            pixels[gone] = colour if self.form.channels == 3 else colour[0]
+        if not pixels.flags.writeable:
+            pixels = pixels.copy()
+        held = torch.from_numpy(pixels)
+        return held[:, None] if self.form.channels == 1 else held.permute(0, 3, 1, 2)
+
+    def finish(self, held: Tensor) -> Tensor:
+        """Scaled floats of some rows, channels last in memory.
+
+        Args:
+            held: Pixels of 8 bits as :meth:`tensor` gives them, or floats from 0 to 1.
+        """
+        unit = 1.0 if held.is_floating_point() else 255.0
+        kind = held.dtype if held.is_floating_point() else torch.float32
+        floats = held.to(dtype=kind, memory_format=torch.channels_last)
+        factors = torch.from_numpy(np.stack([-self.shift * self.scale, self.scale / unit]))
+        shift, scale = factors.to(floats)[..., None, None]
+        return torch.addcmul(shift, floats, scale)
+
+
+def _decoded(column: pl.Series, form: ImageForm) -> Pixels:
+    decoded = decode_images(column, form)
+    if decoded.unreadable:
+        raise InputError(
+            f"{len(decoded.unreadable)} images of the column {column.name!r} cannot be read",
+            expected="whole image files",
+            got=name_unreadable({str(column[r]): why for r, why in decoded.unreadable.items()}),
+            do="mend these files, or leave their rows out",
+        )
+    return decoded.pixels
+
+
+def _moments(pixels: Pixels) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each channel, from 0 to 1: exact, by counting values."""
+    channels = 1 if pixels.ndim == 3 else 3
+    counts = np.zeros((channels, 256), dtype=np.int64)
+    step = max(1, CHUNK // max(1, pixels[0].size if len(pixels) else 1))
+    for start in range(0, len(pixels), step):
+        part = pixels[start : start + step].reshape(-1, channels)
+        for channel in range(channels):
+            counts[channel] += np.bincount(part[:, channel], minlength=256)
+    values = np.arange(256) / 255
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ values
+    return mean, np.sqrt(np.maximum(0.0, (shares * (values - mean[:, None]) ** 2).sum(axis=1)))

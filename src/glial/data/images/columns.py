@@ -1,0 +1,248 @@
+"""A column of images: which columns are one, what size suits it, and its pixels."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from glial.core.errors import InputError
+from glial.data.archives import is_file
+from glial.data.cells import missing, texts
+from glial.data.images.decoding import (
+    Header,
+    ImageForm,
+    Pixels,
+    UnreadableImageError,
+    decode_file,
+    fit_pixels,
+    read_header,
+)
+from glial.data.images.settings import ImageSettings
+
+logger = logging.getLogger(__name__)
+
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp")
+NUM_TRIED = 20
+SECONDS = 5.0  # between two lines of progress, the first after two
+NUM_NAMED = 5
+MAX_SIDE = 128
+MANY_IMAGES, MANY_SIDE = 10_000, 64
+Found = TypeVar("Found")
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file is called like an image that can be read.
+
+    Example:
+        >>> is_image_name("Cat.JPG"), is_image_name("cat.txt")
+        (True, False)
+    """
+    return name.lower().endswith(ENDINGS)
+
+
+def names_images(column: pl.Series, folder: Path | None = None) -> bool:
+    """Whether the cells of a column are paths of image files.
+
+    All present cells must end like images, and one of the first twenty must be there.
+
+    Args:
+        column: The cells.
+        folder: Where relative paths start; None is the current folder.
+
+    Example:
+        >>> names_images(pl.Series(["no-such-file.png"]))
+        False
+    """
+    if column.dtype != pl.String:
+        return False
+    words = texts(column).drop_nulls()
+    if len(words) == 0 or not is_image_name(words[0]):
+        return False
+    ends = words.str.to_lowercase().str.contains(rf"({'|'.join(ENDINGS)})$".replace(".", r"\."))
+    return bool(ends.all()) and any(
+        is_file(str((folder or Path()) / word)) for word in words.head(NUM_TRIED)
+    )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the images of a column are like, by their headers alone.
+
+    Attributes:
+        sizes: Height and width of each image, [row, 2]; 0 where there is none.
+        grey: Whether each has no colours, [row].
+        unreadable: Row to why its image cannot be read; missing cells are not among them.
+
+    Example:
+        >>> scan_images(pl.Series([None], dtype=pl.String)).sizes.tolist()
+        [[0, 0]]
+    """
+
+    sizes: NDArray[np.int64]
+    grey: NDArray[np.bool_]
+    unreadable: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The images of a column.
+
+    Attributes:
+        pixels: [row, height, width] or [row, height, width, 3]; zeros where there is none.
+        unreadable: Row to why its image cannot be read; missing cells are not among them.
+
+    Example:
+        >>> decode_images(pl.Series([None], dtype=pl.String), ImageForm(1, 1, 1)).pixels.tolist()
+        [[[0]]]
+    """
+
+    pixels: Pixels
+    unreadable: dict[int, str]
+
+
+def scan_images(column: pl.Series) -> Scan:
+    """Read the headers of a column's images: quick, and nothing is decoded.
+
+    Args:
+        column: Paths, or pixels [height, width] or [height, width, 3] in each cell.
+    """
+    sizes, grey = np.zeros((len(column), 2), dtype=np.int64), np.zeros(len(column), dtype=np.bool_)
+    if isinstance(column.dtype, pl.Array):
+        rows = (~missing(column)).to_numpy()
+        sizes[rows], grey[rows] = column.dtype.shape[:2], len(column.dtype.shape) == 2
+        return Scan(sizes, grey, {})
+    unreadable: dict[int, str] = {}
+    for row, header in _each(column, read_header, "looked at"):
+        if isinstance(header, Header):
+            sizes[row], grey[row] = (header.height, header.width), header.grey
+        else:
+            unreadable[row] = str(header)
+    return Scan(sizes, grey, unreadable)
+
+
+def choose_form(scan: Scan, settings: ImageSettings) -> ImageForm:
+    """What the images of a column are brought to.
+
+    The size is the one that most images have, else the median height and width; sides are at
+    most 128 pixels, or 64 for more than 10,000 images, at the same proportions.
+
+    Args:
+        scan: What the images are like.
+        settings: The plan's ``data.images``.
+
+    Raises:
+        InputError: If there is no image to look at, and the settings do not say.
+
+    Example:
+        >>> same = Scan(np.array([[480, 640]] * 3), np.ones(3, dtype=bool), {})
+        >>> choose_form(same, ImageSettings())
+        ImageForm(height=96, width=128, channels=1, fit='resize')
+    """
+    there = scan.sizes[:, 0] > 0
+    if not there.any() and "auto" in (settings.size, settings.channels):
+        raise InputError(
+            "there is no image that can be read",
+            expected="at least one image",
+            got="; ".join(list(scan.unreadable.values())[:NUM_NAMED]) or "missing cells",
+            do="check the paths",
+        )
+    channels = {"grey": 1, "rgb": 3, "auto": 1 if scan.grey[there].all() else 3}[settings.channels]
+    if settings.size == "auto":
+        height, width = _suited_size(scan.sizes[there])
+    else:
+        height, width = settings.size
+    return ImageForm(height, width, channels, settings.fit)
+
+
+def _suited_size(sizes: NDArray[np.int64]) -> tuple[int, int]:
+    known, counts = np.unique(sizes, axis=0, return_counts=True)
+    commonest = known[counts.argmax()]
+    wanted = commonest if 2 * counts.max() >= len(sizes) else np.median(sizes, axis=0)
+    most = MAX_SIDE if len(sizes) <= MANY_IMAGES else MANY_SIDE
+    height, width = wanted * min(1.0, most / wanted.max())
+    return max(1, round(float(height))), max(1, round(float(width)))
+
+
+def decode_images(column: pl.Series, form: ImageForm) -> Decoded:
+    """The pixels of a column's images, decoded in threads.
+
+    Args:
+        column: Paths, or pixels in each cell.
+        form: What each image is brought to.
+    """
+    if isinstance(column.dtype, pl.Array):
+        return Decoded(_fitted(column, form), {})
+    pixels = np.zeros((len(column), *form.shape), dtype=np.uint8)
+    unreadable: dict[int, str] = {}
+    for row, image in _each(column, partial(decode_file, form=form), "decoded"):
+        if isinstance(image, UnreadableImageError):
+            unreadable[row] = str(image)
+        else:
+            pixels[row] = image
+    return Decoded(pixels, unreadable)
+
+
+def _fitted(column: pl.Series, form: ImageForm) -> Pixels:
+    there = column.is_not_null().to_numpy()
+    held = column.drop_nulls().to_numpy()
+    if held.shape[1:] != form.shape:
+        found = [fit_pixels(image, form) for image in held]
+        held = np.stack(found) if found else np.zeros((0, *form.shape), dtype=np.uint8)
+    if there.all():
+        return held
+    pixels = np.zeros((len(column), *form.shape), dtype=np.uint8)
+    pixels[there] = held
+    return pixels
+
+
+def _each(
+    column: pl.Series, read: Callable[[str], Found], done: str
+) -> Iterator[tuple[int, Found | UnreadableImageError]]:
+    """What a function makes of each present path, in threads; long work is told of."""
+    from PIL import Image
+
+    def attempt(path: str) -> Found | UnreadableImageError:
+        try:
+            return read(path)
+        except UnreadableImageError as error:
+            return error
+
+    paths = texts(column).to_list()
+    rows = [row for row, path in enumerate(paths) if path is not None]
+    begin = time.monotonic()
+    told = begin + 2.0 - SECONDS
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        found = pool.map(attempt, [paths[row] for row in rows])
+        for number, (row, value) in enumerate(zip(rows, found, strict=True), 1):
+            yield row, value
+            if time.monotonic() - told > SECONDS:
+                told = time.monotonic()
+                logger.info("images %s: %s of %s", done, f"{number:,}", f"{len(rows):,}")
+
+
+def name_unreadable(failed: Mapping[str, str]) -> str:
+    """The first of some images that cannot be read and why, in words.
+
+    Args:
+        failed: Path to why.
+
+    Example:
+        >>> name_unreadable({"b.png": "no such file"})
+        'b.png (no such file)'
+    """
+    named = [f"{path} ({why})" for path, why in list(failed.items())[:NUM_NAMED]]
+    more = len(failed) - len(named)
+    return ", ".join(named) + (f" and {more:,} more" if more else "")

@@ -1,0 +1,209 @@
+"""The default network for images: a small residual convolutional network.
+
+Variants: widths, blocks a stage, stride of the stem, activation, dropout.
+
+Source:
+    He, Zhang, Ren, Sun (2016), "Deep residual learning for image recognition", arXiv 1512.03385;
+    shortcuts that average before they project (ResNet-D): He, Zhang, Zhang, Zhang, Xie, Li (2019),
+    "Bag of tricks for image classification with convolutional neural networks", arXiv 1812.01187.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from glial.core.errors import InputError
+from glial.models.settings import ModelSettings
+from glial.nn.activations import activation
+from glial.nn.initialization import initialize
+
+DEFAULT_WIDTHS = (32, 64, 128)
+FEW_ROWS = 2_000
+SMALL_SIDE, LARGE_SIDE = 20, 80
+
+
+class ResidualCNNSettings(ModelSettings):
+    """A residual convolutional network for one column of images.
+
+    Attributes:
+        widths: Channels of each stage; every stage but the first halves height and width. None
+            is 32, 64 and 128, or half of these for fewer than 2,000 rows (told by `for_data`).
+        depth: Residual blocks of each stage, of two convolutions each.
+        stem: Stride of the first convolution; "auto" is 1 for images with a side of less than
+            20 pixels, 4 from 80 pixels on, else 2.
+        activation: After each convolution.
+        dropout: Share of the features dropped in training before the head.
+        initialization: Starting weights of the convolutions.
+
+    Example:
+        >>> network = ResidualCNNSettings(widths=[4, 8]).build(0, 3, images=[[1, 8, 8]])
+        >>> network(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 3])
+    """
+
+    takes_numbers: ClassVar[bool] = False
+    takes_images: ClassVar[bool] = True
+    description: ClassVar[str] = "the default for images: a small residual convolutional network"
+    source: ClassVar[str] = "He, Zhang, Ren, Sun (2016), arXiv 1512.03385"
+
+    name: Literal["residual_cnn"] = "residual_cnn"
+    widths: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] | None = None
+    depth: int = Field(default=1, ge=1)
+    stem: Literal["auto", 1, 2, 4] = "auto"
+    activation: str = "relu"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    initialization: str = "he_normal"
+
+    @classmethod
+    def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
+        """AdamW with one cycle of the learning rate; more epochs where there are fewer rows.
+
+        Example:
+            >>> ResidualCNNSettings.train_defaults("classification", 50_000)["epochs"]
+            10
+        """
+        recipe = {
+            "optimizer": "adamw",
+            "lr": 0.004,
+            "weight_decay": 0.05,
+            "schedule": "one_cycle",
+            "batch_size": 128 if num_rows >= 5_000 else 32,
+            "epochs": 10 if num_rows >= 30_000 else 20 if num_rows >= 5_000 else 40,
+            "monitor": "loss" if task == "regression" else "score",
+        }
+        return recipe if task == "regression" else {**recipe, "task.label_smoothing": 0.1}
+
+    def for_data(
+        self,
+        num_rows: int,
+        num_inputs: int,
+        num_outputs: int,
+        task: str = "classification",
+        images: Sequence[Sequence[int]] = (),
+    ) -> ResidualCNNSettings:
+        """Widths by the number of rows, and the stem's stride by the size of the images.
+
+        Example:
+            >>> ResidualCNNSettings().for_data(60_000, 0, 10, images=[[1, 28, 28]]).stem
+            2
+        """
+        widths = self.widths
+        if widths is None:
+            widths = [width // (2 if num_rows < FEW_ROWS else 1) for width in DEFAULT_WIDTHS]
+        stem = self.stem
+        if stem == "auto" and images:
+            stem = _stride(images[0])
+        return self.model_copy(update={"widths": widths, "stem": stem})
+
+    def build(
+        self,
+        num_inputs: int,
+        num_outputs: int,
+        cardinalities: Sequence[int] = (),
+        images: Sequence[Sequence[int]] = (),
+    ) -> nn.Module:
+        """The network; without `for_data` its widths are 32, 64 and 128."""
+        if len(images) != 1 or num_inputs or cardinalities:
+            raise InputError(
+                f"the model {self.name!r} takes one column of images and nothing else",
+                expected="one image",
+                got=f"{len(images)} images, {num_inputs} numbers, {len(cardinalities)} categories",
+                do="choose the model mixed, or leave the other columns out",
+            )
+        return ResidualCNN(self, images[0], num_outputs)
+
+
+def _stride(image: Sequence[int]) -> Literal[1, 2, 4]:
+    side = min(image[1:])
+    return 1 if side < SMALL_SIDE else 4 if side >= LARGE_SIDE else 2
+
+
+class _Block(nn.Module):
+    """Two convolutions, and a way past them."""
+
+    def __init__(self, before: int, after: int, stride: int, settings: ResidualCNNSettings) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(after)
+        self.activation1 = activation(settings.activation)
+        self.activation2 = activation(settings.activation)
+        self.shortcut = nn.Sequential()
+        if stride > 1:
+            self.shortcut.append(nn.AvgPool2d(stride, ceil_mode=True))
+        if before != after:
+            self.shortcut.append(nn.Conv2d(before, after, 1, bias=False))
+            self.shortcut.append(nn.BatchNorm2d(after))
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = self.activation1(self.norm1(self.conv1(images)))
+        output: Tensor = self.activation2(self.norm2(self.conv2(hidden)) + self.shortcut(images))
+        return output
+
+
+class ResidualCNN(nn.Module):
+    """A strided stem, stages of residual blocks, the mean over all places, and a head.
+
+    Parameters: ``stem.*``, ``blocks.<i>.conv1.weight``, ``blocks.<i>.norm1.*`` and so on,
+    ``blocks.<i>.shortcut.*``, ``head.weight`` and ``head.bias``. Since it ends in a mean over
+    places, it takes images of other sizes than those that it was made for.
+
+    Args:
+        settings: The settings.
+        image: Channels, height and width of an image.
+        num_outputs: Outputs.
+
+    Example:
+        >>> network = ResidualCNN(ResidualCNNSettings(widths=[4, 8]), [3, 32, 32], 10)
+        >>> network.features(torch.zeros(2, 3, 32, 32)).shape, network.num_features
+        (torch.Size([2, 8]), 8)
+    """
+
+    def __init__(
+        self, settings: ResidualCNNSettings, image: Sequence[int], num_outputs: int
+    ) -> None:
+        super().__init__()
+        widths = settings.widths or list(DEFAULT_WIDTHS)
+        stride = _stride(image) if settings.stem == "auto" else settings.stem
+        kernel = {1: 3, 2: 4, 4: 8}[stride]
+        self.stem = nn.Sequential(
+            nn.Conv2d(image[0], widths[0], kernel, stride, (kernel - stride + 1) // 2, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            activation(settings.activation),
+        )
+        blocks: list[nn.Module] = []
+        before = widths[0]
+        for stage, width in enumerate(widths):
+            for number in range(settings.depth):
+                halves = stage > 0 and number == 0
+                blocks.append(_Block(before, width, 2 if halves else 1, settings))
+                before = width
+        self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.num_features = before
+        self.head = nn.Linear(before, num_outputs)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                initialize(settings.initialization, module.weight)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def features(
+        self, images: Float[Tensor, "row channel height width"]
+    ) -> Float[Tensor, "row feature"]:
+        """What the head sees of each image: the mean of each channel of the last stage."""
+        hidden: Tensor = self.blocks(self.stem(images))
+        return hidden.mean(dim=(2, 3))
+
+    def forward(
+        self, images: Float[Tensor, "row channel height width"]
+    ) -> Float[Tensor, "row output"]:
+        """The head's output for each image."""
+        output: Tensor = self.head(self.dropout(self.features(images)))
+        return output
