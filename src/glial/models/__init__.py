@@ -16,6 +16,9 @@ MODELS = Table(
     {
         "tabular": "glial.models.tabular:TabularSettings",
         "mlp": "glial.models.mlp:MLPSettings",
+        "bag_of_words": "glial.models.bag_of_words:BagOfWordsSettings",
+        "text_cnn": "glial.models.text_cnn:TextCNNSettings",
+        "text_gru": "glial.models.text_gru:TextGRUSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",
         "perceptron": "glial.models.perceptron:PerceptronSettings",
@@ -27,9 +30,11 @@ MODELS = Table(
 def build(
     name: str,
     *,
-    num_inputs: int,
+    num_inputs: int = 0,
     num_outputs: int,
     cardinalities: Sequence[int] = (),
+    images: Sequence[Sequence[int]] = (),
+    vocabularies: Sequence[int] = (),
     **settings: Any,
 ) -> nn.Module:
     """A network by name: a plain module.
@@ -39,10 +44,12 @@ def build(
         num_inputs: Numbers in a row.
         num_outputs: Numbers that the head gives for a row.
         cardinalities: Number of codes of each category, the unknown bucket included.
+        images: [channel, height, width] of each image.
+        vocabularies: Number of tokens of each text, padding and unknown ones included.
         settings: The model's own settings, such as ``hidden_sizes=[64]``.
 
     Returns:
-        The network, called with numbers (and codes of categories, if it has them).
+        The network, called with numbers, codes of categories, images and texts: those it has.
 
     Raises:
         InputError: If the name, a setting or a size is wrong.
@@ -53,7 +60,9 @@ def build(
         torch.Size([1, 3])
     """
     kind: type[ModelSettings] = MODELS.resolve(name)
-    return kind.read(settings, where="model").build(num_inputs, num_outputs, cardinalities)
+    others = {"images": images, "vocabularies": vocabularies}
+    sizes = {key: value for key, value in others.items() if value}
+    return kind.read(settings, where="model").build(num_inputs, num_outputs, cardinalities, **sizes)
 
 
 __all__ = ["MODELS", "ModelSettings", "build"]

@@ -19,6 +19,7 @@ from glial.data.encoders.categories import (
 )
 from glial.data.encoders.dates import DatetimeEncoder
 from glial.data.encoders.numbers import BooleanEncoder, NumberEncoder
+from glial.data.encoders.tokens import TokenEncoder
 from glial.data.encoders.words import TextEncoder
 from glial.data.settings import DataSettings, Kind
 
@@ -34,6 +35,7 @@ __all__ = [
     "OneHotEncoder",
     "TensorEncoder",
     "TextEncoder",
+    "TokenEncoder",
     "fit_column",
 ]
 
@@ -47,6 +49,7 @@ ENCODERS: dict[str, Any] = {
     "lookup": LookupEncoder,
     "hashing": HashingEncoder,
     "text": TextEncoder,
+    "tokens": TokenEncoder,
 }
 
 
@@ -87,7 +90,7 @@ def fit_column(
     *,
     target: NDArray[np.float64] | None = None,
     seed: int = 0,
-) -> tuple[ColumnEncoder | None, NDArray[np.float64] | None]:
+) -> tuple[ColumnEncoder | TensorEncoder | None, NDArray[np.float64] | None]:
     """The encoder of one column.
 
     Args:
@@ -109,6 +112,8 @@ def fit_column(
         >>> encoder.labels
         ['']
     """
+    if kind == "text" and settings.text == "tokens":
+        return TokenEncoder.fit(column, settings), None
     if kind == "text":
         return (None if settings.text == "ignore" else TextEncoder.fit(column, settings)), None
     if kind != "category":
