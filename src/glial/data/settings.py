@@ -157,6 +157,10 @@ class DataSettings(Settings):
             for models that read them, else counts.
         max_words: The most words that are counted in a text column.
         images: What images are brought to.
+        tokens: What a token is; ``auto`` is a word, and a character where most words are rare.
+        max_tokens: The most tokens that are told apart in a text column.
+        min_token_count: Tokens that stand fewer times in the training rows are unknown ones.
+        max_length: The most tokens of a text that are kept; ``auto`` looks at the texts.
         columns: What single columns do otherwise.
         features: Which inputs are kept, and which are made from others.
         sampling: How training rows, and they alone, are drawn where classes are of unequal size:
@@ -196,6 +200,10 @@ class DataSettings(Settings):
     text: Literal["auto", "tokens", "counts", "tf-idf", "ignore"] = "auto"
     max_words: int = Field(default=200, ge=1)
     images: ImageSettings = Field(default_factory=ImageSettings)
+    tokens: Literal["auto", "word", "character"] = "auto"
+    max_tokens: int = Field(default=20_000, ge=1)
+    min_token_count: int = Field(default=2, ge=1)
+    max_length: Annotated[int, Field(ge=2)] | Literal["auto"] = "auto"
     columns: dict[str, ColumnSettings] = Field(default_factory=dict)
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     sampling: SamplingName = "none"

@@ -12,6 +12,7 @@ from glial.functional.losses import (
     mean_squared_error,
     reduce,
 )
+from glial.functional.masked import masked_max, masked_mean, reversed_within
 from glial.functional.measures import activation_shift, largest_curvature
 
 __all__ = [
@@ -23,9 +24,12 @@ __all__ = [
     "half_squared_error",
     "huber",
     "largest_curvature",
+    "masked_max",
+    "masked_mean",
     "mean_absolute_error",
     "mean_squared_error",
     "reduce",
+    "reversed_within",
     "smooth_clip",
     "step",
 ]

@@ -17,6 +17,10 @@ MODELS = Table(
         "tabular": "glial.models.tabular:TabularSettings",
         "residual_cnn": "glial.models.residual_cnn:ResidualCNNSettings",
         "mlp": "glial.models.mlp:MLPSettings",
+        "bag_of_words": "glial.models.bag_of_words:BagOfWordsSettings",
+        "text_cnn": "glial.models.text_cnn:TextCNNSettings",
+        "text_gru": "glial.models.text_gru:TextGRUSettings",
+        "mixed": "glial.models.mixed:MixedSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",
         "perceptron": "glial.models.perceptron:PerceptronSettings",
@@ -28,10 +32,11 @@ MODELS = Table(
 def build(
     name: str,
     *,
-    num_inputs: int,
+    num_inputs: int = 0,
     num_outputs: int,
     cardinalities: Sequence[int] = (),
     images: Sequence[Sequence[int]] = (),
+    vocabularies: Sequence[int] = (),
     **settings: Any,
 ) -> nn.Module:
     """A network by name: a plain module.
@@ -41,11 +46,12 @@ def build(
         num_inputs: Numbers in a row.
         num_outputs: Numbers that the head gives for a row.
         cardinalities: Number of codes of each category, the unknown bucket included.
-        images: Channels, height and width of each image, for a model that takes images.
+        images: [channel, height, width] of each image.
+        vocabularies: Number of tokens of each text, padding and unknown ones included.
         settings: The model's own settings, such as ``hidden_sizes=[64]``.
 
     Returns:
-        The network, called with numbers (and codes of categories, if it has them).
+        The network, called with numbers, codes of categories, images and texts: those it has.
 
     Raises:
         InputError: If the name, a setting or a size is wrong.
@@ -56,9 +62,9 @@ def build(
         torch.Size([1, 3])
     """
     kind: type[ModelSettings] = MODELS.resolve(name)
-    others: dict[str, Any] = {"images": images} if images else {}
-    chosen = kind.read(settings, where="model")
-    return chosen.build(num_inputs, num_outputs, cardinalities, **others)
+    others = {"images": images, "vocabularies": vocabularies}
+    sizes = {key: value for key, value in others.items() if value}
+    return kind.read(settings, where="model").build(num_inputs, num_outputs, cardinalities, **sizes)
 
 
 __all__ = ["MODELS", "ModelSettings", "build"]

@@ -99,7 +99,13 @@ class ModelSettings(Settings):
         raise NotImplementedError
 
     def check_sizes(
-        self, num_inputs: int, num_outputs: int, cardinalities: Sequence[int] = ()
+        self,
+        num_inputs: int,
+        num_outputs: int,
+        cardinalities: Sequence[int] = (),
+        *,
+        images: Sequence[Sequence[int]] = (),
+        vocabularies: Sequence[int] = (),
     ) -> None:
         """Refuse sizes that the model cannot have.
 
@@ -108,11 +114,18 @@ class ModelSettings(Settings):
                 categories that the model does not take.
         """
         name = getattr(self, "name", type(self).__name__)
-        if num_inputs + len(cardinalities) < 1 or num_inputs < 0:
+        counts = {
+            "numbers": num_inputs,
+            "categories": len(cardinalities),
+            "images": len(images),
+            "texts": len(vocabularies),
+        }
+        takes = [kind for kind in counts if getattr(self, f"takes_{kind}")]
+        if num_inputs < 0 or not sum(counts[kind] for kind in takes):
             raise InputError(
                 f"the model {name!r} needs inputs",
-                expected="at least one number or category",
-                got=f"{num_inputs} numbers and {len(cardinalities)} categories",
+                expected=f"at least one of {', '.join(takes)}",
+                got=", ".join(f"{count} {kind}" for kind, count in counts.items()),
                 do="keep at least one column beside the target",
             )
         if num_outputs < 1 or (self.max_outputs and num_outputs > self.max_outputs):

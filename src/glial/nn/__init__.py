@@ -10,6 +10,7 @@ from glial.nn.initialization import (
     initialize,
     initialize_bias,
 )
+from glial.nn.tokens import BidirectionalGRU, TokenVectors
 
 __all__ = [
     "ACTIVATIONS",
@@ -18,12 +19,14 @@ __all__ = [
     "ActivationFacts",
     "BatchNorm",
     "BiasKind",
+    "BidirectionalGRU",
     "Dense",
     "DenseBlock",
     "NormKind",
     "ParametricActivation",
     "Softmax",
     "Step",
+    "TokenVectors",
     "activation",
     "activation_guide",
     "best_for",

@@ -20,6 +20,7 @@ from glial.data.encoders.categories import (
 from glial.data.encoders.dates import DatetimeEncoder
 from glial.data.encoders.images import ImageEncoder
 from glial.data.encoders.numbers import BooleanEncoder, NumberEncoder
+from glial.data.encoders.tokens import TokenEncoder
 from glial.data.encoders.words import TextEncoder
 from glial.data.settings import DataSettings, Kind
 
@@ -36,6 +37,7 @@ __all__ = [
     "OneHotEncoder",
     "TensorEncoder",
     "TextEncoder",
+    "TokenEncoder",
     "fit_column",
 ]
 
@@ -50,6 +52,7 @@ ENCODERS: dict[str, Any] = {
     "hashing": HashingEncoder,
     "text": TextEncoder,
     "image": ImageEncoder,
+    "tokens": TokenEncoder,
 }
 
 
@@ -90,7 +93,7 @@ def fit_column(
     *,
     target: NDArray[np.float64] | None = None,
     seed: int = 0,
-) -> tuple[ColumnEncoder | None, NDArray[np.float64] | None]:
+) -> tuple[ColumnEncoder | TensorEncoder | None, NDArray[np.float64] | None]:
     """The encoder of one column.
 
     Args:
@@ -112,6 +115,8 @@ def fit_column(
         >>> encoder.labels
         ['']
     """
+    if kind == "text" and settings.text == "tokens":
+        return TokenEncoder.fit(column, settings), None
     if kind == "text":
         return (None if settings.text == "ignore" else TextEncoder.fit(column, settings)), None
     if kind != "category":

@@ -1,0 +1,99 @@
+"""What the settings of all networks of one text have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field
+from torch import nn
+
+from glial.core.errors import InputError
+from glial.models.settings import ModelSettings
+
+MANY_ROWS = 20_000
+
+
+class TextSettings(ModelSettings):
+    """A network of one text: vectors of tokens, features of the whole, a linear head.
+
+    Attributes:
+        size: Length of a token's vector; None is 64, and 128 from 20,000 rows on.
+        token_dropout: Share of tokens taken for unknown in training.
+        dropout: Share of features dropped in training, before the head.
+
+    Example:
+        >>> TextSettings().for_data(100_000, 1, 2).size
+        128
+    """
+
+    takes_numbers: ClassVar[bool] = False
+    takes_texts: ClassVar[bool] = True
+
+    size: int | None = Field(default=None, ge=1)
+    token_dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+    def for_data(
+        self, num_rows: int, num_inputs: int, num_outputs: int, task: str = "classification"
+    ) -> TextSettings:
+        """Longer vectors where there are many rows."""
+        size = self.size or (64 if num_rows < MANY_ROWS else 128)
+        return self.model_copy(update={"size": size})
+
+    def build(
+        self,
+        num_inputs: int,
+        num_outputs: int,
+        cardinalities: Sequence[int] = (),
+        vocabularies: Sequence[int] = (),
+    ) -> nn.Module:
+        """The network; without `for_data` a token's vector has 64 numbers.
+
+        Args:
+            num_inputs: 0.
+            num_outputs: Numbers that the head gives for a row.
+            cardinalities: None.
+            vocabularies: Number of tokens of the one text, padding and unknown ones included.
+
+        Raises:
+            InputError: If there is no text, or anything beside one.
+        """
+        self.check_sizes(num_inputs, num_outputs, cardinalities, vocabularies=vocabularies)
+        if num_inputs or len(vocabularies) > 1:
+            raise InputError(
+                f"the model {getattr(self, 'name', '')!r} takes one text and nothing else",
+                expected="one column of text",
+                got=f"{num_inputs} numbers and {len(vocabularies)} texts",
+                do="choose the model mixed",
+            )
+        return self.network(vocabularies[0], num_outputs, self.size or 64)
+
+    def network(self, vocabulary: int, num_outputs: int, size: int) -> nn.Module:
+        """The network of a vocabulary, with ``features``, ``num_features`` and ``head``."""
+        raise NotImplementedError
+
+
+def text_recipe(num_rows: int, *, lr: float, epochs: int) -> dict[str, Any]:
+    """AdamW with one cosine fall, and enough steps where rows are few.
+
+    Args:
+        num_rows: Rows of training.
+        lr: Learning rate.
+        epochs: Passes over 4,000 rows or more; up to four times as many over fewer.
+
+    Example:
+        >>> text_recipe(1000, lr=0.001, epochs=10)["epochs"]
+        40
+    """
+    longer = min(4.0, max(1.0, 4000 / max(1, num_rows)))
+    return {
+        "optimizer": "adamw",
+        "lr": lr,
+        "batch_size": 64,
+        "epochs": round(epochs * longer),
+        "schedule": "cosine",
+        "weight_decay": 0.01,
+        "clip_norm": 1.0,
+        "monitor": "loss",
+    }
