@@ -89,6 +89,8 @@ def _known_part(
     """
     keys: list[str] = []
     for part in place:
+        if part == cls.__name__ or str(part).startswith("literal["):
+            continue
         field = cls.model_fields.get(str(part))
         keys.append(str(part))
         if field is None:

@@ -8,12 +8,15 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from glial.core.seeds import torch_generator
+from glial.core.seeds import derive_seed, torch_generator
 from glial.data.orders import drawn_alike, stratified_order
 
 
 class Batch(NamedTuple):
     """Some rows: what the model is called with, what it should say, and the rows' weights.
+
+    Where rows are mixed with others, ``other`` and ``other_weight`` are the targets and weights
+    of those: each row is held against both of its targets, each by its weight.
 
     Example:
         >>> Batch((torch.zeros(2, 3),), torch.tensor([0, 1])).weight is None
@@ -23,9 +26,12 @@ class Batch(NamedTuple):
     inputs: tuple[Tensor, ...]
     target: Tensor
     weight: Tensor | None = None
+    other: Tensor | None = None
+    other_weight: Tensor | None = None
 
 
 GATHERED_BYTES = 1 << 22
+Augment = Callable[["Batch", int], "Batch"]
 Finish = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
 
 
@@ -68,6 +74,7 @@ class TensorBatches:
             targets are then class indices.
         stratified: Whether every batch has each class in its share of the epoch's rows, to
             within one row; likewise.
+        augment: Changes a batch at random, as the number that it is given with it decides.
         finish: Makes what the network is called with of the held inputs of a batch.
 
     Example:
@@ -88,9 +95,11 @@ class TensorBatches:
         shuffle: bool = True,
         weighted: bool = False,
         stratified: bool = False,
+        augment: Augment | None = None,
         finish: Finish | None = None,
     ) -> None:
         self.rows = rows
+        self._augment = augment
         self._finish = finish
         self.num_rows = len(rows.target)
         self.batch_size = min(batch_size, self.num_rows)
@@ -116,7 +125,7 @@ class TensorBatches:
         """
         if self.num_batches == 1 and not self._weighted:
             if start == 0:
-                yield self._finished(self.rows)
+                yield self._finished(self.rows, epoch, 0)
             return
         order = self.order(epoch).to(self.rows.target.device)
         edges = [*(index * self.batch_size for index in range(self.num_batches)), self.num_rows]
@@ -125,9 +134,12 @@ class TensorBatches:
             rows = take(self.rows, order[edges[first] : edges[last]])
             for index in range(first, last):
                 part = slice(edges[index] - edges[first], edges[index + 1] - edges[first])
-                yield self._finished(_part(rows, part))
+                yield self._finished(_part(rows, part), epoch, index)
 
-    def _finished(self, batch: Batch) -> Batch:
+    def _finished(self, batch: Batch, epoch: int, index: int) -> Batch:
+        """A batch as it is learnt from; the draws depend on its place in training alone."""
+        if self._augment is not None:
+            batch = self._augment(batch, derive_seed(self._seed, "augment", epoch, index))
         return batch if self._finish is None else batch._replace(inputs=self._finish(batch.inputs))
 
     def order(self, epoch: int) -> Tensor:

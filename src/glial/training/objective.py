@@ -133,21 +133,21 @@ class Descent:
 
     def _descend(self, batch: Batch) -> Tensor:
         """The loss of a batch; its gradient is left in the parameters."""
-        if self._captures and self._accumulate == 1 and self._has_captured(batch):
+        plain = self._accumulate == 1 and batch.other is None
+        if self._captures and plain and self._has_captured(batch):
             assert self._captured is not None  # noqa: S101 - narrows the type
             return self._captured.run(batch)
         self._optimizer.zero_grad(set_to_none=True)
         parts = split(batch, self._accumulate)
         if len(parts) == 1:
-            loss = self._loss(self._passes(*batch.inputs), batch.target, batch.weight)
+            loss = self._loss_of(batch)
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
-        masses = [self._mass(part.target, part.weight) for part in parts]
+        masses = [self._mass(*answers(part)) for part in parts]
         whole = torch.stack(masses).sum().clamp_min(torch.finfo(masses[0].dtype).tiny)
         total = torch.zeros_like(whole)
         for part, mass in zip(parts, masses, strict=True):
-            loss = self._loss(self._passes(*part.inputs), part.target, part.weight)
-            loss = loss * (mass / whole)
+            loss = self._loss_of(part) * (mass / whole)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
@@ -161,6 +161,12 @@ class Descent:
                 logger.info("steps are not captured: %s", error)
                 self._captures = False
         return self._captured is not None and self._captured.fits(batch)
+
+    def _loss_of(self, batch: Batch) -> Tensor:
+        outputs = self._passes(*batch.inputs)
+        if batch.other is not None:
+            outputs = torch.cat([outputs, outputs])
+        return self._loss(outputs, *answers(batch))
 
     def _in_smaller_parts(self, batch: Batch, cause: BaseException) -> Tensor:
         """Go on where memory ran out, with as many more parts as it takes."""
@@ -307,6 +313,24 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     if parts == 1:
         return [batch]
     inputs = zip(*(value.tensor_split(parts) for value in batch.inputs), strict=True)
-    weights = [None] * parts if batch.weight is None else batch.weight.tensor_split(parts)
-    targets = batch.target.tensor_split(parts)
-    return [Batch(*part) for part in zip(inputs, targets, weights, strict=True)]
+    rest = [
+        [None] * parts if value is None else value.tensor_split(parts) for value in batch[1:]
+    ]
+    return [Batch(*part) for part in zip(inputs, *rest, strict=True)]
+
+
+def answers(batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """The targets that outputs are held against, and their weights.
+
+    Of rows mixed with others, all first targets and then all second ones.
+
+    Example:
+        >>> pair = torch.tensor([0, 1]), torch.tensor([0.75, 0.75])
+        >>> mixed = Batch((torch.zeros(2, 1),), *pair, pair[0].flip(0), torch.tensor([0.25, 0.25]))
+        >>> answers(mixed)
+        (tensor([0, 1, 1, 0]), tensor([0.7500, 0.7500, 0.2500, 0.2500]))
+    """
+    if batch.other is None or batch.weight is None or batch.other_weight is None:
+        return batch.target, batch.weight
+    target = torch.cat([batch.target, batch.other])
+    return target, torch.cat([batch.weight, batch.other_weight])
