@@ -107,9 +107,7 @@ def _announced(text: str) -> tuple[str, str | None]:
     return (text[match.end() :], match[1]) if match else (text, None)
 
 
-def _carefully(
-    text: str, dialect: Dialect, name: str, line: int
-) -> tuple[list[str], pl.DataFrame]:
+def _carefully(text: str, dialect: Dialect, name: str, line: int) -> tuple[list[str], pl.DataFrame]:
     """Names and cells, row by row: the way that can say which line is wrong."""
     rows = _rows(text, dialect, name, line)
     if not rows:

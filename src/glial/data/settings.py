@@ -165,6 +165,12 @@ class DataSettings(Settings):
             row.
         scale_target: How a regression's targets are scaled while they are learnt; true
             standardises.
+        stream: Whether rows are read from their files again and again while training goes on, so
+            that they need not fit in memory; ``auto`` does so where they may not.
+        buffer_rows: Most rows that are held to be shuffled together while streaming; ``auto``
+            is what 128 MB hold of encoded rows, 524,288 at most.
+        workers: Threads that read, decode and encode while streaming; ``auto`` is one for each
+            processor, four at most. Results do not depend on it.
         split: How rows are divided.
 
     Example:
@@ -198,6 +204,9 @@ class DataSettings(Settings):
     sampling: SamplingName = "none"
     stratified_batches: bool = False
     scale_target: bool | ScalingName = True
+    stream: Literal["auto", "always", "never"] = "auto"
+    buffer_rows: Annotated[int, Field(ge=2)] | Literal["auto"] = "auto"
+    workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     split: SplitSettings = Field(default_factory=SplitSettings)
 
     @model_validator(mode="after")

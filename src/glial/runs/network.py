@@ -12,7 +12,7 @@ from torch import nn
 
 from glial.core.errors import InputError
 from glial.core.seeds import seeded
-from glial.data.batches import Batch, TensorBatches
+from glial.data.batches import Batch, Batches
 from glial.models import MODELS
 from glial.objectives import PerceptronRule
 from glial.runs.plan import Plan
@@ -119,9 +119,7 @@ def with_threads(plan: Plan, network: nn.Module) -> Plan:
     return plan.model_copy(update={"train": plan.train.model_copy(update={"threads": threads})})
 
 
-def with_measured_lr(
-    plan: Plan, prepared: Prepared, network: nn.Module, batches: TensorBatches
-) -> Plan:
+def with_measured_lr(plan: Plan, prepared: Prepared, network: nn.Module, batches: Batches) -> Plan:
     """The plan with its learning rate, measured by a range test where none was given."""
     if plan.train.lr != "auto":
         return plan

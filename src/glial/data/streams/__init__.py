@@ -1,4 +1,4 @@
-"""Tables larger than memory: chunks read in any order, divided, sampled, and streamed in batches."""
+"""Tables larger than memory: read in chunks, divided, sampled, and streamed in batches."""
 
 from glial.data.streams.arrow import ArrowChunks
 from glial.data.streams.batches import Piece, StreamedBatches, Supply

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from glial.core.errors import InputError
-from glial.data.streams.chunks import even_counts
+from glial.data.streams.chunks import even_counts, rows_of_chunk
 
 
 class ArrowChunks:
@@ -35,7 +35,6 @@ class ArrowChunks:
     def __init__(self, path: Path, chunk_rows: int) -> None:
         self.name = str(path)
         self._path = path
-        self._rows = chunk_rows
         with path.open("rb") as file:
             sign = file.read(6)
         if sign != b"ARROW1":
@@ -51,7 +50,8 @@ class ArrowChunks:
             num_rows = int(scan.select(pl.len()).collect().item())
         except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
             raise self._damaged(error) from error
-        self.counts = even_counts(num_rows, chunk_rows)
+        self._rows = rows_of_chunk(chunk_rows, len(self.schema))
+        self.counts = even_counts(num_rows, self._rows)
 
     def read(self, number: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows of a chunk."""

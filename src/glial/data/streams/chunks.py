@@ -11,6 +11,8 @@ import polars as pl
 from glial.core.errors import InputError
 from glial.data.sources import check_same_columns
 
+CHUNK_CELLS = 1 << 23
+
 
 @runtime_checkable
 class Chunks(Protocol):
@@ -28,7 +30,7 @@ class Chunks(Protocol):
 
     name: str
     schema: dict[str, Any]
-    counts: Sequence[int]
+    counts: list[int]
 
     def read(self, number: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows of a chunk, of all columns or of some; several threads may read at once."""
@@ -96,6 +98,16 @@ class JoinedChunks:
         rows = self._files[place].read(number - self._starts[place], columns)
         wanted = list(self.schema) if columns is None else list(columns)
         return rows.select(pl.col(name).cast(self.schema[name]) for name in wanted)
+
+
+def rows_of_chunk(chunk_rows: int, num_columns: int) -> int:
+    """Rows of a chunk, fewer where many columns would make it large.
+
+    Example:
+        >>> rows_of_chunk(100_000, 10), rows_of_chunk(100_000, 1000)
+        (100000, 8388)
+    """
+    return max(1, min(chunk_rows, CHUNK_CELLS // max(1, num_columns)))
 
 
 def even_counts(num_rows: int, chunk_rows: int) -> list[int]:

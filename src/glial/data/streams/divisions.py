@@ -38,7 +38,7 @@ class Division:
     Example:
         >>> division = Division((0.5, 0.25, 0.25), seed=0)
         >>> np.bincount(division.of(pl.DataFrame({"a": range(1000)}), 0)).tolist()
-        [507, 249, 244]
+        [513, 254, 233]
     """
 
     shares: tuple[float, float, float]
@@ -95,8 +95,8 @@ def uniform(numbers: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
     SplitMix64's finaliser.
 
     Example:
-        >>> 0.4 < uniform(np.arange(1000, dtype=np.uint64), seed=0).mean() < 0.6
-        True
+        >>> round(float(uniform(np.arange(1000, dtype=np.uint64), seed=0).mean()), 1)
+        0.5
     """
     with np.errstate(over="ignore"):
         mixed = (numbers + np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from glial.core.errors import InputError
+from glial.data.streams.chunks import rows_of_chunk
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +50,10 @@ class ParquetChunks:
             self.schema: dict[str, Any] = dict(pl.read_parquet_schema(path))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _damaged(path, error) from error
+        chunk_rows = rows_of_chunk(chunk_rows, len(self.schema))
         edges = _edges([group.num_rows for group in groups], chunk_rows)
         self._starts = edges[:-1]
-        self.counts = [high - low for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        self.counts = [high - low for low, high in pairwise(edges)]
         largest = max((group.num_bytes for group in groups), default=0)
         if largest > LARGE_GROUP_BYTES:
             logger.warning(

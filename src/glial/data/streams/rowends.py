@@ -46,7 +46,7 @@ class Stretch(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Whole rows that follow each other.
+    r"""Whole rows that follow each other.
 
     Attributes:
         content: Their bytes.
@@ -56,7 +56,7 @@ class Piece(NamedTuple):
 
     Example:
         >>> one = np.array([2])
-        >>> Piece(b"1\\n", one, one, one > 0).counted.tolist()
+        >>> Piece(b"1\n", one, one, one > 0).counted.tolist()
         [True]
     """
 

@@ -23,7 +23,7 @@ from glial.data.delimited import (
     named,
     row_reader,
 )
-from glial.data.streams.chunks import joined_schema
+from glial.data.streams.chunks import joined_schema, rows_of_chunk
 from glial.data.streams.rowends import Piece, Stretch, cut, delimited_rows, plain_rows
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class DelimitedChunks:
         encodings = _Encodings()
         pieces = delimited_rows(path, start, line, self._dialect, len(cells))
         pieces = _shown(encodings.watched(pieces), path)
+        chunk_rows = rows_of_chunk(chunk_rows, len(cells))
         self._stretches = cut(pieces, start, line, chunk_rows)
         self._encoding = encodings.found(path)
         self._names = named(self._cells(self._header)[0], self.name)
@@ -107,6 +108,7 @@ class JsonLinesChunks:
                 got="one array of JSON",
                 do="write an object a line, or set data.stream=never to read it whole",
             )
+        chunk_rows = rows_of_chunk(chunk_rows, begin.partition(b"\n")[0].count(b":"))
         self._stretches = cut(_shown(plain_rows(path, 0), path), 0, 1, chunk_rows)
         self.counts = [stretch.rows for stretch in self._stretches]
         tell = share_logger(logger, f"finding the columns of {path}")
