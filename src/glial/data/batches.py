@@ -104,8 +104,7 @@ class TensorBatches:
         self.num_rows = len(rows.target)
         self.batch_size = min(batch_size, self.num_rows)
         self._seed = seed
-        full, rest = divmod(self.num_rows, self.batch_size)
-        self.num_batches = full + (rest > 1 or (rest == 1 and self.batch_size == 1))
+        self.num_batches = num_batches_of(self.num_rows, self.batch_size)
         # Several batches are gathered at once: slices of these cost nothing.
         self._at_once = max(1, GATHERED_BYTES // max(1, self.batch_size * _bytes_of_a_row(rows)))
         self._shuffle = shuffle and self.num_batches > 1
@@ -154,6 +153,17 @@ class TensorBatches:
         if self._weighted or not self._shuffle:
             return rows
         return torch.randperm(self.num_rows, generator=generator)
+
+
+def num_batches_of(num_rows: int, batch_size: int) -> int:
+    """Batches of an epoch, where a last batch of a single row is joined to the one before it.
+
+    Example:
+        >>> num_batches_of(10, 4), num_batches_of(9, 4)
+        (3, 2)
+    """
+    full, rest = divmod(num_rows, batch_size)
+    return full + (rest > 1 or (rest == 1 and batch_size == 1))
 
 
 def take(rows: Batch, index: Tensor) -> Batch:

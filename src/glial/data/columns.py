@@ -212,18 +212,9 @@ def check_target(
         >>> check_target(pl.DataFrame({"y": ["1", "?", "2"]}), ["y"], None).height
         2
     """
-    if len(set(targets)) != len(targets):
-        raise InputError("a target is named twice", got=", ".join(targets), do="name each once")
+    check_target_names(frame.columns, targets)
     for name in targets:
-        if name not in frame.columns:
-            near = suggest(name, frame.columns)
-            raise InputError(
-                f"the target {name!r} is not in the data",
-                expected=f"one of {', '.join(frame.columns[:30])}",
-                got=repr(name),
-                do=f"did you mean {near!r}?" if near else "name one of the columns",
-            )
-        _check_finite(frame[name], task)
+        check_finite(frame[name], task)
     gone = (
         pl.Series([False]).new_from_index(0, frame.height)
         if frame.height
@@ -253,7 +244,42 @@ def check_target(
     return frame
 
 
-def _check_finite(column: pl.Series, task: str | None) -> None:
+def check_target_names(columns: Sequence[str], targets: Sequence[str]) -> None:
+    """Refuse targets that are no columns, or named twice.
+
+    Raises:
+        InputError: If so.
+
+    Example:
+        >>> check_target_names(["x", "y"], ["y"])
+    """
+    if len(set(targets)) != len(targets):
+        raise InputError("a target is named twice", got=", ".join(targets), do="name each once")
+    for name in targets:
+        if name not in columns:
+            near = suggest(name, columns)
+            raise InputError(
+                f"the target {name!r} is not in the data",
+                expected=f"one of {', '.join(columns[:30])}",
+                got=repr(name),
+                do=f"did you mean {near!r}?" if near else "name one of the columns",
+            )
+
+
+def check_finite(column: pl.Series, task: str | None, first: int = 0) -> None:
+    """Refuse a target that is infinite in a row, or whose cells are no single values.
+
+    Args:
+        column: The target, or a part of it.
+        task: The task, where it is decided.
+        first: Number of the first row, from 0.
+
+    Raises:
+        InputError: If so.
+
+    Example:
+        >>> check_finite(pl.Series("y", [1.0, 2.0]), "regression")
+    """
     if is_nested(column):
         raise InputError(
             f"the target {column.name!r} cannot be learnt",
@@ -267,7 +293,7 @@ def _check_finite(column: pl.Series, task: str | None) -> None:
     if values.is_infinite().any():
         row = int(values.is_infinite().arg_max() or 0)
         raise InputError(
-            f"the target {column.name!r} is infinite in row {row + 1}",
+            f"the target {column.name!r} is infinite in row {first + row + 1}",
             expected="finite numbers",
             got=str(column[row]),
             do="mend or drop these rows",

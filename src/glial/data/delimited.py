@@ -8,6 +8,8 @@ import itertools
 import logging
 import re
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -39,13 +41,9 @@ def read_delimited(content: bytes, name: str) -> pl.DataFrame:
         >>> read_delimited(b"a;b\n1;x\n", "t.csv").rows()
         [('1', 'x')]
     """
-    text = decode(content, name)
-    text, delimiter = _announced(text)
-    delimiter = delimiter or find_delimiter(text)
-    quote = find_quote(text, delimiter)
-    found = read_regular(text.encode(), delimiter) if quote == '"' else None
-    cells, frame = found or _carefully(text, delimiter, quote, name)
-    header = _header(cells, name)
+    text, dialect = find_dialect(decode(content, name))
+    cells, frame = cells_of(text, dialect, name)
+    header = named(cells, name)
     if frame.height == 0:
         raise InputError(
             f"{name} has a header and no rows",
@@ -57,15 +55,61 @@ def read_delimited(content: bytes, name: str) -> pl.DataFrame:
     return frame
 
 
+class Dialect(NamedTuple):
+    """What separates cells, and what encloses those that hold a separator or a line break.
+
+    Example:
+        >>> Dialect(";", '"').delimiter
+        ';'
+    """
+
+    delimiter: str
+    quote: str
+
+
+def find_dialect(text: str) -> tuple[str, Dialect]:
+    r"""The text from its header on, and its dialect.
+
+    Example:
+        >>> find_dialect("sep=;\na;b\n")
+        ('a;b\n', Dialect(delimiter=';', quote='"'))
+    """
+    text, delimiter = _announced(text)
+    delimiter = delimiter or find_delimiter(text)
+    return text, Dialect(delimiter, find_quote(text, delimiter))
+
+
+def cells_of(
+    text: str, dialect: Dialect, name: str, *, line: int = 1
+) -> tuple[list[str], pl.DataFrame]:
+    r"""The cells of the header, and those of the rows as a table of text without names.
+
+    Args:
+        text: A header and rows.
+        dialect: How cells are separated.
+        name: What the file is called in messages.
+        line: Number of the file's line that stands first in the text.
+
+    Raises:
+        InputError: If rows differ in length, or a quote is left open.
+
+    Example:
+        >>> cells_of("a,b\n1,x\n", Dialect(",", '"'), "t.csv")[1].rows()
+        [('1', 'x')]
+    """
+    found = read_regular(text.encode(), dialect.delimiter) if dialect.quote == '"' else None
+    return found or _carefully(text, dialect, name, line)
+
+
 def _announced(text: str) -> tuple[str, str | None]:
     """The text without the first line ``sep=;`` that spreadsheets write, and its delimiter."""
     match = re.match(r'"?sep=([,;\t|])"?\r?\n', text)
     return (text[match.end() :], match[1]) if match else (text, None)
 
 
-def _carefully(text: str, delimiter: str, quote: str, name: str) -> tuple[list[str], pl.DataFrame]:
+def _carefully(text: str, dialect: Dialect, name: str, line: int) -> tuple[list[str], pl.DataFrame]:
     """Names and cells, row by row: the way that can say which line is wrong."""
-    rows = _rows(text, delimiter, quote, name)
+    rows = _rows(text, dialect, name, line)
     if not rows:
         raise InputError(
             f"{name} is empty", expected="a table with a header", got="no line", do="check the file"
@@ -177,17 +221,35 @@ def find_quote(text: str, delimiter: str) -> str:
     return "'" if single else '"'
 
 
-def _rows(text: str, delimiter: str, quote: str, name: str) -> list[list[str]]:
+def row_reader(lines: Iterable[str], dialect: Dialect) -> Any:
+    """A reader of rows that complains of quotes where none belong.
+
+    Example:
+        >>> list(row_reader(['a,"b,c"'], Dialect(",", '"')))
+        [['a', 'b,c']]
+    """
     csv.field_size_limit(MAX_CELL_CHARACTERS)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote, strict=True
-    )
+    return csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
+
+
+def is_blank(row: list[str], width: int) -> bool:
+    """Whether a row says nothing: it is an empty line, or blanks where cells belong.
+
+    Example:
+        >>> is_blank([" "], 2), is_blank([" "], 1)
+        (True, False)
+    """
+    return not row or (len(row) == 1 and width != 1 and not row[0].strip())
+
+
+def _rows(text: str, dialect: Dialect, name: str, first: int) -> list[list[str]]:
+    reader = row_reader(io.StringIO(text, newline=""), dialect)
     rows: list[list[str]] = []
-    width, line = 0, 1
+    width, line = 0, first
     try:
         while (row := next(reader, None)) is not None:
-            started, line = line, reader.line_num + 1
-            if not row or (len(row) == 1 and width != 1 and not row[0].strip()):
+            started, line = line, first + reader.line_num
+            if is_blank(row, width):
                 continue
             if not rows:
                 width = len(row)
@@ -200,16 +262,35 @@ def _rows(text: str, delimiter: str, quote: str, name: str) -> list[list[str]]:
                 )
             rows.append(row)
     except csv.Error as error:
-        raise InputError(
-            f"{name} is not a table: the row that starts in line {line}",
-            expected="cells whose quotes are closed",
-            got=str(error),
-            do="mend the quotes from this line on",
-        ) from error
+        raise not_a_table(name, line, error) from error
     return rows
 
 
-def _header(cells: list[str], name: str) -> list[str]:
+def not_a_table(name: str, line: int, error: csv.Error) -> InputError:
+    """The error for a row whose quotes are wrong.
+
+    Example:
+        >>> not_a_table("t.csv", 3, csv.Error("unexpected end of data")).message
+        't.csv is not a table: the row that starts in line 3'
+    """
+    return InputError(
+        f"{name} is not a table: the row that starts in line {line}",
+        expected="cells whose quotes are closed",
+        got=str(error),
+        do="mend the quotes from this line on",
+    )
+
+
+def named(cells: list[str], name: str) -> list[str]:
+    """The names of columns that a header's cells give; a column without one gets one, noticed.
+
+    Raises:
+        InputError: If a name occurs twice.
+
+    Example:
+        >>> named([" a ", "b"], "t.csv")
+        ['a', 'b']
+    """
     header = [cell.strip() for cell in cells]
     for number, cell in enumerate(header):
         if not cell:

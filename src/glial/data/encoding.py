@@ -252,16 +252,19 @@ class Encoding:
         finished = [e.finish(t) for e, t in zip(own.values(), arguments[first:], strict=True)]
         return (*arguments[:first], *finished)
 
-    def transform(self, frame: pl.DataFrame) -> Inputs:
+    def transform(self, frame: pl.DataFrame, *, notice: bool = True) -> Inputs:
         """A table as tensors; the order of its columns does not matter.
 
         Args:
             frame: A table with the training table's input columns; others are ignored.
+            notice: Whether cells that are taken as missing are noticed.
 
         Raises:
             InputError: If columns are missing.
         """
         self._check_columns(frame)
+        if notice:
+            self.notice_unread(frame)
         return self._inputs(with_crosses(frame, self.crosses), {})
 
     def _inputs(self, frame: pl.DataFrame, training: dict[str, Floats]) -> Inputs:
@@ -314,8 +317,12 @@ class Encoding:
                 got=", ".join(frame.columns),
                 do=f"is {nearest!r} meant by {gone[0]!r}?" if nearest else "add these columns",
             )
+
+    def notice_unread(self, frame: pl.DataFrame) -> None:
+        """Say which cells of columns of numbers are no numbers."""
         for name in (n for n, e in self.encoders.items() if isinstance(e, NumberEncoder)):
-            _notice_unread(frame[name])
+            if name in frame.columns:
+                _notice_unread(frame[name])
 
     def save(self, folder: Path) -> None:
         """Write ``encoding.json`` (columns and vocabularies) and ``encoding.safetensors``."""

@@ -137,29 +137,38 @@ def _sniffed(content: bytes) -> Callable[[bytes, str], pl.DataFrame] | None:
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError as error:
-        folder = path.parent
-        near = suggest(path.name, _names_in(folder))
-        raise InputError(
+    except (OSError, ValueError) as error:
+        raise not_opened(path, error) from error
+
+
+def not_opened(path: Path, error: OSError | ValueError) -> InputError:
+    """The error for a file that cannot be opened, and why.
+
+    Example:
+        >>> not_opened(Path("a.csv"), FileNotFoundError()).message
+        'there is no file a.csv'
+    """
+    if isinstance(error, FileNotFoundError):
+        near = suggest(path.name, _names_in(path.parent))
+        return InputError(
             f"there is no file {path}",
             expected="a file, a glob pattern, or a name from glial datasets",
             got=repr(str(path)),
-            do=f"did you mean {folder / near}?" if near else "check the path",
-        ) from error
-    except IsADirectoryError as error:
-        raise InputError(
+            do=f"did you mean {path.parent / near}?" if near else "check the path",
+        )
+    if isinstance(error, IsADirectoryError):
+        return InputError(
             f"{path} is a folder",
             expected="a file of a table",
             got="a folder",
             do=f"name its files: '{path}/*.csv'",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be opened",
-            expected="a file that may be read",
-            got=getattr(error, "strerror", None) or str(error),
-            do="check the path and its permissions",
-        ) from error
+        )
+    return InputError(
+        f"{path} cannot be opened",
+        expected="a file that may be read",
+        got=getattr(error, "strerror", None) or str(error),
+        do="check the path and its permissions",
+    )
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -38,7 +38,7 @@ def read_regular(content: bytes, delimiter: str) -> tuple[list[str], pl.DataFram
     if not content or content.count(b"\r") != content.count(b"\r\n"):
         return None
     data = np.frombuffer(content, dtype=np.uint8)
-    inside = _inside_quotes(data, ord(delimiter))
+    inside = inside_quotes(data, ord(delimiter))
     if inside is None:
         return None
     ends = np.append(np.flatnonzero((data == _LINE) & ~inside), len(data))
@@ -54,8 +54,17 @@ def read_regular(content: bytes, delimiter: str) -> tuple[list[str], pl.DataFram
     return header, frame
 
 
-def _inside_quotes(data: Bytes, delimiter: int) -> NDArray[np.bool_] | None:
-    """Which bytes stand in a quoted cell; None if a quote is not at a cell's edge nor doubled."""
+def inside_quotes(data: Bytes, delimiter: int) -> NDArray[np.bool_] | None:
+    """Which bytes stand in a quoted cell; None if a quote is not at a cell's edge nor doubled.
+
+    Args:
+        data: Bytes of whole rows.
+        delimiter: The byte that separates cells.
+
+    Example:
+        >>> inside_quotes(np.frombuffer(b'a,"b"', np.uint8), ord(",")).astype(int).tolist()
+        [0, 0, 1, 1, 0]
+    """
     is_quote: NDArray[np.bool_] = np.equal(data, _QUOTE)
     places = np.flatnonzero(is_quote)
     if len(places) == 0:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from glial.core.settings import Settings
-from glial.data.images.settings import ImageSettings
 from glial.data.augmentation.settings import AugmentSettings
+from glial.data.images.settings import ImageSettings
 
 Kind = Literal[
     "number", "category", "boolean", "datetime", "text", "image", "identifier", "constant", "empty"
@@ -174,6 +174,12 @@ class DataSettings(Settings):
             from; ``auto`` is what measurably helps on images, and nothing for other rows.
         scale_target: How a regression's targets are scaled while they are learnt; true
             standardises.
+        stream: Whether rows are read from their files again and again while training goes on, so
+            that they need not fit in memory; ``auto`` does so where they may not.
+        buffer_rows: Most rows that are held to be shuffled together while streaming; ``auto``
+            is what 128 MB hold of encoded rows, 524,288 at most.
+        workers: Threads that read, decode and encode while streaming; ``auto`` is one for each
+            processor, four at most. Results do not depend on it.
         split: How rows are divided.
 
     Example:
@@ -213,6 +219,9 @@ class DataSettings(Settings):
     stratified_batches: bool = False
     augment: AugmentSettings | Literal["auto", "none"] = "auto"
     scale_target: bool | ScalingName = True
+    stream: Literal["auto", "always", "never"] = "auto"
+    buffer_rows: Annotated[int, Field(ge=2)] | Literal["auto"] = "auto"
+    workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     split: SplitSettings = Field(default_factory=SplitSettings)
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,14 +126,12 @@ def _read_images(path: Path) -> Source:
 
 
 def _read_table(source: Any) -> pl.DataFrame:
-    if (
-        isinstance(source, (list, tuple))
-        and source
-        and all(isinstance(s, (str, Path)) for s in source)
-    ):
-        frame = _joined([Path(item) for item in source])
+    files = files_of(source)
+    if files:
+        _check_is_no_dataset(source)
+        frame = _joined(files)
     elif isinstance(source, (str, Path)):
-        frame = _read_named(str(source))
+        frame = load_dataset(str(source))[0]
     else:
         frame = from_memory(source)
     return _checked(frame)
@@ -147,10 +146,25 @@ def _checked(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _read_named(name: str) -> pl.DataFrame:
-    is_there = _is_there(name)
-    if name in DATASETS and not is_there:
-        return load_dataset(name)[0]
+def files_of(source: Any) -> list[Path]:
+    """The files that a source names; none for a data set, or for a table in memory.
+
+    Args:
+        source: As for :func:`read`.
+
+    Raises:
+        InputError: If a pattern fits no file.
+
+    Example:
+        >>> files_of(["a.csv", "b.csv"]), files_of("iris")
+        ([PosixPath('a.csv'), PosixPath('b.csv')], [])
+    """
+    if isinstance(source, (list, tuple)):
+        named = bool(source) and all(isinstance(item, (str, Path)) for item in source)
+        return [Path(item) for item in source] if named else []
+    if not isinstance(source, (str, Path)):
+        return []
+    name, is_there = str(source), _is_there(str(source))
     if glob.has_magic(name) and not is_there:
         found = glob.glob(name, recursive=True)  # noqa: PTH207 - Path.glob takes no whole paths
         paths = sorted(Path(path) for path in found if Path(path).is_file())
@@ -161,8 +175,16 @@ def _read_named(name: str) -> pl.DataFrame:
                 got="none",
                 do="check the pattern",
             )
-        return _joined(paths)
-    near = None if is_there or Path(name).suffix else suggest(name, DATASETS)
+        return paths
+    return [] if name in DATASETS and not is_there else [Path(name)]
+
+
+def _check_is_no_dataset(source: Any) -> None:
+    """Refuse a name that is no file and is spelt nearly as a data set."""
+    name = str(source)
+    if not isinstance(source, (str, Path)) or _is_there(name) or Path(name).suffix:
+        return
+    near = None if glob.has_magic(name) else suggest(name, DATASETS)
     if near is not None:
         raise InputError(
             f"there is no file and no data set {name}",
@@ -170,7 +192,6 @@ def _read_named(name: str) -> pl.DataFrame:
             got=repr(name),
             do=f"did you mean the data set {near!r}?",
         )
-    return _read_file(Path(name))
 
 
 def _is_there(name: str) -> bool:
@@ -197,14 +218,7 @@ def _joined(paths: list[Path]) -> pl.DataFrame:
     frames = [_read_file(path) for path in paths]
     first = frames[0]
     for path, frame in zip(paths, frames, strict=True):
-        if set(frame.columns) != set(first.columns):
-            odd = sorted(set(frame.columns) ^ set(first.columns))
-            raise InputError(
-                f"{path} has other columns than {paths[0]}",
-                expected=", ".join(first.columns),
-                got=", ".join(frame.columns),
-                do=f"make them equal: {', '.join(odd[:5])} is in one of them only",
-            )
+        check_same_columns(str(paths[0]), first.columns, str(path), frame.columns)
     try:
         return pl.concat([frame.select(first.columns) for frame in frames], how="vertical_relaxed")
     except pl.exceptions.PolarsError as error:
@@ -214,3 +228,24 @@ def _joined(paths: list[Path]) -> pl.DataFrame:
             got=" ".join(str(error).split())[:200],
             do="convert them to one type, or to CSV",
         ) from error
+
+
+def check_same_columns(
+    name: str, columns: Sequence[str], other: str, other_columns: Sequence[str]
+) -> None:
+    """Refuse a file whose columns are not those of the file before it, in whatever order.
+
+    Raises:
+        InputError: If a column is in one of them only.
+
+    Example:
+        >>> check_same_columns("a.csv", ["x", "y"], "b.csv", ["y", "x"])
+    """
+    odd = sorted(set(columns) ^ set(other_columns))
+    if odd:
+        raise InputError(
+            f"{other} has other columns than {name}",
+            expected=", ".join(columns),
+            got=", ".join(other_columns),
+            do=f"make them equal: {', '.join(odd[:5])} is in one of them only",
+        )

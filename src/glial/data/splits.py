@@ -100,7 +100,7 @@ class _Way(NamedTuple):
 
 def _way(frame: pl.DataFrame, settings: SplitSettings, method: str, labels: Rows | None) -> _Way:
     if method == "time":
-        times, unit = _times(frame, str(settings.time))
+        times, unit = row_times(frame, str(settings.time))
         return _Way(method, times=times, gap=settings.gap * unit)
     if method == "group":
         groups = _column(frame, str(settings.group)).cast(pl.String).fill_null("")
@@ -176,11 +176,26 @@ def _column(frame: pl.DataFrame, name: str) -> pl.Series:
     return frame[name]
 
 
-def _times(frame: pl.DataFrame, name: str) -> tuple[NDArray[np.float64], float]:
-    """The time of each row, and what a gap of 1 is in it: a day for dates, else 1."""
+def row_times(
+    frame: pl.DataFrame, name: str, form: str | None = None
+) -> tuple[NDArray[np.float64], float]:
+    """The time of each row, and what a gap of 1 is in it: a day for dates, else 1.
+
+    Args:
+        frame: The table.
+        name: The column of times.
+        form: Order of year, month and day in text; None finds it in the column.
+
+    Raises:
+        InputError: If there is no such column, or a cell is no time.
+
+    Example:
+        >>> row_times(pl.DataFrame({"t": [3, 1]}), "t")
+        (array([3., 1.]), 1.0)
+    """
     column = _column(frame, name)
     numeric = column.dtype.is_numeric()
-    values = numbers(column) if numeric else datetimes(column).cast(pl.Float64)
+    values = numbers(column) if numeric else datetimes(column, form).cast(pl.Float64)
     if values.null_count() and column.dtype == pl.String:
         spelt = numbers(column)
         numeric = spelt.null_count() < values.null_count()

@@ -40,9 +40,7 @@ class TokenVectors(nn.Embedding):
         with torch.no_grad():
             self.weight.mul_(1 / math.sqrt(size))
 
-    def forward(
-        self, tokens: Int[Tensor, "row position"]
-    ) -> Float[Tensor, "row position feature"]:
+    def forward(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row position feature"]:
         """The vectors."""
         if self.training and self.dropout:
             drawn = torch.rand(tokens.shape, device=tokens.device) < self.dropout

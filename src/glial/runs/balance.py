@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 from glial.core.errors import InputError
-from glial.data.batches import Batch, TensorBatches
+from glial.data.batches import Batch, Batches, TensorBatches
 from glial.data.sampling import resample
 from glial.runs.preparation import Prepared
+from glial.runs.streams import StreamedTables
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +74,14 @@ def _check(prepared: Prepared) -> None:
         )
 
 
-def batches_of(prepared: Prepared, rows: Batch) -> TensorBatches:
+def batches_of(prepared: Prepared, rows: Batch) -> Batches:
     """The batches that the plan makes of the training rows.
 
     A batch that held all rows before they were resampled still does.
+
+    Args:
+        prepared: Data and task.
+        rows: The encoded training rows; of a streamed table a sample of them.
 
     Example:
         >>> from glial.runs import Plan
@@ -85,7 +90,10 @@ def batches_of(prepared: Prepared, rows: Batch) -> TensorBatches:
         >>> batches_of(prepared, prepared.batch(prepared.tables.train)).batch_size
         105
     """
-    plan = prepared.plan
+    plan, tables = prepared.plan, prepared.tables
+    if isinstance(tables, StreamedTables):
+        device = rows.target.device
+        return tables.batches(plan, prepared.stretch, prepared.encoding.finish, device)
     size = int(plan.train.batch_size)
     return TensorBatches(
         rows,
@@ -109,17 +117,18 @@ def say_balance(prepared: Prepared) -> None:
     plan = prepared.plan
     if plan.task.name != "classification":
         return
-    counts = prepared.task.encode(prepared.tables.train).bincount()
-    if counts.max() <= UNEQUAL * counts.min():
+    fitted = prepared.task.state()
+    names, num_rows = fitted["classes"], prepared.tables.num_rows("train")
+    counts = [round(share * num_rows) for share in fitted["shares"]]
+    if max(counts) <= UNEQUAL * min(counts):
         return
-    names = prepared.task.state()["classes"]
-    most, least = names[int(counts.argmax())], names[int(counts.argmin())]
+    most, least = names[counts.index(max(counts))], names[counts.index(min(counts))]
     logger.warning(
         "%d training rows are of class %r and %d of %r: accuracy misleads, look at "
         "balanced_accuracy and average_precision. %s",
-        int(counts.max()),
+        max(counts),
         most,
-        int(counts.min()),
+        min(counts),
         least,
         _measures(prepared),
     )

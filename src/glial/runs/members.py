@@ -24,6 +24,7 @@ from glial.runs.preparation import weights_of
 from glial.runs.request import Request
 from glial.runs.rows import Rows, Tables, read_rows, read_tables, targets_of
 from glial.runs.run import MEMBERS, Run, TrainingInterrupted
+from glial.runs.streams import check_not_streamed
 from glial.tasks import Task, fit_task
 from glial.tasks.task import trivial_scores
 from glial.training import Callback, StopRequest, TrainingView, graceful_signals
@@ -113,6 +114,7 @@ def make_family(request: Request, folder: Path | None) -> Family:
     Raises:
         InputError: If the source cannot be used or the folds cannot be made.
     """
+    check_not_streamed(request.plan, request.source)
     plans = member_plans(request.plan)
     rows = read_rows(request.plan, request.source)
     # A fold that leaves nothing to learn is found before another was trained.

@@ -26,6 +26,7 @@ from glial.data.settings import DataSettings, Kind
 from glial.models import MODELS, ModelSettings
 from glial.runs.plan import DEFAULT_MODEL, Plan
 from glial.runs.rows import Tables, read_tables, targets_of
+from glial.runs.streams import is_streamed, read_streamed
 from glial.tasks import Task, fit_task
 from glial.tasks.task import Loss
 from glial.training.settings import TrainSettings
@@ -66,8 +67,12 @@ class Prepared:
         """A table as one batch of tensors: inputs, target and weights."""
         return self._batch(frame, self.encoding.transform(frame))
 
+    def stretch(self, frame: pl.DataFrame) -> Batch:
+        """Some rows of a table as :meth:`batch`, with no word of what is odd in each."""
+        return self._batch(frame, self.encoding.transform(frame, notice=False))
+
     def _batch(self, frame: pl.DataFrame, inputs: Inputs) -> Batch:
-        weight = weights_of(frame, self.plan.data.weight)
+        weight = weights_of(frame, self.plan.data.weight, some=False)
         return Batch(
             self.encoding.arguments(inputs),
             self.task.encode(frame),
@@ -75,8 +80,15 @@ class Prepared:
         )
 
 
-def weights_of(frame: pl.DataFrame, column: str | None) -> NDArray[Any] | None:
+def weights_of(
+    frame: pl.DataFrame, column: str | None, *, some: bool = True
+) -> NDArray[Any] | None:
     """The weights of rows, where the plan names a column of them.
+
+    Args:
+        frame: The rows.
+        column: The column.
+        some: Whether all weights may not be 0.
 
     Raises:
         InputError: If the column is missing or holds anything but numbers of at least 0.
@@ -87,7 +99,7 @@ def weights_of(frame: pl.DataFrame, column: str | None) -> NDArray[Any] | None:
         raise InputError(f"the weight column {column!r} is not in the data", got=repr(column))
     values = frame[column].cast(pl.Float64, strict=False).to_numpy()
     unusable = not np.isfinite(values).all() or (values < 0).any()
-    if unusable or (len(values) > 0 and values.sum() == 0):
+    if unusable or (some and len(values) > 0 and values.sum() == 0):
         raise InputError(
             f"the weight column {column!r} cannot be used",
             expected="a number of at least 0 in every row, not all 0",
@@ -240,16 +252,17 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     Raises:
         InputError: If the data or the plan cannot be used.
     """
-    plan, tables, aside = read_tables(plan, source)
-    asked = plan.data
+    streamed = is_streamed(plan, source)
+    plan, tables, aside = (read_streamed if streamed else read_tables)(plan, source)
+    asked, num_rows = plan.data, tables.num_rows("train")
     kinds = {name: kind for name, kind in plan.data.types.items() if name not in aside}
-    plan, settings = choose_model(plan, len(tables.train), kinds)
+    plan, settings = choose_model(plan, num_rows, kinds)
     plan, reason = _with_missing(plan, tables.train, kinds)
     _check_columns(plan.data, tables.train)
     targets = targets_of(plan)
     notice_leaks(tables.train, tables.val, tables.test, targets, kinds, plan.task.name)
     task = fit_task(
-        tables.train, targets, plan.task, scale_target=plan.data.scale_target, loss=loss
+        tables.targets, targets, plan.task, scale_target=plan.data.scale_target, loss=loss
     )
     encoding, inputs = Encoding.fit_transform(
         tables.train,
@@ -262,7 +275,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     _say_how(asked, plan.data, encoding, model, reason)
     if settings is not None:
         settings = settings.for_data(
-            len(tables.train),
+            num_rows,
             encoding.num_numbers + len(encoding.cardinalities),
             task.num_outputs,
             plan.task.name,
@@ -270,9 +283,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
         )
         values = settings.model_dump(mode="json")
         plan = plan.model_copy(update={"model": values})
-    train = plan.train.model_copy(
-        update={"batch_size": chosen_batch_size(plan.train, len(tables.train))}
-    )
+    train = plan.train.model_copy(update={"batch_size": chosen_batch_size(plan.train, num_rows)})
     plan = plan.model_copy(update={"train": train})
     return Prepared(plan, settings, encoding, task, tables, inputs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,19 @@ class Tables:
     fingerprint: str
     splits: Splits
 
+    @property
+    def targets(self) -> pl.DataFrame:
+        """What the task is fitted on: the training rows, or their targets alone."""
+        return self.train
+
+    def num_rows(self, split: str) -> int:
+        """Rows of ``train``, ``val`` or ``test``."""
+        return len(getattr(self, split))
+
+    def stretches(self, split: str) -> Iterator[pl.DataFrame]:
+        """The rows by which a split is judged, in stretches that follow each other."""
+        yield getattr(self, split)
+
 
 @dataclass
 class Rows:
@@ -73,7 +87,7 @@ class Rows:
     def decided(self, plan: Plan) -> Plan:
         """The plan with its task and kinds of columns decided."""
         task = plan.task.model_copy(update={"name": self.task})
-        changes: dict[str, Any] = {"types": self.kinds, "target": self.target}
+        changes: dict[str, Any] = {"types": self.kinds, "target": self.target, "stream": "never"}
         if self.image_size is not None:
             size = {"size": self.image_size}
             changes["images"] = plan.data.images.model_copy(update=size)
@@ -125,7 +139,7 @@ def read_rows(plan: Plan, source: Any) -> Rows:
         frame = _without_copies(frame)
     task = known or infer_task(frame, targets)
     check_target(frame, targets, task)
-    aside = [*targets, *_columns_aside(plan, frame)]
+    aside = [*targets, *columns_aside(plan, frame.columns)]
     kinds = infer_columns(frame.drop(aside), plan.data.types)
     tables = {
         "train": frame,
@@ -187,7 +201,12 @@ def _without_copies(frame: pl.DataFrame) -> pl.DataFrame:
     return kept
 
 
-def _columns_aside(plan: Plan, frame: pl.DataFrame) -> list[str]:
+def columns_aside(plan: Plan, columns: Sequence[str]) -> list[str]:
+    """The columns of weights and groups, which are not inputs.
+
+    Raises:
+        InputError: If the plan names a column that is not there.
+    """
     aside = []
     for key, name in (
         ("data.weight", plan.data.weight),
@@ -196,10 +215,10 @@ def _columns_aside(plan: Plan, frame: pl.DataFrame) -> list[str]:
     ):
         if name is None:
             continue
-        if name not in frame.columns:
+        if name not in columns:
             raise InputError(
                 f"{key} names the column {name!r}, which is not in the data",
-                expected=f"one of {', '.join(frame.columns)}",
+                expected=f"one of {', '.join(columns)}",
                 got=repr(name),
                 do=f"correct {key}",
             )

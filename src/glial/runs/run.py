@@ -89,22 +89,25 @@ class Run:
             part: _spread([run.metrics.get(part, {}) for run in self.members]) for part in parts
         }
 
-    def outputs(self, frame: pl.DataFrame) -> Tensor:
+    def outputs(self, frame: pl.DataFrame, *, notice: bool = True) -> Tensor:
         """Outputs for the rows of a table, in the decoder's terms; members are averaged.
 
         Args:
             frame: The rows, with the columns that training used.
+            notice: Whether cells that are taken as missing are noticed.
 
         Returns:
             Outputs, [row, output] or [row, member, output].
         """
         if self.members:
             return self.decoder.pool(self.votes(frame))
+        if notice:
+            self.encoding.notice_unread(frame)
         parts = []
         pixels = sum(math.prod(size) for size in self.encoding.sizes("image"))
         height = max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, pixels)))
         for rows in frame.iter_slices(height):
-            inputs = self.encoding.arguments(self.encoding.transform(rows))
+            inputs = self.encoding.arguments(self.encoding.transform(rows, notice=False))
             parts.append(outputs_of(self.model, inputs, self.encoding.finish))
         return torch.cat(parts)
 

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import signal as signals
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,7 @@ from typing import Any
 
 import polars as pl
 import torch
-from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from glial.core.devices import choose_device
 from glial.core.files import folder_lock, make_folder
@@ -136,7 +135,7 @@ def train(
 def _say_what_is_trained(prepared: Prepared, network: nn.Module) -> None:
     plan = prepared.plan
     count = sum(p.numel() for p in network.parameters())
-    rows = [len(getattr(prepared.tables, name)) for name in ("train", "val", "test")]
+    rows = [prepared.tables.num_rows(name) for name in ("train", "val", "test")]
     logger.info(
         "task %s, model %s with %s parameters; %d rows to train on, %d to validate, %d to test",
         plan.task.name,
@@ -318,30 +317,28 @@ def _conclude(run: Run, loop: Loop, prepared: Prepared) -> None:
     run.seconds = progress.seconds
     learnt = progress.step / max(1, loop.num_batches) * loop.num_rows
     run.samples_per_second = learnt / progress.seconds if progress.seconds > 0 else 0.0
-    _tune(run, prepared)
+    run.metrics = {"val": {}, "test": {}, "baseline": {}}
     for name in ("val", "test"):
-        frame = getattr(prepared.tables, name)
-        run.metrics[name] = _scores(run, frame) if len(frame) else {}
-    test = prepared.tables.test
-    run.metrics["baseline"] = _baseline(run, test) if len(test) else {}
+        if not prepared.tables.num_rows(name):
+            continue
+        outputs, frame = _outputs(run, prepared.tables.stretches(name))
+        weight = weights_of(frame, run.plan.data.weight)
+        if name == "val" and isinstance(run.plan.task.threshold, str):
+            run.decoder.tune(outputs, frame, weight)
+        run.metrics[name] = run.decoder.scores(outputs, frame, weight)
+        if name == "test":
+            run.metrics["baseline"] = trivial_scores(run.decoder, frame, weight)
     if run.path is not None:
         run.save()
 
 
-def _tune(run: Run, prepared: Prepared) -> None:
-    """What decides between classes fitted on the validation rows, where the plan asks for it."""
-    frame = prepared.tables.val
-    if isinstance(run.plan.task.threshold, str):
-        run.decoder.tune(run.outputs(frame), frame, _weights(run, frame))
-
-
-def _scores(run: Run, frame: pl.DataFrame) -> dict[str, float]:
-    return run.decoder.scores(run.outputs(frame), frame, _weights(run, frame))
-
-
-def _baseline(run: Run, frame: pl.DataFrame) -> dict[str, float]:
-    return trivial_scores(run.decoder, frame, _weights(run, frame))
-
-
-def _weights(run: Run, frame: pl.DataFrame) -> NDArray[Any] | None:
-    return weights_of(frame, run.plan.data.weight)
+def _outputs(run: Run, stretches: Iterable[pl.DataFrame]) -> tuple[Tensor, pl.DataFrame]:
+    """What the network says of rows, and their targets and weights: all that is kept of them."""
+    weight = run.plan.data.weight
+    kept = list(dict.fromkeys([*run.decoder.targets, *([] if weight is None else [weight])]))
+    outputs: list[Tensor] = []
+    frames: list[pl.DataFrame] = []
+    for rows in stretches:
+        outputs.append(run.outputs(rows, notice=not outputs))
+        frames.append(rows.select(kept))
+    return torch.cat(outputs), pl.concat(frames)
