@@ -69,7 +69,7 @@ def run_contestant(name: str, threads: int, cases: list[Case], cache: str) -> li
         **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count),
         "NPROC": count,  # XLA's pool of threads
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        "JAX_COMPILATION_CACHE_DIR": cache,
+        "JAX_COMPILATION_CACHE_DIR": f"{cache}/{threads}",
         **dict(CONTESTANTS[name].environment),
     }
     if threads == 1:
