@@ -13,11 +13,41 @@ from glial.models.tabular import TabularSettings
 from glial.nn import ACTIVATIONS
 from glial.testing import LawBroken, check_model
 
-SMALL = {"mlp": {"hidden_sizes": [9, 9]}, "tabular": {"hidden_sizes": [8, 8]}}
+SMALL = {
+    "mlp": {"hidden_sizes": [9, 9]},
+    "tabular": {"hidden_sizes": [8, 8]},
+    "bag_of_words": {"size": 4, "pairs": 30},
+    "text_cnn": {"size": 4, "channels": 3},
+    "text_gru": {"size": 4, "num_units": 3},
+    "mixed": {"image": "means", "text": {"name": "text_gru", "size": 4}, "width": 6},
+}
+
+
+class Means(nn.Module):
+    """The least that a network of images is: means of colours, and a head."""
+
+    num_features = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 1)
+
+    def features(self, images):
+        return images.mean(dim=(2, 3))
+
+
+class MeansSettings(ModelSettings):
+    takes_numbers: ClassVar[bool] = False
+    takes_images: ClassVar[bool] = True
+    name: Literal["means"] = "means"
+
+    def build(self, num_inputs, num_outputs, cardinalities=(), images=()):
+        return Means()
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_keeps_the_laws(name):
+def test_every_model_keeps_the_laws(name, monkeypatch):
+    monkeypatch.setitem(MODELS._own, "means", f"{__name__}:MeansSettings")
     kind = MODELS.resolve(name)
     check_model(kind.read({"name": name, **SMALL.get(name, {})}))
 

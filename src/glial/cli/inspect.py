@@ -15,6 +15,7 @@ from glial.core.errors import InputError, unknown_name
 
 MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg")
 SOURCE_OPTIONS = ("target", "task", "val", "test", "group", "time", "weight", "seed")
+VOCABULARY, TOKENS = 1000, 16  # of a trial text
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file, glob pattern or data set; or a run's folder, or the name of a model",
     )
     add_data_arguments(parser)
-    parser.add_argument("--inputs", type=number(int), help="inputs of a named model (10)")
+    parser.add_argument("--inputs", type=number(int), help="inputs of a named model (10), or its tokens (1000)")
     parser.add_argument("--outputs", type=number(int), help="outputs of a named model (1)")
     parser.add_argument("--batch", type=number(int), help="rows of the trial batch (1)")
     parser.add_argument("--svg", metavar="FILE", help="draw the computational graph")
@@ -139,17 +140,21 @@ def _network(options: argparse.Namespace, batch: int) -> tuple[Any, tuple[Any, .
             "num_outputs": 1 if options.outputs is None else options.outputs,
             "cardinalities": [],
         }
-        if MODELS.resolve(options.subject).takes_images:
-            sizes["images"] = [[3, 32, 32]]
-        if not MODELS.resolve(options.subject).takes_numbers:
+        kind = MODELS.resolve(options.subject)
+        if not kind.takes_numbers:
             sizes["num_inputs"] = 0
+        if kind.takes_images and not kind.takes_numbers:
+            sizes["images"] = [[3, 32, 32]]
+        if kind.takes_texts and not kind.takes_numbers:
+            sizes["vocabularies"] = [options.inputs or VOCABULARY]
         pairs = [text.partition("=") for text in options.set]
         settings = override({}, {key: value for key, _, value in pairs})
         network = build(options.subject, **sizes, **settings)
-    cardinalities, images = sizes["cardinalities"], sizes.get("images", [])
-    inputs = [torch.zeros(batch, *size) for size in images]
+    cardinalities, texts = sizes["cardinalities"], sizes.get("vocabularies", [])
+    inputs = [torch.ones(batch, TOKENS, dtype=torch.int64) for _ in texts]
+    inputs = [torch.zeros(batch, *size) for size in sizes.get("images", [])] + inputs
     if cardinalities:
         inputs = [torch.zeros(batch, len(cardinalities), dtype=torch.int64), *inputs]
-    if sizes["num_inputs"] or cardinalities or not images:
+    if sizes["num_inputs"] or cardinalities or not inputs:
         inputs = [torch.zeros(batch, int(sizes["num_inputs"])), *inputs]
     return network, tuple(inputs)

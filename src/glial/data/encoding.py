@@ -76,7 +76,7 @@ class Encoding:
 
     def __init__(
         self,
-        encoders: Mapping[str, ColumnEncoder],
+        encoders: Mapping[str, ColumnEncoder | TensorEncoder],
         imputers: Mapping[str, Imputer] | None = None,
         steps: Sequence[FeatureStep] = (),
         crosses: Sequence[list[str]] = (),
@@ -130,7 +130,7 @@ class Encoding:
         crosses = settings.features.crosses
         frame = with_crosses(frame, crosses)
         kinds = {**kinds, **{cross_name(columns): "category" for columns in crosses}}
-        encoders: dict[str, ColumnEncoder] = {}
+        encoders: dict[str, ColumnEncoder | TensorEncoder] = {}
         training: dict[str, Floats] = {}
         numbers = None if target is None else target_numbers(target)
         for name, kind in kinds.items():
@@ -142,8 +142,9 @@ class Encoding:
         if not encoders:
             raise _nothing_left(kinds)
         dropped: dict[str, str] = {}
-        if settings.features.select != "none" and len(encoders) > 1 and target is not None:
-            dropped = _judged(frame, encoders, training, target, settings, seed)
+        judged = {n: e for n, e in encoders.items() if not isinstance(e, TensorEncoder)}
+        if settings.features.select != "none" and len(judged) > 1 and target is not None:
+            dropped = _judged(frame, judged, training, target, settings, seed)
             encoders = {name: e for name, e in encoders.items() if name not in dropped}
         encoding = cls(encoders, crosses=[c for c in crosses if cross_name(c) in encoders])
         encoding.dropped = dropped

@@ -80,6 +80,14 @@ def _evenly(codes: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
 def _check(rows: Batch, method: str) -> None:
     """Refuse what neighbours cannot be found for."""
+    first, *others = rows.inputs
+    if not first.is_floating_point() or any(part.dtype != torch.int64 for part in others):
+        raise InputError(
+            f"data.sampling={method} looks for neighbours among numbers and categories",
+            expected="rows without texts as tokens and without images",
+            got="a column of one of them",
+            do="set data.sampling=over, under or weighted",
+        )
     if len(rows.inputs) > 1 and method not in _WITH_CODES:
         raise InputError(
             f"data.sampling={method} measures distances, which codes of categories do not have",

@@ -29,8 +29,8 @@ class BagOfWordsSettings(TextSettings):
     """A bag of words, and of pairs of words.
 
     Attributes:
-        pairs: Vectors that pairs of neighbouring tokens share by their hash; 0 for none, which
-            leaves the network blind to the order of words.
+        pairs: Vectors that pairs of neighbouring tokens share by their hash, such as 20,000;
+            with none the network is blind to the order of words.
 
     Example:
         >>> network = BagOfWordsSettings().build(0, 2, vocabularies=[100])
@@ -42,7 +42,7 @@ class BagOfWordsSettings(TextSettings):
     source: ClassVar[str] = "Joulin et al. (2017), arXiv 1607.01759"
 
     name: Literal["bag_of_words"] = "bag_of_words"
-    pairs: int = Field(default=20_000, ge=0)
+    pairs: int = Field(default=0, ge=0)
 
     @classmethod
     def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class BagOfWords(nn.Module):
         size: Length of a token's vector.
 
     Example:
-        >>> network = BagOfWords(BagOfWordsSettings(pairs=0), 10, 2, 4)
+        >>> network = BagOfWords(BagOfWordsSettings(), 10, 2, 4)
         >>> network.features(torch.tensor([[3, 4, 0]])).shape
         torch.Size([1, 8])
     """

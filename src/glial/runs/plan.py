@@ -65,11 +65,8 @@ class Plan(Settings):
                 got=repr(name),
                 do="set model.name",
             )
-        if name != "custom":
-            settings = MODELS.resolve(DEFAULT_MODEL if name == "auto" else name)
-            settings.read(
-                {**plan.model, "name": DEFAULT_MODEL if name == "auto" else name}, where="model"
-            )
+        if name not in ("custom", "auto"):  # what suits the data is read when it is chosen
+            MODELS.resolve(name).read(plan.model, where="model")
         return plan
 
     @classmethod

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glial.core.errors import InputError
 from glial.data import check_target, is_image_source, read, to_kind_of
-from glial.data.encoders import ColumnEncoder, ImageEncoder
+from glial.data.encoders import ColumnEncoder, ImageEncoder, TensorEncoder
 from glial.data.images.folders import PATH
 from glial.runs.loading import load
 from glial.runs.preparation import weights_of
@@ -112,7 +112,7 @@ def notice_differences(run: Run, frame: pl.DataFrame) -> None:
             )
 
 
-def _unseen(column: pl.Series, encoders: list[ColumnEncoder]) -> NDArray[np.bool_]:
+def _unseen(column: pl.Series, encoders: list[ColumnEncoder | TensorEncoder]) -> NDArray[np.bool_]:
     """Which cells hold a category that none of these encoders was shown."""
     unseen = np.full(len(column), bool(encoders))
     for encoder in encoders:

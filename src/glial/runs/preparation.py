@@ -127,7 +127,7 @@ def choose_model(plan: Plan, num_rows: int, kinds: dict[str, Kind]) -> tuple[Pla
         return plan.model_copy(update={"data": data}), None
     name = suited_model(plan, kinds) if name == "auto" else name
     cls = MODELS.resolve(name)
-    _check_kinds(cls, name, kinds)
+    _check_kinds(cls, name, kinds, plan.data.text)
     settings = cls.read({**plan.model, "name": name}, where="model")
     if plan.task.name not in cls.tasks:
         raise InputError(
@@ -159,22 +159,42 @@ def suited_model(plan: Plan, kinds: dict[str, Kind]) -> str:
     Example:
         >>> suited_model(Plan(), {"photo": "image", "name": "identifier"})
         'residual_cnn'
+        >>> suited_model(Plan(), {"review": "text", "row": "identifier"})
+        'bag_of_words'
+        >>> suited_model(Plan(), {"review": "text", "price": "number"})
+        'mixed'
     """
     used = [kind for kind in kinds.values() if kind in USED]
+    if plan.data.text not in ("auto", "tokens"):
+        used = ["number" if kind == "text" else kind for kind in used]
     if used == ["image"]:
         return "residual_cnn"
-    return "mixed" if "image" in used else DEFAULT_MODEL
+    if used == ["text"]:
+        return "bag_of_words"
+    return "mixed" if {"image", "text"} & set(used) else DEFAULT_MODEL
 
 
-def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind]) -> None:
-    """Refuse columns that a model cannot take."""
+def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind], text: str) -> None:
+    """Refuse columns that a model cannot take.
+
+    Args:
+        cls: The model's settings.
+        name: The model.
+        kinds: Kind of each input column.
+        text: What becomes of texts: the plan's ``data.text``.
+    """
+    as_tokens = text == "tokens" or (text == "auto" and cls.takes_texts)
+    takes = {
+        **dict.fromkeys(("number", "category", "boolean", "datetime"), cls.takes_numbers),
+        "image": cls.takes_images,
+        "text": text == "ignore" or (cls.takes_texts if as_tokens else cls.takes_numbers),
+    }
     for column, kind in kinds.items():
-        is_number = kind in ("number", "category", "boolean", "datetime")
-        if (kind == "image" and not cls.takes_images) or (is_number and not cls.takes_numbers):
+        if not takes.get(kind, True):
             raise InputError(
                 f"the model {name!r} does not take the column {column!r}",
-                expected="images" if is_number else "columns without images",
-                got=f"a column of the kind {kind}",
+                expected=f"columns of {', '.join(kind for kind, taken in takes.items() if taken)}",
+                got=f"a column of {kind}{' as tokens' if kind == 'text' and as_tokens else ''}",
                 do="choose the model mixed, or leave the column out with "
                 f"--set data.types.{column}=identifier",
             )

@@ -1,20 +1,25 @@
-"""The laws of a model for tables; `check_model` runs them all on one model's settings.
+"""The laws of a model; `check_model` runs them all on one model's settings.
 
 A third party's test is one line: ``check_model(MySettings())``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from glial.models.settings import ModelSettings
 
 NUM_INPUTS = 5
 CARDINALITIES = (3, 4, 30)
+IMAGE = (3, 8, 8)
+VOCABULARY = 12
+LENGTH = 7
 ROW_COUNTS = (1, 2, 7)
 
 
@@ -28,7 +33,7 @@ class LawBroken(AssertionError):
 
 
 def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = ()) -> None:
-    """Run every law of a model for tables.
+    """Run every law of a model, on inputs of all the kinds that it takes.
 
     Args:
         settings: The model's settings; small sizes make it quick.
@@ -42,21 +47,33 @@ def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = 
         >>> check_model(LinearSettings())
     """
     check_settings(settings)
-    choices: list[tuple[int, tuple[int, ...]]]
-    choices = [(1, ())] if settings.max_outputs == 1 else [(1, ()), (3, ())]
-    if settings.takes_categories:
-        choices.append((choices[-1][0], CARDINALITIES))
-    for num_outputs, cardinalities in choices:
-        network = _built(settings, num_outputs, cardinalities)
-        inputs = _inputs(network, cardinalities)
-        check_outputs(network, inputs, num_outputs)
+    for sizes in _sizes(settings):
+        network = _built(settings, sizes)
+        inputs = _inputs(network, sizes)
+        check_outputs(network, inputs, sizes["num_outputs"])
         check_gradients(network, inputs, without_gradient)
         check_evaluation(network, inputs)
         check_rows(network, inputs)
-        check_state(network, _built(settings, num_outputs, cardinalities, seed=1), inputs)
-        check_seed(settings, num_outputs, cardinalities)
+        check_padding(network, inputs)
+        check_state(network, _built(settings, sizes, seed=1), inputs)
+        check_seed(settings, sizes)
         check_export(network, inputs)
         check_precision(network, inputs)
+
+
+def _sizes(settings: ModelSettings) -> list[dict[str, Any]]:
+    """Sizes of networks to try: of one output, of three, and with categories."""
+    others: dict[str, Any] = {"cardinalities": ()}
+    if settings.takes_images:
+        others["images"] = [IMAGE]
+    if settings.takes_texts:
+        others["vocabularies"] = [VOCABULARY]
+    numbers = NUM_INPUTS if settings.takes_numbers else 0
+    counts = [1] if settings.max_outputs == 1 else [1, 3]
+    found = [{"num_inputs": numbers, "num_outputs": count, **others} for count in counts]
+    if settings.takes_categories:
+        found.append({**found[-1], "cardinalities": CARDINALITIES})
+    return found
 
 
 def check_settings(settings: ModelSettings) -> None:
@@ -140,7 +157,8 @@ def check_rows(network: nn.Module, inputs: Sequence[Tensor]) -> None:
     """
     whole = _evaluated(network, inputs)
     spoilt = [part.clone() for part in inputs]
-    spoilt[0][0] = float("nan")
+    for part in spoilt:
+        part[0] = float("nan") if part.is_floating_point() else part[-1]
     _law(_close(_evaluated(network, spoilt)[1:], whole[1:]), "a row leaks into others")
     for rows in ROW_COUNTS:
         part = _evaluated(network, [part[:rows] for part in inputs])
@@ -148,6 +166,25 @@ def check_rows(network: nn.Module, inputs: Sequence[Tensor]) -> None:
     order = torch.arange(len(whole)).flip(0)
     turned = _evaluated(network, [part[order] for part in inputs])
     _law(_close(turned, whole[order]), "the order of rows changes outputs")
+
+
+def check_padding(network: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """Padding behind the end of texts changes neither outputs nor gradients.
+
+    Raises:
+        LawBroken: If it does.
+    """
+    padded = [functional.pad(part, (0, 3)) if _is_text(part) else part for part in inputs]
+    found = []
+    for parts in (inputs, padded):
+        network.eval()
+        network.zero_grad()
+        outputs = network(*parts)
+        outputs.square().sum().backward()
+        found.append([outputs, *(p.grad for p in network.parameters() if p.grad is not None)])
+    network.zero_grad()
+    for few, many in zip(*found, strict=True):
+        _law(_close(many, few), "padding changes outputs or gradients")
 
 
 def check_state(network: nn.Module, other: nn.Module, inputs: Sequence[Tensor]) -> None:
@@ -162,15 +199,17 @@ def check_state(network: nn.Module, other: nn.Module, inputs: Sequence[Tensor]) 
     _law(same, "a loaded network gives other outputs")
 
 
-def check_seed(
-    settings: ModelSettings, num_outputs: int, cardinalities: Sequence[int] = ()
-) -> None:
+def check_seed(settings: ModelSettings, sizes: Mapping[str, Any]) -> None:
     """The same seed builds the same network.
+
+    Args:
+        settings: The model's settings.
+        sizes: What they build a network of.
 
     Raises:
         LawBroken: If not.
     """
-    states = [_built(settings, num_outputs, cardinalities, seed=2).state_dict() for _ in range(2)]
+    states = [_built(settings, sizes, seed=2).state_dict() for _ in range(2)]
     same = all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     _law(same, "the same seed builds another network")
 
@@ -182,9 +221,11 @@ def check_export(network: nn.Module, inputs: Sequence[Tensor]) -> None:
         LawBroken: If its outputs are others.
     """
     network.eval()
-    rows = {0: torch.export.Dim("rows")}
     few = tuple(part[:5] for part in inputs)
-    program = torch.export.export(network, few, dynamic_shapes=tuple(rows for _ in inputs))
+    shapes = torch.export.ShapesCollection()
+    for part in few:
+        shapes[part] = {0: torch.export.Dim("rows")}
+    program = torch.export.export(network, few, dynamic_shapes=shapes)
     with torch.no_grad():
         found = program.module()(*inputs)
     _law(_close(found, _evaluated(network, inputs)), "the exported network gives other outputs")
@@ -205,24 +246,35 @@ def check_precision(network: nn.Module, inputs: Sequence[Tensor]) -> None:
     _law(float(error) < 0.25, f"outputs in bfloat16 are off by {float(error):.0%}")
 
 
-def _built(
-    settings: ModelSettings, num_outputs: int, cardinalities: Sequence[int], seed: int = 0
-) -> nn.Module:
+def _built(settings: ModelSettings, sizes: Mapping[str, Any], seed: int = 0) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return settings.build(NUM_INPUTS, num_outputs, cardinalities)
+        return settings.build(**sizes)
 
 
-def _inputs(network: nn.Module, cardinalities: Sequence[int]) -> list[Tensor]:
+def _inputs(network: nn.Module, sizes: Mapping[str, Any]) -> list[Tensor]:
+    """Rows for a network of these sizes; each text has another length."""
     generator = torch.Generator().manual_seed(0)
+    cardinalities = sizes["cardinalities"]
     rows = 4 * max(cardinalities, default=8)
-    parts = [torch.randn(rows, NUM_INPUTS, generator=generator)]
+    parts = []
+    if sizes["num_inputs"] or cardinalities:
+        parts.append(torch.randn(rows, sizes["num_inputs"], generator=generator))
     if cardinalities:
         parts.append(torch.stack([torch.arange(rows) % count for count in cardinalities], dim=1))
+    parts += [torch.randn(rows, *image, generator=generator) for image in sizes.get("images", ())]
+    for count in sizes.get("vocabularies", ()):
+        tokens = torch.randint(1, count, (rows, LENGTH), generator=generator)
+        length = torch.arange(rows)[:, None] % LENGTH + 1
+        parts.append(tokens.where(torch.arange(LENGTH) < length, 0))
     start = getattr(network, "start", None)
     if callable(start):
         start(*parts)
     return parts
+
+
+def _is_text(part: Tensor) -> bool:
+    return not part.is_floating_point() and part.shape[1] == LENGTH
 
 
 def _evaluated(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:

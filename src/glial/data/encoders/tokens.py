@@ -89,7 +89,7 @@ class TokenEncoder:
             known, share = _vocabulary(found, settings)
         longest = settings.max_length
         if longest == "auto":
-            usual = found.list.len().quantile(0.99, "higher") or 2
+            usual = found.list.len().quantile(0.99, "nearest") or 2
             longest = max(2, min(int(usual), LONGEST[by]))
         logger.info(
             "column %r: tokens by %s, %d known (%.0f %% of the training text), at most %d a row",
