@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -127,6 +127,7 @@ class StreamedBatches:
                     if lacking == 0:
                         yield self._finished(joined(parts))
                         parts, lacking = [], next(left, 0)
+                del rows  # before the next pool is put together
 
     def _finished(self, batch: Batch) -> Batch:
         if len(batch.target) == 0:
@@ -145,12 +146,14 @@ class StreamedBatches:
             skip -= _num_rows(pools.pop(0)[1])
         with closing(self._loaded(epoch, [pool for _, pool in pools])) as loaded:
             for number, pool in pools:
-                rows = joined([next(loaded) for _ in pool], self._device)
+                size = _num_rows(pool)
                 generator = torch_generator(self._seed, "shuffle", epoch, number)
-                order = torch.full((_num_rows(pool),), -1)
+                rows = _filled((next(loaded) for _ in pool), size, self._device)
+                order = torch.full((size,), -1)
                 order[: len(rows.target)] = torch.randperm(len(rows.target), generator=generator)
                 yield rows, order[skip:].to(self._device)
                 skip = 0
+                del rows
 
     def _loaded(self, epoch: int, pools: Sequence[Sequence[Piece]]) -> Generator[Batch, None, None]:
         """The pieces of pools in their order, loaded ahead by workers, but not far."""
@@ -181,8 +184,25 @@ def _num_rows(pool: Sequence[Piece]) -> int:
     return sum(piece.num_rows for piece in pool)
 
 
-def joined(parts: Sequence[Batch], device: torch.device | None = None) -> Batch:
-    """Batches one below the other, as one; moved to a device where one is named.
+def _filled(parts: Iterator[Batch], size: int, device: torch.device) -> Batch:
+    """Batches of so many rows or fewer put one below the other, each given up once it is copied."""
+    whole: list[Tensor] = []
+    filled, weighted = 0, False
+    for inputs, target, weight in parts:
+        weighted = weight is not None
+        tensors = [target, *inputs, *([] if weight is None else [weight])]
+        if not whole:
+            whole = [t.new_empty((size, *t.shape[1:]), device=device) for t in tensors]
+        for into, tensor in zip(whole, tensors, strict=True):
+            into[filled : filled + len(target)] = tensor
+        filled += len(target)
+    target, *inputs = (tensor[:filled] for tensor in whole)
+    weight = inputs.pop() if weighted else None
+    return Batch(tuple(inputs), target, weight)
+
+
+def joined(parts: Sequence[Batch]) -> Batch:
+    """Batches one below the other, as one.
 
     Example:
         >>> one = Batch((torch.zeros(1, 2),), torch.tensor([7]))
@@ -191,8 +211,7 @@ def joined(parts: Sequence[Batch], device: torch.device | None = None) -> Batch:
     """
 
     def put(tensors: Sequence[Tensor]) -> Tensor:
-        whole = tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
-        return whole if device is None else whole.to(device)
+        return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
     weights = [part.weight for part in parts if part.weight is not None]
     return Batch(
