@@ -7,6 +7,7 @@ import logging
 from glial.core.errors import InputError
 from glial.data.batches import Batch, TensorBatches
 from glial.data.sampling import resample
+from glial.runs.augmentation import augmentation_of
 from glial.runs.preparation import Prepared
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ def batches_of(prepared: Prepared, rows: Batch) -> TensorBatches:
         plan.train.seed,
         weighted=plan.data.sampling == "weighted",
         stratified=plan.data.stratified_batches,
+        augment=augmentation_of(prepared, rows),
         finish=prepared.encoding.finish,
     )
 
