@@ -14,7 +14,7 @@ from glial.cli.main import print_json
 from glial.core.errors import InputError, unknown_name
 
 MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg")
-SOURCE_OPTIONS = ("target", "task", "val", "test", "group", "time", "weight", "seed")
+SOURCE_OPTIONS = ("target", "task", "val", "test", "group", "time", "weight", "seed", "augment")
 VOCABULARY, TOKENS = 1000, 16  # of a trial text
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file, glob pattern or data set; or a run's folder, or the name of a model",
     )
     add_data_arguments(parser)
-    parser.add_argument("--inputs", type=number(int), help="inputs of a named model (10), or its tokens (1000)")
+    parser.add_argument(
+        "--augment",
+        metavar="FILE.png",
+        help="draw training images beside versions that augmentation makes of them",
+    )
+    parser.add_argument(
+        "--inputs", type=number(int), help="inputs of a named model (10), or its tokens (1000)"
+    )
     parser.add_argument("--outputs", type=number(int), help="outputs of a named model (1)")
     parser.add_argument("--batch", type=number(int), help="rows of the trial batch (1)")
     parser.add_argument("--svg", metavar="FILE", help="draw the computational graph")
@@ -48,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     _refuse(options, MODEL_OPTIONS, "a model", f"the source {name}")
     if not options.target:
         _check_is_source(name, MODELS)
-    return _inspect_source(options)
+    return _inspect_source(options) if options.augment is None else _inspect_augment(options)
 
 
 def _refuse(options: argparse.Namespace, names: Sequence[str], wanted: str, got: str) -> None:
@@ -86,6 +93,46 @@ def _inspect_source(options: argparse.Namespace) -> int:
     else:
         print_quality(report)
     return 1 if options.strict and not report.healthy else 0
+
+
+def _inspect_augment(options: argparse.Namespace) -> int:
+    """Show what augmentation makes of a few training rows."""
+    from glial.cli.tables import print_table
+    from glial.core.files import write_atomic
+    from glial.runs import preview_augmentation
+    from glial.runs.augmentation import told_settings
+
+    path = Path(options.augment)
+    if path.suffix.lower() != ".png":
+        raise InputError(
+            "--augment draws a PNG file",
+            expected="a name that ends with .png",
+            got=str(path),
+            do=f"write --augment {path.with_suffix('.png')}",
+        )
+    plan, preview = preview_augmentation(options.subject, set=experiment_changes(options))
+    picture, rows = preview.png(), preview.table()
+    if picture is not None:
+        write_atomic(path, picture)
+    augment = plan.to_values()["data"]["augment"]
+    drawn = None if picture is None else str(path)
+    if options.json:
+        print_json({"source": options.subject, "augment": augment, "sheet": drawn, "rows": rows})
+        return 0
+    if rows:
+        print_table(
+            ["label", "holds", "original", "changed"],
+            [[row["label"], row["holds"], _told(row, "original"), _told(row, "changed")]
+             for row in rows],
+        )
+    print(f"data.augment: {told_settings(plan.data.augment)}")
+    if drawn:
+        print(f"sheet: {drawn}")
+    return 0
+
+
+def _told(row: dict[str, Any], key: str) -> str:
+    return " ".join(f"{value:.4g}" for value in row[key])
 
 
 def _inspect_model(options: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """From a plan to a run and back: train, save, load, predict, evaluate, compare."""
 
+from glial.runs.augmentation import preview_augmentation
 from glial.runs.comparison import compare
 from glial.runs.drafting import draft
 from glial.runs.inspection import inspect
@@ -19,5 +20,6 @@ __all__ = [
     "inspect",
     "load",
     "predict",
+    "preview_augmentation",
     "train",
 ]

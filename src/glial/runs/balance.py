@@ -7,6 +7,7 @@ import logging
 from glial.core.errors import InputError
 from glial.data.batches import Batch, Batches, TensorBatches
 from glial.data.sampling import resample
+from glial.runs.augmentation import augmentation_of
 from glial.runs.preparation import Prepared
 from glial.runs.streams import StreamedTables
 
@@ -101,6 +102,7 @@ def batches_of(prepared: Prepared, rows: Batch) -> Batches:
         plan.train.seed,
         weighted=plan.data.sampling == "weighted",
         stratified=plan.data.stratified_batches,
+        augment=augmentation_of(prepared, rows),
         finish=prepared.encoding.finish,
     )
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from glial.core.devices import choose_device
 from glial.core.files import folder_lock, make_folder
 from glial.data.batches import Batch, Batches
+from glial.runs.augmentation import with_measured_augment
 from glial.runs.balance import balanced_rows, batches_of, say_balance
 from glial.runs.engine import with_engine
 from glial.runs.folder import check_same_experiment, next_folder, start_folder, write_start
@@ -238,6 +239,7 @@ def _make_ready(request: Request, plan: Plan) -> Ready:
     val = prepared.batch(prepared.tables.val)
     network, sizes = make_network(prepared, rows, request.model)
     network.to(device)
+    prepared.plan = with_measured_augment(prepared, rows)
     _say_what_is_trained(prepared, network)
     say_balance(prepared)
     return Ready(request, prepared, network, sizes, _moved(rows, device), _moved(val, device))

@@ -87,7 +87,7 @@ class _Draw:
         return self.uniform(middle - reach, middle + reach)
 
     def chance(self, probability: float) -> Tensor:
-        return self.uniform(0, 1) < probability
+        return self.uniform(0.0, 1.0) < probability
 
 
 def _where(chosen: Tensor, images: Tensor, others: Tensor) -> Tensor:
@@ -106,11 +106,11 @@ def _moved(images: Images, settings: AugmentSettings, draw: _Draw) -> Images:
     for size in (width, height):
         border = round(settings.crop * size)
         cut = draw.uniform(-border - 0.5, border + 0.5).round().clamp(-border, border)
-        shift.append(cut + draw.around(0, settings.translate * size))
+        shift.append(cut + draw.around(0.0, settings.translate * size))
     low, high = settings.scale
     factor = draw.uniform(log(low), log(high)).exp()
     middle = factor.new_tensor([(width - 1) / 2, (height - 1) / 2]).expand(len(images), 2)
-    angle = draw.around(0, settings.rotate)
+    angle = draw.around(0.0, settings.rotate)
     matrix = transform.get_affine_matrix2d(
         torch.stack(shift, dim=1), middle, torch.stack([factor, factor], dim=1), angle
     )
@@ -129,7 +129,7 @@ def _blurred(images: Images, most: float, draw: _Draw) -> Images:
     radius = min(ceil(3 * most), min(images.shape[-2:]) - 1)  # the border is mirrored
     if radius < 1:
         return images
-    sigma = draw.uniform(0, most).clamp_min(_LEAST_SIGMA)
+    sigma = draw.uniform(0.0, most).clamp_min(_LEAST_SIGMA)
     blur = _kornia("filters").gaussian_blur2d
     blurred: Tensor = blur(images, 2 * radius + 1, torch.stack([sigma, sigma], dim=1))
     return blurred
@@ -146,5 +146,5 @@ def _relit(images: Images, settings: AugmentSettings, draw: _Draw) -> Images:
     }
     for name, reach in changes.items():
         if reach:
-            images = getattr(_kornia("enhance"), name)(images, draw.around(1, reach))
+            images = getattr(_kornia("enhance"), name)(images, draw.around(1.0, reach))
     return images

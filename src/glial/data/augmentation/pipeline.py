@@ -94,7 +94,7 @@ def without_tokens(tokens: Tensor, probability: float, generator: torch.Generato
     Example:
         >>> tokens = torch.tensor([[5, 6, 7, 0]])
         >>> without_tokens(tokens, 0.999, torch.Generator().manual_seed(0)).tolist()
-        [[1, 1, 7, 0]]
+        [[1, 6, 1, 0]]
     """
     draws = torch.rand(tokens.shape, generator=generator, device=tokens.device)
     draws = draws.masked_fill(tokens == PADDING, 2.0)
