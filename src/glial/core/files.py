@@ -87,6 +87,18 @@ def make_folder(path: Path) -> None:
         raise cannot_write(path, error) from error
 
 
+def cache_folder() -> Path:
+    """Where fetched and built files are kept: ``GLIAL_CACHE``, or ``glial`` in the user's cache.
+
+    Example:
+        >>> cache_folder().name != ""
+        True
+    """
+    if os.environ.get("GLIAL_CACHE"):
+        return Path(os.environ["GLIAL_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glial"
+
+
 def finite_or_none(value: Any) -> Any:
     """The value with every number that is not finite replaced by None, at any depth.
 

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from glial.core.errors import InputError, unknown_name
-from glial.core.files import make_folder, write_atomic
+from glial.core.files import cache_folder, make_folder, write_atomic
 from glial.data.files import read_file
 
 logger = logging.getLogger(__name__)
@@ -252,16 +252,6 @@ def _made(name: str) -> pl.DataFrame:
         return pl.DataFrame({"x": x[:, 0], "y": x[:, 1], "blob": np.array(["a", "b", "c"])[which]})
     x = draw.uniform(-1, 1, 200)
     return pl.DataFrame({"x": x, "y": 3 * x - 2 + draw.normal(0, 0.1, 200)})
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept: ``GLIAL_CACHE``, or ``~/.cache/glial``.
-
-    Example:
-        >>> cache_folder().name != ""
-        True
-    """
-    return Path(os.environ.get("GLIAL_CACHE") or Path.home() / ".cache" / "glial")
 
 
 def _present(entry: DatasetEntry) -> Path | None:

@@ -20,6 +20,7 @@ from glial.runs.plan import Plan
 from glial.tasks import Task
 from glial.training import Descent, Moment
 from glial.training.captured import capture_obstacle
+from glial.training.kernels import find_kernels
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ def _measured(
         "threads": [1, torch.get_num_threads()],
         "layout": ["contiguous", "channels_last"] if decided["layout"] == "channels_last" else [],
         "precision": ["bfloat16"],
+        "step": ["compiled"] if decided["step"] == "captured" and find_kernels() else [],
     }
     if next(iter(network.parameters())).device.type != "cpu":
         others["threads"] = []

@@ -39,6 +39,7 @@ from glial.training import (
     graceful_signals,
     outputs_of,
 )
+from glial.training.kernels import find_kernels
 
 logger = logging.getLogger(__name__)
 
@@ -178,6 +179,8 @@ def _made_ready(
     if member_plans(request.plan):
         return partial(train_family, make_family(request, folder), train_one=_train_member)
     plan = request.plan if folder is None else _resumed_plan(request, folder, begun)
+    if plan is request.plan and plan.train.step == "compiled":
+        find_kernels(required=True)
     return partial(_fit, _make_ready(request, plan), folder)
 
 

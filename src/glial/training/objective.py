@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from glial.core.devices import is_out_of_memory
 from glial.core.errors import InputError
 from glial.data.batches import Batch
-from glial.training.captured import CannotCaptureError, CapturedPasses
+from glial.training.captured import CannotCaptureError, CapturedPasses, shapes_of
+from glial.training.kernels import CompiledAdam, find_kernels
 from glial.training.optimizers import (
     DirectAdam,
     add_l2_gradient,
@@ -110,7 +111,11 @@ class Descent:
         self._optimizer = make_optimizer(model, settings, lr)
         self._direct: DirectAdam | None = None
         self._captured: CapturedPasses | None = None
-        self._captures = settings.step == "captured"
+        self._captures = settings.step in ("captured", "compiled")
+        self._captured_shapes: list[torch.Size] | None = None
+        self._kernels = find_kernels() if settings.step == "compiled" else None
+        if settings.step == "compiled" and self._kernels is None:
+            logger.warning("steps are captured, not compiled: there is no compiler here")
         self._parameters = [p for g in self._optimizer.param_groups for p in g["params"]]
         self._set_progress = getattr(model, "set_progress", None)
         self._passes = _passes(model, settings)
@@ -153,14 +158,26 @@ class Descent:
         return total
 
     def _has_captured(self, batch: Batch) -> bool:
-        """Whether the passes are captured for batches like this one; the first is captured."""
+        """Whether the passes are captured for batches like this one.
+
+        The shapes of the very first batch are, also where training goes on in mid-epoch with
+        another: compiled passes differ from eager ones in their last bits.
+        """
+        shapes = shapes_of(batch)
+        if self._captured_shapes is None:
+            self._captured_shapes = shapes
+        if shapes != self._captured_shapes:
+            return False
         if self._captured is None:
+            product = None if self._kernels is None else self._kernels.product
             try:
-                self._captured = CapturedPasses(self._model, self._passes, self._loss, batch)
+                self._captured = CapturedPasses(
+                    self._model, self._passes, self._loss, batch, product
+                )
             except CannotCaptureError as error:
                 logger.info("steps are not captured: %s", error)
                 self._captures = False
-        return self._captured is not None and self._captured.fits(batch)
+        return self._captured is not None
 
     def _loss_of(self, batch: Batch) -> Tensor:
         outputs = self._passes(*batch.inputs)
@@ -217,13 +234,14 @@ class Descent:
             soften(self._optimizer, settings.l1)
 
     def _apply(self) -> None:
-        if self._direct is not None:
-            with torch.no_grad():
-                self._direct.step()
+        if self._direct is None and DirectAdam.suits(self._optimizer):
+            own = self._kernels and CompiledAdam(self._optimizer, self._kernels)
+            self._direct = own or DirectAdam(self._optimizer)
+        if self._direct is None:
+            self._optimizer.step()
             return
-        self._optimizer.step()
-        if DirectAdam.suits(self._optimizer):
-            self._direct = DirectAdam(self._optimizer)
+        with torch.no_grad():
+            self._direct.step()
 
     def _decay(self, amount: float) -> None:
         if self._settings.optimizer != "adamw":
@@ -251,10 +269,11 @@ class Descent:
         }
 
     def numbers(self) -> dict[str, Any]:
-        """The plateau schedule's state, and in how many parts batches are computed."""
+        """The plateau's state, in how many parts batches are computed, and which are captured."""
         return {
             "plateau": self._plateau.state() if self._plateau else None,
             "accumulate": self._accumulate,
+            "captured": self._captured_shapes and [list(s) for s in self._captured_shapes],
         }
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
@@ -268,6 +287,8 @@ class Descent:
         with torch.no_grad():
             self._optimizer.load_state_dict({**whole, "state": state})
         self._accumulate = int(numbers["accumulate"])
+        captured = numbers.get("captured")
+        self._captured_shapes = captured and [torch.Size(shape) for shape in captured]
         if self._plateau is not None and numbers.get("plateau"):
             self._plateau.load(numbers["plateau"])
 

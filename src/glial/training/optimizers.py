@@ -95,8 +95,8 @@ class DirectAdam:
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._groups = optimizer.param_groups
-        decoupled = isinstance(optimizer, torch.optim.AdamW)
-        self._update = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        self._decoupled = isinstance(optimizer, torch.optim.AdamW)
+        self._update = torch._fused_adamw_ if self._decoupled else torch._fused_adam_
         self._tensors = [
             [[p.detach() for p in group["params"]]]
             + [[optimizer.state[p][key] for p in group["params"]] for key in _ADAM_STATE]

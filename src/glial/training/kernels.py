@@ -1,0 +1,304 @@
+"""Products of small matrices and Adam's update in C, built once for the processor at hand.
+
+A general library of matrix products prepares each call for sizes that small networks do not have,
+and none of the general ones is at its best on every maker's processors. The little that a small
+network needs is built from ``kernels.c`` by the machine's own compiler, which knows the processor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from glial.core.errors import InputError
+from glial.core.files import cache_folder
+from glial.training.optimizers import DirectAdam
+
+logger = logging.getLogger(__name__)
+
+# GCC alone: its vectors are written so, and its threads are the ones that torch runs.
+COMPILERS = ("gcc", "cc")
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-fPIC", "-shared")
+BUILD_SECONDS = 120
+# Fewer multiplications and additions than this, and a second thread costs more than it saves.
+SHARED_OPERATIONS = 4_000_000
+# The sums of a block run over all of k, whose panel of COLUMNS floats a row must stay in a cache.
+LONGEST_SUM = 4096
+COLUMNS = 64
+
+
+class NoKernelsError(Exception):
+    """The kernels cannot be built or loaded here; the message says why.
+
+    Example:
+        >>> str(NoKernelsError("there is no compiler"))
+        'there is no compiler'
+    """
+
+
+class _Product(ctypes.Structure):
+    """What ``multiply`` of kernels.c reads; ``tensors`` keeps the memory behind the pointers."""
+
+    _fields_: ClassVar = [
+        (name, ctypes.c_void_p if name in ("a", "b", "c", "bias", "space") else ctypes.c_int64)
+        for name in (
+            *("m", "n", "k", "a", "a_row", "a_column", "b", "b_row", "b_column"),
+            *("c", "bias", "relu", "space", "threads"),
+        )
+    ]
+    tensors: tuple[Tensor | None, ...]
+
+
+class _Update(ctypes.Structure):
+    """What ``adam`` of kernels.c reads for one parameter."""
+
+    _fields_: ClassVar = [("size", ctypes.c_int64)] + [
+        (name, ctypes.c_void_p) for name in ("weight", "gradient", "mean", "square", "step")
+    ]
+
+
+class Kernels:
+    """The built library.
+
+    Args:
+        path: Where it lies; its code is run by this process.
+
+    Raises:
+        NoKernelsError: If it cannot be loaded.
+
+    Example:
+        >>> callable(Kernels.product)
+        True
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            library = ctypes.CDLL(str(path))
+            self._multiply, self._adam = library.multiply, library.adam
+        except (OSError, AttributeError) as error:
+            raise NoKernelsError(f"{path} cannot be loaded: {error}") from error
+        self._multiply.restype = self._adam.restype = None
+        self._multiply.argtypes = [ctypes.POINTER(_Product)]
+        whole, real = ctypes.c_int64, ctypes.c_double
+        self._adam.argtypes = [whole, ctypes.POINTER(_Update), *[real] * 5, whole]
+
+    def product(
+        self, a: Tensor, b: Tensor, bias: Tensor | None, relu: bool
+    ) -> tuple[Tensor, Callable[[], object]] | None:
+        """``a @ b + bias``, with ReLU or not, as memory and the call that fills it.
+
+        A rule on types and sizes says which products torch is left with, never a clock, so that
+        the numbers are the same in every run. They differ from torch's in their last bits.
+
+        Args:
+            a: Shape (m, k), in any strides.
+            b: Shape (k, n), with stride 1 along one dimension.
+            bias: Shape (n,), or None.
+            relu: Whether negative results become zero.
+
+        Returns:
+            The place of the result, shape (m, n), and the call; None for torch's products.
+        """
+        given = [a, b] if bias is None else [a, b, bias]
+        plain = all(
+            value.dtype == torch.float32 and value.device.type == "cpu" and value.numel()
+            for value in given
+        )
+        if not plain or 1 not in b.stride() or len(a) == 0 or not a.shape[1] <= LONGEST_SUM:
+            return None
+        if bias is not None and (bias.shape != b.shape[1:] or not bias.is_contiguous()):
+            return None
+        (m, k), n = a.shape, b.shape[1]
+        threads = torch.get_num_threads() if 2 * m * n * k > SHARED_OPERATIONS else 1
+        place, space = torch.empty(m, n), torch.empty(k * COLUMNS * threads)
+        task = _Product(
+            *(m, n, k, a.data_ptr(), *a.stride(), b.data_ptr(), *b.stride(), place.data_ptr()),
+            *(None if bias is None else bias.data_ptr(), relu, space.data_ptr(), threads),
+        )
+        task.tensors = (a, b, bias, place, space)
+        return place, functools.partial(self._multiply, task)
+
+    def adam(self, table: Any, settings: tuple[float, ...]) -> None:
+        """Update what a table lists, by ``settings``: rate, two betas, decay and epsilon."""
+        lr, beta1, beta2, decay, eps = settings
+        threads = torch.get_num_threads()
+        self._adam(len(table), table, lr, beta1, beta2, eps, decay, threads)
+
+
+class CompiledAdam(DirectAdam):
+    """Adam or AdamW in C, on an optimiser's own state.
+
+    The numbers are torch's but for their last bits, the state is torch's, so that either goes on
+    where the other stopped.
+
+    Args:
+        optimizer: An optimiser that :class:`DirectAdam` suits.
+        kernels: The built library.
+
+    Example:
+        >>> issubclass(CompiledAdam, DirectAdam)
+        True
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, kernels: Kernels) -> None:
+        super().__init__(optimizer)
+        self._kernels = kernels
+        self._tables: dict[int, tuple[list[Tensor], Any]] = {}
+
+    def _step(self, tensors: Any, gradients: Any, settings: tuple[float, ...]) -> None:
+        known, table = self._tables.get(id(tensors), ([], None))
+        if len(known) != len(gradients) or any(map(_differ, known, gradients)):
+            table = _table(tensors, gradients)
+            self._tables[id(tensors)] = gradients, table  # held, so that the memory stays theirs
+        decays = settings[3] != 0 and not self._decoupled
+        if table is None or decays:
+            super()._step(tensors, gradients, settings)
+        else:
+            self._kernels.adam(table, settings)
+
+
+def _differ(one: Any, other: Any) -> bool:
+    return one is not other
+
+
+def _table(tensors: Any, gradients: Any) -> Any:
+    """The pointers of an update; None where the memory is not laid out as C reads it."""
+    weights, steps, *averages = tensors
+    rows = list(zip(weights, gradients, *averages, strict=True))
+    for weight, *others in rows:
+        for value in (weight, *others):
+            if value is None or value.dtype != torch.float32 or value.shape != weight.shape:
+                return None
+            if not value.is_contiguous():
+                return None
+    return (_Update * len(rows))(
+        *(
+            _Update(row[0].numel(), *(value.data_ptr() for value in row), step.data_ptr())
+            for row, step in zip(rows, steps, strict=True)
+        )
+    )
+
+
+def find_kernels(*, required: bool = False) -> Kernels | None:
+    """The library for this processor, built if need be.
+
+    Args:
+        required: Whether it is an error if there is none.
+
+    Returns:
+        The library; None where it cannot be had, and a line has said why.
+
+    Raises:
+        InputError: If it is required and cannot be had.
+
+    Example:
+        >>> find_kernels() is find_kernels()
+        True
+    """
+    found = _found()
+    if isinstance(found, Kernels):
+        return found
+    if required:
+        raise InputError(
+            "steps cannot be compiled here",
+            expected="GCC on Linux, and a cache folder that nobody else can write to",
+            got=str(found),
+            do="install GCC, or set train.step to auto",
+        ) from found
+    return None
+
+
+@functools.cache
+def _found() -> Kernels | NoKernelsError:
+    try:
+        return Kernels(_built())
+    except NoKernelsError as error:
+        logger.info("no compiled kernels: %s", error)
+        return error
+
+
+def _built() -> Path:
+    """The library's file in the user's cache; its name says what it is made of and its content."""
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if not sys.platform.startswith("linux") or compiler is None:
+        raise NoKernelsError("there is no GCC")
+    source = resources.files("glial.training").joinpath("kernels.c").read_bytes()
+    # What "native" means here and now, and which compiler this is, in its own words.
+    words = _run(compiler, *FLAGS, "-v", "-E", "-x", "c", os.devnull, "-o", os.devnull)
+    made_of = hashlib.sha256(source + words).hexdigest()[:16]
+    folder = _own_folder(cache_folder() / "kernels")
+    begin = time.monotonic()
+    try:
+        for path in folder.glob(f"{made_of}-*.so"):
+            if _is_ours(path) and path.name == f"{made_of}-{_content(path)}.so":
+                return path
+            path.unlink()
+        with tempfile.TemporaryDirectory(dir=folder) as room:
+            (Path(room) / "kernels.c").write_bytes(source)
+            made = Path(room) / "kernels.so"
+            _run(compiler, *FLAGS, "-o", str(made), str(Path(room) / "kernels.c"), "-lm")
+            made.chmod(stat.S_IRUSR | stat.S_IXUSR)
+            path = made.replace(folder / f"{made_of}-{_content(made)}.so")
+    except OSError as error:
+        raise NoKernelsError(f"{folder} cannot be used: {error}") from error
+    logger.info("kernels built by %s in %.1f s: %s", compiler, time.monotonic() - begin, path)
+    return path
+
+
+def _run(*command: str) -> bytes:
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, timeout=BUILD_SECONDS)
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").splitlines()
+        raise NoKernelsError(f"{command[0]} fails: {lines[0] if lines else error}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoKernelsError(f"{command[0]} fails: {error}") from error
+    return done.stderr
+
+
+def _own_folder(folder: Path) -> Path:
+    """A folder that nobody else can write to, made if need be: what lies in it is run."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder = folder.parent.resolve() / folder.name
+        reachable = all(map(_is_guarded, folder.parents))
+    except OSError as error:
+        raise NoKernelsError(f"{folder} cannot be made: {error}") from error
+    if not reachable or not stat.S_ISDIR(folder.lstat().st_mode) or not _is_ours(folder):
+        raise NoKernelsError(f"others may write to {folder}, or replace it")
+    return folder
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file or folder is no link, belongs to this user, and is written by no other."""
+    about = path.lstat()
+    closed = not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return about.st_uid == os.getuid() and closed and not stat.S_ISLNK(about.st_mode)
+
+
+def _is_guarded(folder: Path) -> bool:
+    """Whether only this user and the system can replace what lies in a folder."""
+    about = folder.stat()
+    closed = not about.st_mode & stat.S_IWOTH or bool(about.st_mode & stat.S_ISVTX)
+    return closed and about.st_uid in (0, os.getuid())
+
+
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
