@@ -9,11 +9,16 @@ from torch import nn
 from glial.models import MODELS, ModelSettings
 from glial.models.mlp import MLPSettings
 from glial.models.neuron import NeuronSettings
+from glial.models.residual_cnn import ResidualCNNSettings
 from glial.models.tabular import TabularSettings
 from glial.nn import ACTIVATIONS
 from glial.testing import LawBroken, check_model
 
-SMALL = {"mlp": {"hidden_sizes": [9, 9]}, "tabular": {"hidden_sizes": [8, 8]}}
+SMALL = {
+    "residual_cnn": {"widths": [4, 6]},
+    "mlp": {"hidden_sizes": [9, 9]},
+    "tabular": {"hidden_sizes": [8, 8]},
+}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -25,6 +30,8 @@ def test_every_model_keeps_the_laws(name):
 @pytest.mark.parametrize(
     "settings",
     [
+        ResidualCNNSettings(widths=[4, 4, 8], depth=2, stem=1, dropout=0.2),
+        ResidualCNNSettings(widths=[5], stem=2, activation="gelu", initialization="lecun"),
         MLPSettings(hidden_sizes=[]),
         MLPSettings(hidden_sizes=[6, 7], norm="batch", skip=True, dropout=0.3),
         MLPSettings(hidden_sizes=[6], norm="layer", bias="shared", input_dropout=0.2),

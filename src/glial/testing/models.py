@@ -1,4 +1,4 @@
-"""The laws of a model for tables; `check_model` runs them all on one model's settings.
+"""The laws of a model for tables and images; `check_model` runs them all on one model's settings.
 
 A third party's test is one line: ``check_model(MySettings())``.
 """
@@ -6,6 +6,7 @@ A third party's test is one line: ``check_model(MySettings())``.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -15,6 +16,7 @@ from glial.models.settings import ModelSettings
 
 NUM_INPUTS = 5
 CARDINALITIES = (3, 4, 30)
+IMAGE = (3, 12, 10)
 ROW_COUNTS = (1, 2, 7)
 
 
@@ -28,7 +30,7 @@ class LawBroken(AssertionError):
 
 
 def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = ()) -> None:
-    """Run every law of a model for tables.
+    """Run every law of a model for tables, or for images.
 
     Args:
         settings: The model's settings; small sizes make it quick.
@@ -48,7 +50,7 @@ def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = 
         choices.append((choices[-1][0], CARDINALITIES))
     for num_outputs, cardinalities in choices:
         network = _built(settings, num_outputs, cardinalities)
-        inputs = _inputs(network, cardinalities)
+        inputs = _inputs(settings, network, cardinalities)
         check_outputs(network, inputs, num_outputs)
         check_gradients(network, inputs, without_gradient)
         check_evaluation(network, inputs)
@@ -208,17 +210,25 @@ def check_precision(network: nn.Module, inputs: Sequence[Tensor]) -> None:
 def _built(
     settings: ModelSettings, num_outputs: int, cardinalities: Sequence[int], seed: int = 0
 ) -> nn.Module:
+    num_inputs = NUM_INPUTS if settings.takes_numbers else 0
+    others: dict[str, Any] = {"images": [IMAGE]} if settings.takes_images else {}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return settings.build(NUM_INPUTS, num_outputs, cardinalities)
+        return settings.build(num_inputs, num_outputs, cardinalities, **others)
 
 
-def _inputs(network: nn.Module, cardinalities: Sequence[int]) -> list[Tensor]:
+def _inputs(
+    settings: ModelSettings, network: nn.Module, cardinalities: Sequence[int]
+) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     rows = 4 * max(cardinalities, default=8)
-    parts = [torch.randn(rows, NUM_INPUTS, generator=generator)]
+    parts = []
+    if settings.takes_numbers:
+        parts.append(torch.randn(rows, NUM_INPUTS, generator=generator))
     if cardinalities:
         parts.append(torch.stack([torch.arange(rows) % count for count in cardinalities], dim=1))
+    if settings.takes_images:
+        parts.append(torch.randn(rows, *IMAGE, generator=generator))
     start = getattr(network, "start", None)
     if callable(start):
         start(*parts)
