@@ -14,6 +14,7 @@ from glial.nn import ACTIVATIONS
 from glial.testing import LawBroken, check_model
 
 SMALL = {
+    "residual_cnn": {"widths": [4, 6]},
     "mlp": {"hidden_sizes": [9, 9]},
     "tabular": {"hidden_sizes": [8, 8]},
     "bag_of_words": {"size": 4, "pairs": 30},

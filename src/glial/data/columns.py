@@ -336,7 +336,8 @@ def infer_task(frame: pl.DataFrame, targets: Sequence[str]) -> str:
 
 def _task_of_one(column: pl.Series) -> str:
     values = numbers(column)
-    if column.dtype == pl.Boolean or values.null_count():
+    is_named = isinstance(column.dtype, (pl.Boolean, pl.Categorical, pl.Enum))
+    if is_named or values.null_count():
         return "classification"
     distinct = column.n_unique()
     whole = bool((values % 1 == 0).all())

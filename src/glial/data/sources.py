@@ -101,7 +101,7 @@ def is_image_source(source: Any) -> bool:
         >>> is_image_source("iris")
         False
     """
-    if not isinstance(source, (str, Path)) or not _is_there(str(source)):
+    if not isinstance(source, (str, Path)) or not str(source) or not _is_there(str(source)):
         return False
     path = Path(source)
     return path.is_dir() or is_zip(path) or path.suffix.lower() == ".npz"

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
@@ -42,6 +41,7 @@ class ResidualCNNSettings(ModelSettings):
         initialization: Starting weights of the convolutions.
 
     Example:
+        >>> import torch
         >>> network = ResidualCNNSettings(widths=[4, 8]).build(0, 3, images=[[1, 8, 8]])
         >>> network(torch.zeros(2, 1, 8, 8)).shape
         torch.Size([2, 3])
@@ -161,6 +161,7 @@ class ResidualCNN(nn.Module):
         num_outputs: Outputs.
 
     Example:
+        >>> import torch
         >>> network = ResidualCNN(ResidualCNNSettings(widths=[4, 8]), [3, 32, 32], 10)
         >>> network.features(torch.zeros(2, 3, 32, 32)).shape, network.num_features
         (torch.Size([2, 8]), 8)
@@ -192,7 +193,6 @@ class ResidualCNN(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 initialize(settings.initialization, module.weight)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(
         self, images: Float[Tensor, "row channel height width"]

@@ -17,7 +17,7 @@ from glial.models.settings import ModelSettings
 
 NUM_INPUTS = 5
 CARDINALITIES = (3, 4, 30)
-IMAGE = (3, 8, 8)
+IMAGE = (3, 12, 10)
 VOCABULARY = 12
 LENGTH = 7
 ROW_COUNTS = (1, 2, 7)

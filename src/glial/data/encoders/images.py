@@ -35,8 +35,8 @@ class ImageEncoder:
     Example:
         >>> column = pl.Series("x", np.array([[[0, 255]], [[255, 0]]], dtype=np.uint8))
         >>> encoder = ImageEncoder.fit(column, DataSettings())
-        >>> encoder.finish(encoder.tensor(column)).flatten().tolist()
-        [-1.0, 1.0, 1.0, -1.0]
+        >>> encoder.finish(encoder.tensor(column)).flatten()
+        tensor([-1.,  1.,  1., -1.])
     """
 
     modality: ClassVar[Literal["image", "text"]] = "image"

@@ -47,8 +47,8 @@ def read_npz(path: Path) -> dict[str, pl.DataFrame]:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.npz"
         >>> np.savez(path, x=np.zeros((2, 4, 4), dtype=np.uint8), y=[0, 1])
-        >>> read_npz(path)["train"].schema
-        Schema({'x': Array(UInt8, shape=(4, 4)), 'y': Int64})
+        >>> read_npz(path)["train"].dtypes
+        [Array(UInt8, shape=(4, 4)), Int64]
     """
     try:
         _check_unpacked(path)

@@ -215,9 +215,10 @@ def _opened(content: bytes) -> Any:
 
 def _upright(image: Any) -> tuple[int, int]:
     """Height and width of an image after it is turned as its EXIF data say."""
-    # A PNG would be decoded to find EXIF data behind its pixels, where they hardly ever are.
-    has_exif = image.format != "PNG" or "exif" in image.info
-    turned = has_exif and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    # A PNG would be decoded to find EXIF data behind its pixels, where they hardly ever are; the
+    # size of a TIFF is upright already.
+    is_stored = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+    turned = is_stored and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return (image.width, image.height) if turned else (image.height, image.width)
 
 

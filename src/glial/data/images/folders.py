@@ -112,8 +112,9 @@ def check_has_images(root: Path, files: Sequence[str]) -> None:
         >>> check_has_images(Path("pets"), ["cat/1.jpg"])
     """
     if not any(is_image_name(name) for name in files):
+        kind = "a folder" if root.is_dir() else "an archive"
         raise InputError(
-            f"{root} holds nothing that can be read",
+            f"{root} is {kind} without images",
             expected="images, in a folder per class",
             got=_some(list(files)) or "no files",
             do=f"name the files of tables: '{root}/*.csv'",
