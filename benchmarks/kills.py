@@ -1,6 +1,6 @@
 """Kill a training again and again at random instants; every resume must end in the same weights.
 
-    python benchmarks/kills.py [--kills 50] [--seed 0] [--folds K]
+    python benchmarks/kills.py [--kills 50] [--seed 0] [--folds K] [--stream]
 
 Each kill is a SIGKILL after a random time, so it falls into imports, preparation, epochs,
 validation and the writing of checkpoints alike. Prints how many kills there were and whether the
@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from glial.data import load_dataset
+
 ARGUMENTS = [
     "--model=mlp",
     "--epochs=400",
@@ -31,9 +33,18 @@ ARGUMENTS = [
 ]
 
 
+STREAMED = [
+    "--target=digit",
+    "--set=data.stream=always",
+    "--set=data.buffer_rows=200",
+    "--set=data.workers=3",
+]
+SOURCE = ["digits"]
+
+
 def command(folder: Path, *more: str) -> list[str]:
     """The training, as a user would call it."""
-    start = [sys.executable, "-m", "glial", "train", "digits"]
+    start = [sys.executable, "-m", "glial", "train", *SOURCE]
     return [*start, *ARGUMENTS, f"--out={folder}", *more]
 
 
@@ -43,11 +54,16 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folds", type=int, help="train this many networks")
+    parser.add_argument("--stream", action="store_true", help="stream a Parquet file with workers")
     options = parser.parse_args()
     if options.folds:
         ARGUMENTS.append(f"--folds={options.folds}")
     draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as root:
+        if options.stream:
+            table, target, _ = load_dataset("digits")
+            SOURCE[:] = [f"{root}/digits.parquet", *STREAMED]
+            table.rename({target: "digit"}).write_parquet(SOURCE[0], row_group_size=50)
         calm, stormy = Path(root, "calm"), Path(root, "stormy")
         begin = time.monotonic()
         subprocess.run(command(calm), check=True, stdout=subprocess.DEVNULL)

@@ -34,7 +34,7 @@ from glial.data.streams import (
     open_chunks,
     survey,
 )
-from glial.data.streams.survey import ALL
+from glial.data.streams.surveys import ALL
 from glial.runs.plan import Plan
 from glial.runs.rows import Rows, Tables, columns_aside, targets_of
 

@@ -7,7 +7,7 @@ from glial.data.streams.divisions import Division, divide
 from glial.data.streams.opening import bytes_in_memory, can_stream, open_chunks
 from glial.data.streams.parquet import ParquetChunks
 from glial.data.streams.supplies import ChunkSupply, RowSupply
-from glial.data.streams.survey import SplitRows, Survey, survey
+from glial.data.streams.surveys import SplitRows, Survey, survey
 from glial.data.streams.text import DelimitedChunks, JsonLinesChunks
 
 __all__ = [
