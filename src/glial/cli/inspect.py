@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file, glob pattern or data set; or a run's folder, or the name of a model",
     )
     add_data_arguments(parser)
-    parser.add_argument("--inputs", type=number(int), help="inputs of a named model (10), or its tokens (1000)")
+    parser.add_argument(
+        "--inputs", type=number(int), help="inputs of a named model (10), or its tokens (1000)"
+    )
     parser.add_argument("--outputs", type=number(int), help="outputs of a named model (1)")
     parser.add_argument("--batch", type=number(int), help="rows of the trial batch (1)")
     parser.add_argument("--svg", metavar="FILE", help="draw the computational graph")
