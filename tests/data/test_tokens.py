@@ -70,7 +70,9 @@ def test_no_letter_or_digit_is_lost(text: str) -> None:
     assert known <= set(kept) | set(kept.lower())
 
 
-@given(st.lists(any_text | st.none(), min_size=1, max_size=8), st.sampled_from(["word", "character"]))
+@given(
+    st.lists(any_text | st.none(), min_size=1, max_size=8), st.sampled_from(["word", "character"])
+)
 def test_any_text_has_a_token_in_front_and_padding_behind(cells, by) -> None:
     column = pl.Series("say", cells, dtype=pl.String)
     encoder = TokenEncoder.fit(column, DataSettings(tokens=by, max_length=6))
@@ -145,7 +147,9 @@ def test_large_vocabularies_are_held_in_wider_numbers() -> None:
 
 
 def test_a_saved_encoding_is_the_same(tmp_path) -> None:
-    frame = pl.DataFrame({"say": ["日本 a", "'quoted' \\ \"b\"", "👍🏽 a 👍🏽"], "x": [1.0, 2.0, 4.0]})
+    frame = pl.DataFrame(
+        {"say": ["日本 a", "'quoted' \\ \"b\"", "👍🏽 a 👍🏽"], "x": [1.0, 2.0, 4.0]}
+    )
     settings = DataSettings(text="tokens", tokens="word", min_token_count=1)
     encoding = Encoding.fit(frame, {"say": "text", "x": "number"}, settings)
     encoding.save(tmp_path)
@@ -178,7 +182,13 @@ def test_a_token_encoder_is_what_encodings_expect() -> None:
 
 @pytest.mark.slow
 def test_many_texts_take_seconds() -> None:
-    column = pl.Series([f"the {i % 997} quick foxes, number {i}, jumped! " * 3 for i in range(100_000)])
+    column = pl.Series(
+        [f"the {i % 997} quick foxes, number {i}, jumped! " * 3 for i in range(100_000)]
+    )
     start = time.process_time()
     TokenEncoder.fit(column, DataSettings()).tensor(column)
     assert time.process_time() - start < 30
+
+
+def test_a_column_may_be_called_like_what_is_counted() -> None:
+    assert TokenEncoder.fit(TRAIN.rename("count"), DataSettings(tokens="word")).tokens == ["a", "b"]

@@ -26,6 +26,7 @@ class TextGRUSettings(TextSettings):
         num_units: Units of each direction; None is as many as numbers in a token's vector.
 
     Example:
+        >>> import torch
         >>> network = TextGRUSettings(num_units=8).build(0, 2, vocabularies=[100])
         >>> network(torch.tensor([[5, 7, 0]])).shape
         torch.Size([1, 2])
@@ -62,6 +63,7 @@ class TextGRU(nn.Module):
         size: Length of a token's vector.
 
     Example:
+        >>> import torch
         >>> network = TextGRU(TextGRUSettings(num_units=3), 10, 2, 4)
         >>> network.features(torch.tensor([[3, 4, 0]])).shape
         torch.Size([1, 6])

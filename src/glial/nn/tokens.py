@@ -71,7 +71,7 @@ class BidirectionalGRU(nn.GRU):
     def __init__(self, num_inputs: int, num_units: int) -> None:
         super().__init__(num_inputs, num_units, batch_first=True, bidirectional=True)
 
-    def forward(
+    def forward(  # type: ignore[override]
         self, inputs: Float[Tensor, "row position feature"], lengths: Int[Tensor, " row"]
     ) -> Float[Tensor, "row position unit"]:
         """The states of both directions at each position; without meaning behind a text's end.

@@ -135,6 +135,8 @@ def _load_single(folder: Path, model: nn.Module | None) -> Run:
 def _assembled(folder: Path, network: nn.Module, encoding: Encoding, **parts: Any) -> Run:
     """A run of these parts, with the plan, decoding and figures of its folder."""
     plan = Plan.from_file(folder / "plan.yaml")
+    if plan.model["name"] == "auto":
+        raise _damaged(folder / "plan.yaml", ValueError("the model is not named"))
     decoder = load_task(read_json(folder / "decoding.json"), plan.task)
     figures = read_json(folder / "metrics.json")
     findings = read_json(folder / "findings.json")

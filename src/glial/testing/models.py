@@ -222,7 +222,7 @@ def check_export(network: nn.Module, inputs: Sequence[Tensor]) -> None:
     """
     network.eval()
     few = tuple(part[:5] for part in inputs)
-    shapes = torch.export.ShapesCollection()
+    shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for part in few:
         shapes[part] = {0: torch.export.Dim("rows")}
     program = torch.export.export(network, few, dynamic_shapes=shapes)

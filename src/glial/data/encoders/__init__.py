@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -73,7 +73,7 @@ class TensorEncoder(Protocol):
         modality: What the tensor holds.
     """
 
-    modality: Literal["image", "text"]
+    modality: ClassVar[Literal["image", "text"]]
 
     @property
     def size(self) -> list[int]:
