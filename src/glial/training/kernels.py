@@ -266,7 +266,8 @@ def _run(*command: str) -> bytes:
         done = subprocess.run(command, capture_output=True, check=True, timeout=BUILD_SECONDS)
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").splitlines()
-        raise NoKernelsError(f"{command[0]} fails: {lines[0] if lines else error}") from error
+        wrong = next((line for line in lines if "error:" in line), str(error))
+        raise NoKernelsError(f"{command[0]} fails: {wrong}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoKernelsError(f"{command[0]} fails: {error}") from error
     return done.stderr
