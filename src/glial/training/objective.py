@@ -284,9 +284,7 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     if parts == 1:
         return [batch]
     inputs = zip(*(value.tensor_split(parts) for value in batch.inputs), strict=True)
-    rest = [
-        [None] * parts if value is None else value.tensor_split(parts) for value in batch[1:]
-    ]
+    rest = [[None] * parts if value is None else value.tensor_split(parts) for value in batch[1:]]
     return [Batch(*part) for part in zip(inputs, *rest, strict=True)]
 
 

@@ -28,9 +28,7 @@ def as_floats(images: Tensor) -> Tensor:
     return images if images.is_floating_point() else images.float() / 255
 
 
-def changed_images(
-    images: Images, settings: AugmentSettings, generator: torch.Generator
-) -> Images:
+def changed_images(images: Images, settings: AugmentSettings, generator: torch.Generator) -> Images:
     """Images mirrored, moved, blurred, relit and made noisy, in this order.
 
     What a move uncovers is filled with the nearest pixel of the border, which suits dark and
