@@ -188,6 +188,8 @@ def test_predict_and_evaluate(refused, folder, capsys):
     assert "'mlp'" in refused("inspect", "mpl")
     assert "none.csv" in refused("inspect", "none.csv", "--target", "y")
     assert "'specie'" in refused("inspect", "iris", "--target", "specie")
+    assert ".png" in refused("inspect", "iris", "--augment", "sheet.jpg")
+    assert "--augment" in refused("inspect", "mlp", "--augment", "sheet.png")
 
 
 def test_places_that_cannot_be_written(refused, folder, monkeypatch):

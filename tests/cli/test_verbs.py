@@ -223,6 +223,15 @@ def test_inspect_tells_of_a_source(call, folder):
     assert {"split": "test", "row": 2} in report["duplicates"]["examples"][0]
 
 
+def test_inspect_shows_what_augmentation_does(call, folder):
+    words = ("inspect", "iris", "--augment", "sheet.png")
+    status, result = call(*words, "--set", "data.augment.number_noise=0.5")
+    assert (status, result["sheet"], len(result["rows"])) == (0, None, 8)
+    assert result["augment"]["number_noise"] == 0.5
+    assert all(row["original"] != row["changed"] for row in result["rows"])
+    assert not (folder / "sheet.png").exists()  # a table has no pictures
+
+
 @pytest.mark.parametrize(
     "verb", ["init", "train", "evaluate", "predict", "compare", "inspect", "models", "datasets"]
 )

@@ -31,6 +31,7 @@ class Data(Settings):
     source: str | None = None
     split: Split = Field(default_factory=Split)
     maybe: Split | None = None
+    either: Split | Literal["auto", "none"] = "auto"
     rows: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
     shuffle: bool = True
 
@@ -47,6 +48,7 @@ class Plan(Settings):
         ({"data": {"sorce": "a"}}, "data.sorce", "source"),
         ({"data": {"split": {"metod": "auto"}}}, "data.split.metod", "method"),
         ({"data": {"maybe": {"trainn": 0.5}}}, "data.maybe.trainn", "train"),
+        ({"data": {"either": {"trainn": 0.5}}}, "data.either.trainn", "train"),
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest_at_any_depth(values, path, nearest):
@@ -54,6 +56,21 @@ def test_an_unknown_key_is_named_with_the_nearest_at_any_depth(values, path, nea
         Plan.read(values)
     assert repr(path) in caught.value.message
     assert repr(nearest) in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "wish"),
+    [
+        ({"train": "much"}, "data.either.train", "number"),
+        ({"method": "odd"}, "data.either.method", "'auto' or 'random'"),
+        ("never", "data.either", "'auto' or 'none'"),
+    ],
+)
+def test_a_value_that_is_a_word_or_settings_is_named_as_the_plan_does(value, path, wish):
+    with pytest.raises(InputError) as caught:
+        Plan.read({"data": {"either": value}})
+    assert repr(path) in caught.value.message
+    assert wish in caught.value.expected
 
 
 def test_an_unknown_key_is_told_before_a_wrong_value():

@@ -122,8 +122,10 @@ def _inspect_augment(options: argparse.Namespace) -> int:
     if rows:
         print_table(
             ["label", "holds", "original", "changed"],
-            [[row["label"], row["holds"], _told(row, "original"), _told(row, "changed")]
-             for row in rows],
+            [
+                [row["label"], row["holds"], _told(row, "original"), _told(row, "changed")]
+                for row in rows
+            ],
         )
     print(f"data.augment: {told_settings(plan.data.augment)}")
     if drawn:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import polars as pl
 import torch
+from torch import Tensor
 
 from glial.core.errors import InputError
 from glial.data.augmentation import (
@@ -33,7 +35,7 @@ def with_measured_augment(prepared: Prepared, rows: Batch) -> Plan:
 
     Args:
         prepared: Data and task.
-        rows: The training rows.
+        rows: The training rows, each once.
 
     Raises:
         InputError: If what was asked for does not suit the rows, the model or the loss.
@@ -52,22 +54,28 @@ def with_measured_augment(prepared: Prepared, rows: Batch) -> Plan:
         return plan
     kinds = modalities_of(prepared, rows)
     images = [part for part, kind in zip(rows.inputs, kinds, strict=True) if kind == "image"]
-    settings = AugmentSettings()
-    if images:
-        logger.info("data.augment: trying which changes of the training images help")
-        trials = measure(images, rows.target, seed=plan.train.seed)
-        settings = chosen(trials)
-        tried = [f"{_words(t.change)} {t.gain:+.1%} +- {t.uncertainty:.1%}" for t in trials]
-        logger.info(
-            "data.augment: %s (%s)",
-            told_settings(settings),
-            "less error on images held out, by a linear model that also learnt from changed "
-            f"copies: {', '.join(tried)}"
-            if tried
-            else "a linear model tells too little from these images to measure it",
-        )
+    settings = _measured(images, rows.target, plan.train.seed) if images else AugmentSettings()
     augment = settings if settings.changes_images else "none"
     return plan.model_copy(update={"data": plan.data.model_copy(update={"augment": augment})})
+
+
+def _measured(images: Sequence[Tensor], target: Tensor, seed: int) -> AugmentSettings:
+    """What helps to tell these images apart, and why, in a note."""
+    if find_spec("kornia") is None:
+        logger.warning("data.augment: none, for want of kornia: pip install 'glial[vision]'")
+        return AugmentSettings()
+    logger.info("data.augment: trying which changes of the training images help")
+    trials = measure(images, target, seed=seed)
+    settings = chosen(trials)
+    why = "a linear model tells too little from these images to measure it"
+    if trials:
+        tried = [f"{_words(t.change)} {t.gain:+.1%} ± {t.uncertainty:.1%}" for t in trials]
+        why = (
+            "less error on images held out, of a linear model that also learnt from changed "
+            f"copies: {', '.join(tried)}"
+        )
+    logger.info("data.augment: %s (%s)", told_settings(settings), why)
+    return settings
 
 
 def augmentation_of(prepared: Prepared, rows: Batch) -> Augmentation | None:

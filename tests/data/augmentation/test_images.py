@@ -17,9 +17,7 @@ from glial.data.augmentation.settings import AugmentSettings
 
 
 def pictures(rows=4, channels=1, height=9, width=9, seed=0):
-    return torch.rand(
-        rows, channels, height, width, generator=torch.Generator().manual_seed(seed)
-    )
+    return torch.rand(rows, channels, height, width, generator=torch.Generator().manual_seed(seed))
 
 
 def changed(images, seed=0, **settings):

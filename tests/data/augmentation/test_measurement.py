@@ -63,7 +63,7 @@ def mirrored(num_rows, axes, seed=0):
     ("axes", "wanted"), [([], "none"), ([3], "horizontal"), ([2], "vertical"), ([2, 3], "both")]
 )
 def test_flips_are_found_that_the_data_were_made_with(axes, wanted):
-    images, target = mirrored(600, axes)
+    images, target = mirrored(1200, axes)
     assert chosen(measure([images], target, seed=0)).flip == wanted
 
 
@@ -114,7 +114,9 @@ def test_the_held_out_errors_are_those_of_scikit_learn(digits):
             errors = np.zeros(200)
             for number in range(FOLDS):
                 rest, held = fold != number, fold == number
-                x = np.concatenate([np.hstack([part[rest], np.ones((rest.sum(), 1))]) for part in sets])
+                x = np.concatenate(
+                    [np.hstack([part[rest], np.ones((rest.sum(), 1))]) for part in sets]
+                )
                 y = np.concatenate([target[rest].numpy() for _ in sets])
                 model = Ridge(alpha=penalty * 200 * len(sets), fit_intercept=False).fit(x, y)
                 found = model.predict(np.hstack([scaled[held], np.ones((held.sum(), 1))]))

@@ -84,7 +84,9 @@ def test_classes_keep_their_proportions_exactly(key):
 def test_numbers_are_mixed_and_so_are_images_of_bytes():
     numbers = torch.tensor([[0.0, 4.0], [8.0, 0.0]])
     images = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
-    both = mixed(Batch((numbers, images), torch.tensor([[0.0], [1.0]])), AugmentSettings(mixup=1.0), 1)
+    both = mixed(
+        Batch((numbers, images), torch.tensor([[0.0], [1.0]])), AugmentSettings(mixup=1.0), 1
+    )
     share, other = float(both.weight[0]), both.other[:, 0].long()
     torch.testing.assert_close(both.inputs[0], share * numbers + (1 - share) * numbers[other])
     plain = images.float() / 255

@@ -35,9 +35,7 @@ def same(one, two):
 @pytest.mark.parametrize("batch_size", [1, 8, 23])
 def test_an_epoch_goes_on_to_the_same_batches_whatever_was_drawn_before(batch_size):
     def batches():
-        return TensorBatches(
-            image_rows(), batch_size, seed=3, augment=Augmentation(ALL, ["image"])
-        )
+        return TensorBatches(image_rows(), batch_size, seed=3, augment=Augmentation(ALL, ["image"]))
 
     whole = list(batches().epoch(2))
     torch.manual_seed(12345)

@@ -20,7 +20,7 @@ MAX_ROWS = 2000
 MIN_ROWS = 100
 SIDE = 32  # larger images are made smaller first, so many at once
 AT_ONCE = 64
-CELLS, DIRECTIONS = 7, 8
+CELLS, DIRECTIONS, PIXELS = 7, 8, 8
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 FOLDS = 4
 SURE = 3.0  # so many standard errors are no accident
@@ -94,7 +94,7 @@ def measure(images: Sequence[Tensor], target: Tensor, *, seed: int) -> list[Tria
     if len(rows) < MIN_ROWS or wanted.shape[1] == 0:
         return []
     small = [
-        torch.cat([_small(as_floats(column[some])) for some in rows.split(AT_ONCE)])
+        torch.cat([_small(as_floats(column[some])) for some in torch.split(rows, AT_ONCE)])
         for column in images
     ]
     ridge = _Ridge(torch.cat([_features(column) for column in small], dim=1), wanted)
@@ -145,7 +145,7 @@ def _standardized(target: Tensor) -> Tensor:
     """Targets as numbers of mean 0 and variance 1, [row, output]; one of each class for classes."""
     numbers = target.float()
     if target.ndim == 1:
-        numbers = functional.one_hot(target.unique(return_inverse=True)[1]).float()
+        numbers = functional.one_hot(torch.unique(target, return_inverse=True)[1]).float()
     spread = numbers.std(dim=0, correction=0)
     told = spread > 0
     return ((numbers - numbers.mean(dim=0)) / spread)[:, told]
@@ -155,8 +155,8 @@ def _small(images: Images) -> Tensor:
     sides = images.shape[-2:]
     if max(sides) <= SIDE:
         return images
-    smaller = [max(1, round(side * SIDE / max(sides))) for side in sides]
-    return functional.adaptive_avg_pool2d(images, smaller)
+    height, width = (max(1, round(side * SIDE / max(sides))) for side in sides)
+    return functional.adaptive_avg_pool2d(images, (height, width))
 
 
 def _features(images: Images) -> Features:
@@ -171,9 +171,11 @@ def _features(images: Images) -> Features:
     first = first.long() % DIRECTIONS
     edges.scatter_add_(1, first, size * (1 - late))
     edges.scatter_add_(1, (first + 1) % DIRECTIONS, size * late)
-    cells = [max(1, min(CELLS, side // 2)) for side in images.shape[-2:]]
+    height, width = images.shape[-2:]
+    cells = (max(1, min(CELLS, height // 2)), max(1, min(CELLS, width // 2)))
     histograms = functional.adaptive_avg_pool2d(edges, cells).sqrt()
-    pixels = functional.adaptive_avg_pool2d(images, [min(8, side) for side in images.shape[-2:]])
+    coarse = (min(PIXELS, height), min(PIXELS, width))
+    pixels = functional.adaptive_avg_pool2d(images, coarse)
     return torch.cat([histograms.flatten(1), pixels.flatten(1)], dim=1)
 
 
