@@ -279,6 +279,7 @@ def test_a_compiled_training_goes_on_from_an_eager_one_and_back(tmp_path):
             torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-4, msg=steps + key)
 
 
+@pytest.mark.slow
 def test_memory_stays_while_calls_need_it_and_goes_with_them():
     def megabytes():
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -286,7 +287,7 @@ def test_memory_stays_while_calls_need_it_and_goes_with_them():
 
     batch = Batch((normal(256, 18),), torch.zeros(256, dtype=torch.long))
     sizes = []
-    for number in range(25):
+    for number in range(12):
         model = network()
         passes = CapturedPasses(model, model, loss, batch, FOUND.product)
         gc.collect()
@@ -296,7 +297,7 @@ def test_memory_stays_while_calls_need_it_and_goes_with_them():
         torch.manual_seed(0)
         torch.testing.assert_close(found, loss(model(*batch.inputs), batch.target, None))
         del model, passes, junk
-        if number > 4:
+        if number > 3:
             sizes.append(megabytes())
     assert sizes[-1] - sizes[0] < 20
 
@@ -385,6 +386,7 @@ def test_other_flags_of_the_processor_or_another_compiler_make_another_file(cach
     assert first.is_file()
 
 
+@pytest.mark.slow
 def test_two_processes_may_build_at_once(cache):
     script = "from glial.training import kernels; print(kernels._built())"
     with ThreadPoolExecutor(2) as pool:

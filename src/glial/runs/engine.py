@@ -114,8 +114,8 @@ def _measured(
     others: dict[str, list[Any]] = {
         "threads": [1, torch.get_num_threads()],
         "layout": ["contiguous", "channels_last"] if decided["layout"] == "channels_last" else [],
-        "precision": ["bfloat16"],
         "step": ["compiled"] if decided["step"] == "captured" and find_kernels() else [],
+        "precision": ["bfloat16"],
     }
     if next(iter(network.parameters())).device.type != "cpu":
         others["threads"] = []

@@ -157,21 +157,35 @@ typedef struct {
   float *mean, *square, *step;
 } update;
 
+// Numbers whose update one thread makes before it takes the next; threads change no bit of it.
+#define CHUNK (1 << 14)
+typedef struct {
+  float rate, root, keep, first, second, kept, least;
+} factors;
+
+static void adam_chunk(count size, factors f, float *restrict w, const float *restrict g,
+                       float *restrict mean, float *restrict square) {
+  for (count i = 0; i < size; i++) {
+    float m = mean[i] + f.first * (g[i] - mean[i]);
+    float v = f.kept * square[i] + f.second * g[i] * g[i];
+    mean[i] = m;
+    square[i] = v;
+    w[i] = f.keep * w[i] - f.rate * m / (sqrtf(v) * f.root + f.least);
+  }
+}
+
 // Adam with decoupled decay (Kingma & Ba 2015; Loshchilov & Hutter 2019), in torch's order.
 void adam(count number, const update *updates, double lr, double beta1, double beta2, double eps,
           double decay, count threads) {
   for (const update *u = updates; u < updates + number; u++) {
     double step = *u->step += 1;
-    float rate = lr / (1 - pow(beta1, step)), root = 1 / sqrt(1 - pow(beta2, step));
-    float keep = 1 - lr * decay, first = 1 - beta1, second = 1 - beta2, kept = beta2, least = eps;
-    float *w = u->weight, *mean = u->mean, *square = u->square;
-    const float *g = u->gradient;
-#pragma omp parallel for simd num_threads(threads) if (threads > 1 && u->size > 1 << 16)
-    for (count i = 0; i < u->size; i++) {
-      float m = mean[i] + first * (g[i] - mean[i]), v = kept * square[i] + second * g[i] * g[i];
-      mean[i] = m;
-      square[i] = v;
-      w[i] = keep * w[i] - rate * m / (sqrtf(v) * root + least);
+    factors f = {lr / (1 - pow(beta1, step)), 1 / sqrt(1 - pow(beta2, step)), 1 - lr * decay,
+                 1 - beta1, 1 - beta2, beta2, eps};
+    count chunks = (u->size + CHUNK - 1) / CHUNK;
+#pragma omp parallel for num_threads(threads) if (threads > 1 && chunks > 4)
+    for (count chunk = 0; chunk < chunks; chunk++) {
+      count from = chunk * CHUNK, size = u->size - from < CHUNK ? u->size - from : CHUNK;
+      adam_chunk(size, f, u->weight + from, u->gradient + from, u->mean + from, u->square + from);
     }
   }
 }
