@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -291,7 +292,7 @@ def test_bad_files_end_with_one_clear_error(tmp_path, capsys, what):
         table(500).drop("y").write_parquet(path)
     else:
         source = str(written(tmp_path, table(500), ".csv"))
-        with open(source, "a") as file:
+        with pathlib.Path(source).open("a") as file:
             file.write("1,2\n")
     out = tmp_path / "run"
     words = ["train", source, "--target", "y", "--json", f"--out={out}"]

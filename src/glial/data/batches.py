@@ -137,9 +137,8 @@ class TensorBatches:
 
     def _finished(self, batch: Batch, epoch: int, index: int) -> Batch:
         """A batch as it is learnt from; the draws depend on its place in training alone."""
-        if self._augment is not None:
-            batch = self._augment(batch, derive_seed(self._seed, "augment", epoch, index))
-        return batch if self._finish is None else batch._replace(inputs=self._finish(batch.inputs))
+        seed = derive_seed(self._seed, "augment", epoch, index)
+        return finished(batch, self._augment, self._finish, seed)
 
     def order(self, epoch: int) -> Tensor:
         """The row numbers of an epoch, in the order that they are used."""
@@ -164,6 +163,25 @@ def num_batches_of(num_rows: int, batch_size: int) -> int:
     """
     full, rest = divmod(num_rows, batch_size)
     return full + (rest > 1 or (rest == 1 and batch_size == 1))
+
+
+def finished(batch: Batch, augment: Augment | None, finish: Finish | None, seed: int) -> Batch:
+    """A batch as a network learns from it: changed at random, then in its finished form.
+
+    Args:
+        batch: Rows as they are held.
+        augment: Changes them at random.
+        finish: Makes what the network is called with.
+        seed: Decides what is random.
+
+    Example:
+        >>> rows = Batch((torch.tensor([[2.0]]),), torch.tensor([0]))
+        >>> finished(rows, None, lambda inputs: (inputs[0] / 2,), seed=0).inputs[0]
+        tensor([[1.]])
+    """
+    if augment is not None:
+        batch = augment(batch, seed)
+    return batch if finish is None else batch._replace(inputs=finish(batch.inputs))
 
 
 def take(rows: Batch, index: Tensor) -> Batch:

@@ -94,7 +94,8 @@ def batches_of(prepared: Prepared, rows: Batch) -> Batches:
     plan, tables = prepared.plan, prepared.tables
     if isinstance(tables, StreamedTables):
         device = rows.target.device
-        return tables.batches(plan, prepared.stretch, prepared.encoding.finish, device)
+        augment = augmentation_of(prepared, rows)
+        return tables.batches(plan, prepared.stretch, augment, prepared.encoding.finish, device)
     size = int(plan.train.batch_size)
     return TensorBatches(
         rows,

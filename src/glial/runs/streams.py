@@ -17,7 +17,7 @@ from glial.core.memory import available_memory
 from glial.core.progress import share_logger
 from glial.core.seeds import numpy_generator
 from glial.data import check_target, infer_columns, infer_task
-from glial.data.batches import Batch, Finish
+from glial.data.batches import Augment, Batch, Finish
 from glial.data.columns import check_target_names
 from glial.data.sources import files_of
 from glial.data.splits import Splits
@@ -108,6 +108,7 @@ class StreamedTables(Tables):
         self,
         plan: Plan,
         encode: Callable[[pl.DataFrame], Batch],
+        augment: Augment | None,
         finish: Finish,
         device: torch.device,
     ) -> StreamedBatches:
@@ -116,6 +117,7 @@ class StreamedTables(Tables):
         Args:
             plan: The plan, its batch size decided.
             encode: Makes tensors of rows.
+            augment: Changes a batch at random.
             finish: What a network is called with.
             device: Where batches are wanted.
         """
@@ -136,6 +138,7 @@ class StreamedTables(Tables):
             int(plan.train.batch_size),
             plan.train.seed,
             workers=num_workers,
+            augment=augment,
             finish=finish,
             device=device,
         )

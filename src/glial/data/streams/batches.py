@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from glial.core.errors import InputError
-from glial.core.seeds import numpy_generator, torch_generator
-from glial.data.batches import Batch, Finish, num_batches_of, take
+from glial.core.seeds import derive_seed, numpy_generator, torch_generator
+from glial.data.batches import Augment, Batch, Finish, finished, num_batches_of, take
 
 
 class Piece(NamedTuple):
@@ -71,6 +71,7 @@ class StreamedBatches:
         batch_size: Rows of a batch; a last batch of a single row is joined to the one before it.
         seed: Seed of the orders.
         workers: Threads that load; 0 loads where the batches are taken.
+        augment: Changes a batch at random, as the number that it is given with it decides.
         finish: Makes what the network is called with of the held inputs of a batch.
         device: Where batches are wanted.
 
@@ -91,6 +92,7 @@ class StreamedBatches:
         seed: int,
         *,
         workers: int = 2,
+        augment: Augment | None = None,
         finish: Finish | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -100,6 +102,7 @@ class StreamedBatches:
         self._supply = supply
         self._seed = seed
         self._workers = workers
+        self._augment = augment
         self._finish = finish
         self._device = torch.device(device)
 
@@ -113,6 +116,7 @@ class StreamedBatches:
         Yields:
             Each batch in turn.
         """
+        number = start
         sizes = [self.batch_size] * self.num_batches
         sizes[-1] = self.num_rows - self.batch_size * (self.num_batches - 1)
         left = iter(sizes[start:])
@@ -125,11 +129,11 @@ class StreamedBatches:
                     parts.append(take(rows, chosen[chosen >= 0]))
                     lacking -= len(chosen)
                     if lacking == 0:
-                        yield self._finished(joined(parts))
-                        parts, lacking = [], next(left, 0)
+                        yield self._finished(joined(parts), epoch, number)
+                        parts, lacking, number = [], next(left, 0), number + 1
                 del rows  # before the next pool is put together
 
-    def _finished(self, batch: Batch) -> Batch:
+    def _finished(self, batch: Batch, epoch: int, number: int) -> Batch:
         if len(batch.target) == 0:
             raise InputError(
                 "not one row of a batch could be read",
@@ -137,7 +141,8 @@ class StreamedBatches:
                 got="none",
                 do="look at the files that were named, and mend or drop them",
             )
-        return batch if self._finish is None else batch._replace(inputs=self._finish(batch.inputs))
+        seed = derive_seed(self._seed, "augment", epoch, number)
+        return finished(batch, self._augment, self._finish, seed)
 
     def _shuffled(self, epoch: int, skip: int) -> Generator[tuple[Batch, Tensor], None, None]:
         """The rows of each pool and their order, -1 for those that could not be loaded."""
@@ -188,7 +193,7 @@ def _filled(parts: Iterator[Batch], size: int, device: torch.device) -> Batch:
     """Batches of so many rows or fewer put one below the other, each given up once it is copied."""
     whole: list[Tensor] = []
     filled, weighted = 0, False
-    for inputs, target, weight in parts:
+    for inputs, target, weight, *_ in parts:
         weighted = weight is not None
         tensors = [target, *inputs, *([] if weight is None else [weight])]
         if not whole:
