@@ -65,7 +65,7 @@ def test_small_steps_are_known_and_not_measured(monkeypatch):
     [(1.5, "bfloat16", "contiguous"), (1.05, "float32", "channels_last")],
 )
 def test_long_trainings_take_what_is_faster(monkeypatch, gain, precision, layout, caplog):
-    monkeypatch.setattr(engine, "MEASURED_OPERATIONS", 0)
+    monkeypatch.setattr(engine, "MEASURED_SECONDS", 0.0)
     monkeypatch.setattr(engine, "_gain", lambda *trials: gain)
     caplog.set_level("INFO")
     found = decided(plan_of(threads=1), convolutional(), images())
@@ -74,7 +74,7 @@ def test_long_trainings_take_what_is_faster(monkeypatch, gain, precision, layout
 
 
 def test_what_is_asked_for_or_deterministic_is_not_measured(monkeypatch):
-    monkeypatch.setattr(engine, "MEASURED_OPERATIONS", 0)
+    monkeypatch.setattr(engine, "MEASURED_SECONDS", 0.0)
     monkeypatch.setattr(engine, "_gain", lambda *trials: pytest.fail("measured"))
     asked = {"threads": 1, "layout": "contiguous", "precision": "bfloat16"}
     assert decided(plan_of(**asked), convolutional(), images()) == asked
@@ -83,7 +83,7 @@ def test_what_is_asked_for_or_deterministic_is_not_measured(monkeypatch):
 
 
 def test_a_measurement_leaves_the_network_and_the_random_numbers_alone(monkeypatch):
-    monkeypatch.setattr(engine, "MEASURED_OPERATIONS", 0)
+    monkeypatch.setattr(engine, "MEASURED_SECONDS", 0.0)
     network = convolutional()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()

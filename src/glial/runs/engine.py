@@ -7,6 +7,7 @@ import logging
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,8 +27,13 @@ logger = logging.getLogger(__name__)
 
 # Fewer floating-point operations than this a step, and two threads are slower than one.
 SHARED_OPERATIONS = 100_000_000
-# Fewer than this in all, and a measurement costs more than it can save.
-MEASURED_OPERATIONS = 5_000_000_000_000
+# A training that takes less is over before a measurement pays: by what a step costs beside its
+# operations, and by how many of these a processor makes in a second, both roughly.
+MEASURED_SECONDS = 8.0
+SECONDS_OF_STEP = 3e-4
+OPERATIONS_OF_SECOND = 1e11
+# Steps are timed so many at once that what is timed takes long enough.
+TIMED_SECONDS = 0.03
 # A step with fewer operations is mostly bookkeeping; with fewer steps, tracing is not paid for.
 CAPTURED_OPERATIONS = 1_000_000_000
 CAPTURED_STEPS = 5_000
@@ -56,10 +62,13 @@ def with_engine(plan: Plan, network: nn.Module, task: Task, batches: Batches) ->
     batch = next(iter(batches.epoch(0)))
     operations = _operations(network, batch)
     decided = _known(plan, network, operations, batches)
-    long = operations * batches.num_batches * plan.train.epochs > MEASURED_OPERATIONS
+    seconds = SECONDS_OF_STEP + operations / OPERATIONS_OF_SECOND
+    long = seconds * batches.num_batches * plan.train.epochs > MEASURED_SECONDS
+    repeats = max(1, round(TIMED_SECONDS / seconds))
     open_ = {key: getattr(plan.train, key) == "auto" for key in decided}
     if long and descends(plan) and not plan.train.deterministic and any(open_.values()):
-        decided = _measured(plan, network, task, batch, decided, open_)
+        trial = partial(_trial, network=network, task=task, batch=batch, repeats=repeats)
+        decided = _measured(plan, trial, decided, open_, _candidates(network, decided))
     for key, value in decided.items():
         if open_[key]:
             plan = _changed(plan, {key: value})
@@ -102,30 +111,33 @@ def _step(plan: Plan, network: nn.Module, operations: int, batches: Batches) -> 
     return "captured" if many and small and allowed else "eager"
 
 
+def _candidates(network: nn.Module, decided: Choice) -> dict[str, list[Any]]:
+    """What is worth a trial, beside what is known to be right."""
+    images = any(isinstance(module, nn.Conv2d) for module in network.modules())
+    products = not images and capture_obstacle(network) is None
+    on_cpu = next(iter(network.parameters())).device.type == "cpu"
+    return {
+        "threads": [1, torch.get_num_threads()] if on_cpu else [],
+        "layout": ["contiguous"] if decided["layout"] == "channels_last" else [],
+        "step": ["compiled"] if products and find_kernels() else [],
+        # What tells numbers of a table apart may be lost in low precision.
+        "precision": ["bfloat16"] if images else [],
+    }
+
+
 def _measured(
     plan: Plan,
-    network: nn.Module,
-    task: Task,
-    batch: Batch,
+    trial: Callable[[Plan], Callable[[], float]],
     decided: Choice,
     open_: dict[str, bool],
+    others: dict[str, list[Any]],
 ) -> Choice:
     """The choices that a few steps on this machine are fastest with."""
-    others: dict[str, list[Any]] = {
-        "threads": [1, torch.get_num_threads()],
-        "layout": ["contiguous", "channels_last"] if decided["layout"] == "channels_last" else [],
-        "step": ["compiled"] if decided["step"] == "captured" and find_kernels() else [],
-        "precision": ["bfloat16"],
-    }
-    if next(iter(network.parameters())).device.type != "cpu":
-        others["threads"] = []
     told = []
     for key, values in others.items():
         for value in [other for other in values if open_[key] and other != decided[key]]:
             tried = {**decided, key: value}
-            gain = _gain(
-                *(_trial(_changed(plan, one), network, task, batch) for one in (decided, tried))
-            )
+            gain = _gain(*(trial(_changed(plan, one)) for one in (decided, tried)))
             told.append(f"{value} {key} {gain:.2f}x")
             if gain > LEAST_GAIN:
                 decided = tried
@@ -135,8 +147,10 @@ def _measured(
     return decided
 
 
-def _trial(plan: Plan, network: nn.Module, task: Task, batch: Batch) -> Callable[[], float]:
-    """What computes one step of a plan on a copy of the network, and says its seconds."""
+def _trial(
+    plan: Plan, *, network: nn.Module, task: Task, batch: Batch, repeats: int
+) -> Callable[[], float]:
+    """What computes some steps of a plan on a copy of the network, and says their seconds."""
     model = copy.deepcopy(network).train()
     descent = Descent(model, task.loss, plan.train, lr=1e-6, mass=task.mass)
     on_device = batch.target.device.type != "cpu"
@@ -147,7 +161,8 @@ def _trial(plan: Plan, network: nn.Module, task: Task, batch: Batch) -> Callable
         try:
             with seeded(plan.train.seed, "measurement"):
                 begin = time.perf_counter()
-                descent.step(batch, Moment(0, 0, 0.5))
+                for _ in range(repeats):
+                    descent.step(batch, Moment(0, 0, 0.5))
                 if on_device:
                     torch.accelerator.synchronize()
                 return time.perf_counter() - begin

@@ -201,9 +201,9 @@ def _filled(parts: Iterator[Batch], size: int, device: torch.device) -> Batch:
         for into, tensor in zip(whole, tensors, strict=True):
             into[filled : filled + len(target)] = tensor
         filled += len(target)
-    target, *inputs = (tensor[:filled] for tensor in whole)
-    weight = inputs.pop() if weighted else None
-    return Batch(tuple(inputs), target, weight)
+    rows = [tensor[:filled] for tensor in whole]
+    weights = rows.pop() if weighted else None
+    return Batch(tuple(rows[1:]), rows[0], weights)
 
 
 def joined(parts: Sequence[Batch]) -> Batch:
