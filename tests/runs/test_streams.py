@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -291,8 +292,7 @@ def test_bad_files_end_with_one_clear_error(tmp_path, capsys, what):
         table(500).drop("y").write_parquet(path)
     else:
         source = str(written(tmp_path, table(500), ".csv"))
-        with open(source, "a") as file:
-            file.write("1,2\n")
+        Path(source).write_text(Path(source).read_text() + "1,2\n")
     out = tmp_path / "run"
     words = ["train", source, "--target", "y", "--json", f"--out={out}"]
     assert main([*words, "--set=data.stream=always", "--set=data.buffer_rows=100"]) == 2

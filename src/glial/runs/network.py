@@ -18,6 +18,7 @@ from glial.objectives import PerceptronRule
 from glial.runs.plan import Plan
 from glial.runs.preparation import Prepared
 from glial.tasks import Task
+from glial.tasks.task import Loss
 from glial.training import Descent, Objective, lr_range_test, outputs_of
 
 logger = logging.getLogger(__name__)
@@ -119,14 +120,14 @@ def with_threads(plan: Plan, network: nn.Module) -> Plan:
     return plan.model_copy(update={"train": plan.train.model_copy(update={"threads": threads})})
 
 
-def with_measured_lr(plan: Plan, prepared: Prepared, network: nn.Module, batches: Batches) -> Plan:
+def with_measured_lr(plan: Plan, loss: Loss, network: nn.Module, batches: Batches) -> Plan:
     """The plan with its learning rate, measured by a range test where none was given."""
     if plan.train.lr != "auto":
         return plan
     settings = plan.train
 
     def make_step(schedule: Callable[..., float]) -> Callable[..., torch.Tensor]:
-        return Descent(network, prepared.task.loss, settings, 1.0, schedule).step
+        return Descent(network, loss, settings, 1.0, schedule).step
 
     found = lr_range_test(network, make_step, batches.epoch, seed=settings.seed)
     lr = float(f"{found.lr:.3g}")

@@ -111,6 +111,7 @@ class Classification:
         outputs, target, weight = expanded_to_members(outputs, target, weight)
         if self._custom_loss is not None:
             return self._custom_loss(outputs, target)
+        outputs = self._one_score(outputs)
         if self._class_weight is not None:
             by_class = self._class_weight.to(outputs)[target]
             weight = by_class if weight is None else weight * by_class
@@ -126,6 +127,11 @@ class Classification:
             return losses.binary_cross_entropy(outputs[:, 0], smoothed, weight=weight)
         return losses.cross_entropy(outputs, target, weight=weight, label_smoothing=smoothing)
 
+    def _one_score(self, outputs: Tensor) -> Tensor:
+        """The score of the last of two classes, where a network of one's own has one for each."""
+        two = self.num_outputs == 1 and outputs.shape[-1] == 2
+        return outputs[..., 1:] - outputs[..., :1] if two else outputs
+
     def _signs(self, target: Tensor, outputs: Tensor) -> Tensor:
         """Targets as +1 for the row's class and -1 elsewhere, one column an output."""
         if self.num_outputs == 1:
@@ -134,6 +140,7 @@ class Classification:
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Probability of each class, [row, class], averaged over members."""
+        outputs = self._one_score(outputs)
         shares = torch.cat([-outputs, outputs], dim=-1).sigmoid()
         if self.num_outputs > 1:
             shares = outputs.softmax(dim=-1)

@@ -196,9 +196,9 @@ def _filled(parts: Iterator[Batch], size: int, device: torch.device) -> Batch:
         for into, tensor in zip(whole, tensors, strict=True):
             into[filled : filled + len(target)] = tensor
         filled += len(target)
-    target, *inputs = (tensor[:filled] for tensor in whole)
-    weight = inputs.pop() if weighted else None
-    return Batch(tuple(inputs), target, weight)
+    first, *rest = (tensor[:filled] for tensor in whole)
+    weights = rest.pop() if weighted else None
+    return Batch(tuple(rest), first, weights)
 
 
 def joined(parts: Sequence[Batch]) -> Batch:
