@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from glial.data.batches import Batch, TensorBatches
+from glial.data.batches import Batch
 from glial.runs import Plan, engine
 from glial.runs.engine import with_engine
 from glial.tasks.classification import Classification
@@ -40,7 +40,7 @@ def plan_of(**train):
 
 
 def decided(plan, network, rows):
-    plan = with_engine(plan, network, TASK, TensorBatches(rows, len(rows.target), seed=0))
+    plan = with_engine(plan, network, TASK.loss, TASK.mass, rows, num_batches=1)
     return {key: getattr(plan.train, key) for key in ("threads", "layout", "precision")}
 
 

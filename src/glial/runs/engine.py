@@ -14,14 +14,14 @@ import torch
 from torch import nn
 
 from glial.core.seeds import seeded
-from glial.data.batches import Batch, Batches
+from glial.data.batches import Batch
 from glial.nn.summary import summarize
 from glial.runs.network import descends
 from glial.runs.plan import Plan
-from glial.tasks import Task
 from glial.training import Descent, Moment
 from glial.training.captured import capture_obstacle
 from glial.training.kernels import find_kernels
+from glial.training.objective import LossFunction, Mass
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,9 @@ LEAST_GAIN = 1.1
 Choice = dict[str, Any]
 
 
-def with_engine(plan: Plan, network: nn.Module, task: Task, batches: Batches) -> Plan:
+def with_engine(
+    plan: Plan, network: nn.Module, loss: LossFunction, mass: Mass, batch: Batch, num_batches: int
+) -> Plan:
     """The plan with its threads, layout and precision decided, where they were left open.
 
     Small steps are given what is known to suit them. Where training is long, each choice is
@@ -53,21 +55,28 @@ def with_engine(plan: Plan, network: nn.Module, task: Task, batches: Batches) ->
     Args:
         plan: The plan, its batch size decided.
         network: The network, on its device.
-        task: What is learnt.
-        batches: The training batches.
+        loss: What is to be small.
+        mass: What the loss divides its sum over rows by.
+        batch: A batch as the network learns from it.
+        num_batches: Batches of an epoch.
 
     Returns:
         The plan, in which only what its objective does not use is still open.
     """
-    batch = next(iter(batches.epoch(0)))
     operations = _operations(network, batch)
-    decided = _known(plan, network, operations, batches)
+    steps = num_batches * plan.train.epochs
+    decided = _known(plan, network, operations, steps, _has_images(network, batch))
     seconds = SECONDS_OF_STEP + operations / OPERATIONS_OF_SECOND
-    long = seconds * batches.num_batches * plan.train.epochs > MEASURED_SECONDS
+    long = seconds * steps > MEASURED_SECONDS
     repeats = max(1, round(TIMED_SECONDS / seconds))
     open_ = {key: getattr(plan.train, key) == "auto" for key in decided}
     if long and descends(plan) and not plan.train.deterministic and any(open_.values()):
-        trial = partial(_trial, network=network, task=task, batch=batch, repeats=repeats)
+
+        def trial(tried: Plan) -> Callable[[], float]:
+            model = copy.deepcopy(network).train()
+            descent = Descent(model, loss, tried.train, lr=1e-6, mass=mass)
+            return partial(_seconds_of, descent, batch, tried, repeats)
+
         decided = _measured(plan, trial, decided, open_, _candidates(network, decided))
     for key, value in decided.items():
         if open_[key]:
@@ -90,11 +99,10 @@ def _has_images(network: nn.Module, batch: Batch) -> bool:
     return pictures and any(isinstance(module, nn.Conv2d) for module in network.modules())
 
 
-def _known(plan: Plan, network: nn.Module, operations: int, batches: Batches) -> Choice:
+def _known(plan: Plan, network: nn.Module, operations: int, steps: int, images: bool) -> Choice:
     """What is right without a measurement, with what the plan says in its place."""
-    images = _has_images(network, next(iter(batches.epoch(0))))
     usual: Choice = {
-        "step": _step(plan, network, operations, batches),
+        "step": _step(plan, network, operations, steps),
         "threads": 1 if operations < SHARED_OPERATIONS else torch.get_num_threads(),
         "layout": "channels_last" if images else "contiguous",
         "precision": "float32",
@@ -103,9 +111,9 @@ def _known(plan: Plan, network: nn.Module, operations: int, batches: Batches) ->
     return {key: usual[key] if asked[key] == "auto" else asked[key] for key in usual}
 
 
-def _step(plan: Plan, network: nn.Module, operations: int, batches: Batches) -> str:
+def _step(plan: Plan, network: nn.Module, operations: int, steps: int) -> str:
     """Whether steps are captured: small ones, of which there are enough to pay for it."""
-    many = batches.num_batches * plan.train.epochs >= CAPTURED_STEPS
+    many = steps >= CAPTURED_STEPS
     small = operations < CAPTURED_OPERATIONS
     allowed = descends(plan) and capture_obstacle(network) is None
     return "captured" if many and small and allowed else "eager"
@@ -147,29 +155,20 @@ def _measured(
     return decided
 
 
-def _trial(
-    plan: Plan, *, network: nn.Module, task: Task, batch: Batch, repeats: int
-) -> Callable[[], float]:
-    """What computes some steps of a plan on a copy of the network, and says their seconds."""
-    model = copy.deepcopy(network).train()
-    descent = Descent(model, task.loss, plan.train, lr=1e-6, mass=task.mass)
-    on_device = batch.target.device.type != "cpu"
-
-    def step() -> float:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(int(plan.train.threads))
-        try:
-            with seeded(plan.train.seed, "measurement"):
-                begin = time.perf_counter()
-                for _ in range(repeats):
-                    descent.step(batch, Moment(0, 0, 0.5))
-                if on_device:
-                    torch.accelerator.synchronize()
-                return time.perf_counter() - begin
-        finally:
-            torch.set_num_threads(threads)
-
-    return step
+def _seconds_of(descent: Descent, batch: Batch, plan: Plan, repeats: int) -> float:
+    """How long some steps take with a plan's threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(int(plan.train.threads))
+    try:
+        with seeded(plan.train.seed, "measurement"):
+            begin = time.perf_counter()
+            for _ in range(repeats):
+                descent.step(batch, Moment(0, 0, 0.5))
+            if batch.target.device.type != "cpu":
+                torch.accelerator.synchronize()
+            return time.perf_counter() - begin
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _gain(before: Callable[[], float], after: Callable[[], float]) -> float:

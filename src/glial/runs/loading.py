@@ -14,7 +14,7 @@ from glial.core.files import read_json
 from glial.data import Encoding
 from glial.models import MODELS
 from glial.runs.plan import Plan
-from glial.runs.run import MEMBERS, Run
+from glial.runs.run import LOADER, MEMBERS, Run
 from glial.tasks import load_task
 from glial.training.checkpoints import load_checkpoint
 
@@ -129,7 +129,8 @@ def _load_single(folder: Path, model: nn.Module | None) -> Run:
     network.eval()
     sizes = {key: value for key, value in sizes.items() if key != "format"}
     history = read_history(folder / "history.csv")
-    return _assembled(folder, network, Encoding.load(folder), sizes=sizes, history=history)
+    encoding = Encoding({}) if sizes.get("source") == LOADER else Encoding.load(folder)
+    return _assembled(folder, network, encoding, sizes=sizes, history=history)
 
 
 def _assembled(folder: Path, network: nn.Module, encoding: Encoding, **parts: Any) -> Run:

@@ -19,6 +19,7 @@ from glial.runs.plan import Plan
 from glial.runs.preparation import Prepared
 from glial.tasks import Task
 from glial.training import Descent, Objective, lr_range_test, outputs_of
+from glial.training.objective import LossFunction, Mass
 
 logger = logging.getLogger(__name__)
 
@@ -106,15 +107,16 @@ def _check_own_model(model: nn.Module, prepared: Prepared, rows: Batch) -> None:
         )
 
 
-def with_measured_lr(plan: Plan, prepared: Prepared, network: nn.Module, batches: Batches) -> Plan:
+def with_measured_lr(
+    plan: Plan, loss: LossFunction, mass: Mass, network: nn.Module, batches: Batches
+) -> Plan:
     """The plan with its learning rate, measured by a range test where none was given."""
     if plan.train.lr != "auto":
         return plan
     settings = plan.train
 
     def make_step(schedule: Callable[..., float]) -> Callable[..., torch.Tensor]:
-        task = prepared.task
-        return Descent(network, task.loss, settings, 1.0, schedule, task.mass).step
+        return Descent(network, loss, settings, 1.0, schedule, mass).step
 
     found = lr_range_test(network, make_step, batches.epoch, seed=settings.seed)
     lr = float(f"{found.lr:.3g}")

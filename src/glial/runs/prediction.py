@@ -14,6 +14,7 @@ from glial.core.errors import InputError
 from glial.data import check_target, is_image_source, read, to_kind_of
 from glial.data.encoders import ColumnEncoder, ImageEncoder, TensorEncoder
 from glial.data.images.folders import PATH
+from glial.runs.loaders import loader_predictions, loader_scores
 from glial.runs.loading import load
 from glial.runs.preparation import weights_of
 from glial.runs.run import Run
@@ -29,7 +30,7 @@ def predict(run: Run | str | Path, source: Any) -> Any:
     Args:
         run: The run, or its folder.
         source: A file, folder of images, glob pattern, data set or table in memory; it needs no
-            target.
+            target. For a run that was trained on a loader, a loader or the inputs as tensors.
 
     Returns:
         A table of the caller's kind (polars for files): ``prediction``
@@ -49,6 +50,8 @@ def predict(run: Run | str | Path, source: Any) -> Any:
         (150, 4)
     """
     run = run if isinstance(run, Run) else load(run)
+    if run.takes_batches:
+        return loader_predictions(run, source)
     frame = read(source)
     if not is_image_source(source) or PATH not in frame.columns:
         return to_kind_of(predictions(run, frame), source)
@@ -126,7 +129,8 @@ def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
 
     Args:
         run: The run, or its folder.
-        source: A file, glob pattern, data set or table in memory, targets included.
+        source: A file, glob pattern, data set or table in memory, targets included; for a run
+            that was trained on a loader, a loader.
 
     Returns:
         ``metrics``, ``baseline`` and ``details`` (confusion matrix and curves).
@@ -141,6 +145,8 @@ def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
         ['baseline', 'details', 'metrics']
     """
     run = run if isinstance(run, Run) else load(run)
+    if run.takes_batches:
+        return loader_scores(run, source)
     frame = check_target(read(source), run.decoder.targets, run.task, varied=False)
     decoder: Any = run.decoder
     if isinstance(decoder, Classification):

@@ -27,6 +27,8 @@ class Request:
     loss: Loss | None = None
     name: str = "table"
     folder: Path | None = None
+    val: Any = None
+    test: Any = None
 
 
 def make_request(source: Any, changes: Mapping[str, Any]) -> Request:

@@ -25,6 +25,7 @@ from glial.training import outputs_of
 FORMAT = 1
 ROWS_AT_ONCE = 50_000  # so many are held as inputs
 BYTES_AT_ONCE = 1 << 28  # of their images
+LOADER = "loader"  # the source of a run whose rows came in batches, in model.json
 MEMBERS = "members"  # the folder with the runs of single networks, and its key in metrics.json
 
 
@@ -80,6 +81,11 @@ class Run:
     def task(self) -> str:
         """The name of the task."""
         return self.decoder.name
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the network was trained on a loader, and so takes batches and no table."""
+        return self.sizes.get("source") == LOADER
 
     @property
     def spread(self) -> dict[str, dict[str, dict[str, float]]]:

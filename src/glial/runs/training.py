@@ -6,7 +6,7 @@ import contextlib
 import logging
 import signal as signals
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from glial.core.devices import choose_device
+from glial.core.errors import InputError
 from glial.core.files import folder_lock, make_folder
-from glial.data.batches import Batch, Batches
+from glial.data import Encoding
+from glial.data.batches import Batch, Batches, finished, take
+from glial.data.streams import is_loader
 from glial.runs.augmentation import with_measured_augment
 from glial.runs.balance import balanced_rows, batches_of, say_balance
 from glial.runs.engine import with_engine
 from glial.runs.folder import check_same_experiment, next_folder, start_folder, write_start
+from glial.runs.loaders import LoaderReady, make_loader_ready
 from glial.runs.loading import load
 from glial.runs.members import make_family, member_plans, train_family
 from glial.runs.network import make_network, make_objective, with_measured_lr
@@ -30,16 +34,19 @@ from glial.runs.plan import Plan
 from glial.runs.preparation import Prepared, prepare, weights_of
 from glial.runs.request import Request, make_request
 from glial.runs.run import Run, TrainingInterrupted
+from glial.tasks import Task
 from glial.tasks.metrics import LOWER_IS_BETTER
 from glial.tasks.task import Loss, trivial_scores
 from glial.training import (
     Callback,
     Loop,
+    Objective,
     StopRequest,
     graceful_signals,
     outputs_of,
 )
 from glial.training.kernels import find_kernels
+from glial.training.objective import Mass
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +62,8 @@ def train(
     loss: Loss | str | None = None,
     epochs: int | None = None,
     time_limit: float | None = None,
-    val: str | None = None,
-    test: str | None = None,
+    val: Any = None,
+    test: Any = None,
     group: str | None = None,
     time: str | None = None,
     folds: int | None = None,
@@ -71,7 +78,9 @@ def train(
 
     Args:
         source: A file, a glob pattern, the name of a data set, a table in memory, a
-            :class:`Plan`, a plan's YAML file, or the folder of a run to go on with.
+            :class:`Plan`, a plan's YAML file, or the folder of a run to go on with; for a
+            network of your own also a torch ``DataLoader`` or data set, an iterable of
+            batches, or a function that returns one for each epoch.
         target: The column to predict, or several; the data sets of Glial know theirs.
         task: ``classification``, ``multilabel`` or ``regression``; by default read off the
             target.
@@ -81,8 +90,9 @@ def train(
         loss: Name of a loss, or a function ``loss(outputs, target)`` of your own.
         epochs: Most passes over the training rows.
         time_limit: Most seconds of training.
-        val: A file of validation rows; otherwise rows are kept back.
-        test: A file of test rows; otherwise rows are kept back.
+        val: A file of validation rows; otherwise rows are kept back. With a loader, a loader;
+            otherwise none validates.
+        test: A file of test rows, or a loader, likewise.
         group: A column whose equal values stay in one split.
         time: A column by whose order rows are split.
         folds: Train this many networks, each validated by another part of all but the test
@@ -118,8 +128,8 @@ def train(
         "train.epochs": epochs,
         "train.time_limit": None if time_limit is None else float(time_limit),
         "train.seed": seed,
-        "data.val": val,
-        "data.test": test,
+        "data.val": str(val) if isinstance(val, (str, Path)) else None,
+        "data.test": str(test) if isinstance(test, (str, Path)) else None,
         "data.split.group": group,
         "data.split.time": time,
         "data.split.folds": folds,
@@ -129,6 +139,15 @@ def train(
     request = make_request(source, changes)
     request.model = model if isinstance(model, nn.Module) else None
     request.loss = loss if callable(loss) else None
+    if is_loader(request.source):
+        request.val, request.test = val, test
+    elif not all(part is None or isinstance(part, (str, Path)) for part in (val, test)):
+        raise InputError(
+            "val= and test= are no files",
+            expected="a file each, as the source is a table",
+            got=f"{type(val).__name__} and {type(test).__name__}",
+            do="write their rows to files, or give loaders for all three",
+        )
     if resume and out is None and request.folder is not None:
         out = request.folder
     return _train_in_folder(request, out, resume, callbacks)
@@ -176,12 +195,13 @@ def _made_ready(
     request: Request, folder: Path | None, *, begun: bool
 ) -> Callable[[Sequence[Callback]], Run]:
     """What trains, given callbacks; all that can be wrong with the input is found before."""
-    if member_plans(request.plan):
+    if member_plans(request.plan) and not is_loader(request.source):
         return partial(train_family, make_family(request, folder), train_one=_train_member)
     plan = request.plan if folder is None else _resumed_plan(request, folder, begun)
     if plan is request.plan and plan.train.step == "compiled":
         find_kernels(required=True)
-    return partial(_fit, _make_ready(request, plan), folder)
+    make_ready = make_loader_ready if is_loader(request.source) else _make_ready
+    return partial(_fit, make_ready(request, plan), folder)
 
 
 def _train_member(request: Request, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
@@ -224,7 +244,7 @@ def _engine(plan: Plan) -> Iterator[None]:
 
 @dataclass
 class Ready:
-    """Everything before the first step, made without touching the run's folder."""
+    """Everything before the first step on a table, made without touching the run's folder."""
 
     request: Request
     prepared: Prepared
@@ -232,6 +252,74 @@ class Ready:
     sizes: dict[str, Any]
     train: Batch
     val: Batch
+
+    @property
+    def plan(self) -> Plan:
+        """The plan, but for what is measured."""
+        return self.prepared.plan
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the table becomes tensors."""
+        return self.prepared.encoding
+
+    @property
+    def task(self) -> Task:
+        """What is learnt."""
+        return self.prepared.task
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells the rows from others."""
+        return self.prepared.tables.fingerprint
+
+    @property
+    def loss(self) -> Loss:
+        """The task's loss."""
+        return self.task.loss
+
+    @property
+    def mass(self) -> Mass:
+        """What the task's loss divides its sum over rows by."""
+        return self.task.mass
+
+    def example(self) -> Batch:
+        """A batch as the network learns from it."""
+        first = torch.arange(min(int(self.plan.train.batch_size), len(self.train.target)))
+        batch = take(self.train, first.to(self.train.target.device))
+        return finished(batch, None, self.encoding.finish, seed=0)
+
+    def batches(self) -> Batches:
+        """The batches to train on."""
+        return batches_of(self.prepared, self.train)
+
+    def objective(self, plan: Plan) -> Objective:
+        """What changes the network."""
+        return make_objective(self.network, self.task, plan)
+
+    def validator(self, run: Run) -> Callable[[], dict[str, float]] | None:
+        """Figures of a validation pass, where rows are kept back for it."""
+        if not len(self.val.target):
+            return None
+
+        def validate() -> dict[str, float]:
+            outputs = outputs_of(run.model, self.val.inputs, run.encoding.finish)
+            return run.decoder.monitor(outputs, self.val.target)
+
+        return validate
+
+    def judged(self, run: Run, split: str) -> tuple[Tensor, pl.DataFrame] | None:
+        """What the network says of a split's rows, and their targets and weights."""
+        if not self.prepared.tables.num_rows(split):
+            return None
+        weight = run.plan.data.weight
+        kept = list(dict.fromkeys([*run.decoder.targets, *([] if weight is None else [weight])]))
+        outputs: list[Tensor] = []
+        frames: list[pl.DataFrame] = []
+        for rows in self.prepared.tables.stretches(split):
+            outputs.append(run.outputs(rows, notice=not outputs))
+            frames.append(rows.select(kept))
+        return torch.cat(outputs), pl.concat(frames)
 
 
 def _make_ready(request: Request, plan: Plan) -> Ready:
@@ -249,27 +337,27 @@ def _make_ready(request: Request, plan: Plan) -> Ready:
     return Ready(request, prepared, network, sizes, _moved(rows, device), _moved(val, device))
 
 
-def _fit(ready: Ready, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
-    prepared = ready.prepared
-    batches = batches_of(prepared, ready.train)
+def _fit(ready: Ready | LoaderReady, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
+    batches = ready.batches()
     # The first optimiser of a process loads torch's compiler, a second that is no training time.
     torch.optim.SGD([torch.zeros(1)])
     begin = time.monotonic()
-    prepared.plan = with_engine(prepared.plan, ready.network, prepared.task, batches)
-    with _engine(prepared.plan):
-        plan = with_measured_lr(prepared.plan, prepared, ready.network, batches)
-        run = Run(folder, plan, ready.network, prepared.encoding, prepared.task, sizes=ready.sizes)
+    passes = (ready.loss, ready.mass)
+    plan = with_engine(ready.plan, ready.network, *passes, ready.example(), batches.num_batches)
+    with _engine(plan):
+        plan = with_measured_lr(plan, *passes, ready.network, batches)
+        run = Run(folder, plan, ready.network, ready.encoding, ready.task, sizes=ready.sizes)
         if folder is not None:
             asked = ready.request.plan.to_values(given_only=True)
-            data = prepared.tables.fingerprint
-            prepared.encoding.save(folder)
-            write_start(folder, plan.to_yaml(), asked, prepared.task, data)
+            if not run.takes_batches:
+                ready.encoding.save(folder)
+            write_start(folder, plan.to_yaml(), asked, ready.task, ready.fingerprint)
         with graceful_signals() as stop:
-            loop = _loop(run, batches, ready.val, callbacks, stop, time.monotonic() - begin)
+            loop = _loop(run, ready, batches, callbacks, stop, time.monotonic() - begin)
             if loop.load():
                 logger.info("going on from epoch %d", loop.progress.epoch + 1)
             run.ended_by = loop.run()
-            _conclude(run, loop, prepared)
+            _conclude(run, loop, ready, batches)
     if run.status == "interrupted":
         raise TrainingInterrupted(run, stop.signal or signals.SIGINT)
     return run
@@ -285,25 +373,19 @@ def _moved(batch: Batch, device: torch.device) -> Batch:
 
 def _loop(
     run: Run,
+    ready: Ready | LoaderReady,
     batches: Batches,
-    val: Batch,
     callbacks: Sequence[Callback],
     stop: StopRequest,
     seconds: float,
 ) -> Loop:
-    plan = run.plan
     score = run.decoder.monitored[-1]
-
-    def validate() -> dict[str, float]:
-        outputs = outputs_of(run.model, val.inputs, run.encoding.finish)
-        return run.decoder.monitor(outputs, val.target)
-
     return Loop(
         run.model,
-        make_objective(run.model, run.decoder, plan),
+        ready.objective(run.plan),
         batches,
-        plan.train,
-        validate=validate if len(val.target) else None,
+        run.plan.train,
+        validate=ready.validator(run),
         score=(score, score in LOWER_IS_BETTER),
         callbacks=callbacks,
         folder=None if run.path is None else run.path / "checkpoints",
@@ -312,7 +394,7 @@ def _loop(
     )
 
 
-def _conclude(run: Run, loop: Loop, prepared: Prepared) -> None:
+def _conclude(run: Run, loop: Loop, ready: Ready | LoaderReady, batches: Batches) -> None:
     """The best weights in place, every metric computed, the folder complete."""
     progress = loop.progress
     run.status = "interrupted" if run.ended_by == "interrupted" else "finished"
@@ -321,13 +403,14 @@ def _conclude(run: Run, loop: Loop, prepared: Prepared) -> None:
     run.history = progress.history
     run.epochs = progress.epoch
     run.seconds = progress.seconds
-    learnt = progress.step / max(1, loop.num_batches) * loop.num_rows
+    learnt = progress.step / max(1, batches.num_batches) * batches.num_rows
     run.samples_per_second = learnt / progress.seconds if progress.seconds > 0 else 0.0
     run.metrics = {"val": {}, "test": {}, "baseline": {}}
     for name in ("val", "test"):
-        if not prepared.tables.num_rows(name):
+        judged = ready.judged(run, name)
+        if judged is None:
             continue
-        outputs, frame = _outputs(run, prepared.tables.stretches(name))
+        outputs, frame = judged
         weight = weights_of(frame, run.plan.data.weight)
         if name == "val" and isinstance(run.plan.task.threshold, str):
             run.decoder.tune(outputs, frame, weight)
@@ -336,15 +419,3 @@ def _conclude(run: Run, loop: Loop, prepared: Prepared) -> None:
             run.metrics["baseline"] = trivial_scores(run.decoder, frame, weight)
     if run.path is not None:
         run.save()
-
-
-def _outputs(run: Run, stretches: Iterable[pl.DataFrame]) -> tuple[Tensor, pl.DataFrame]:
-    """What the network says of rows, and their targets and weights: all that is kept of them."""
-    weight = run.plan.data.weight
-    kept = list(dict.fromkeys([*run.decoder.targets, *([] if weight is None else [weight])]))
-    outputs: list[Tensor] = []
-    frames: list[pl.DataFrame] = []
-    for rows in stretches:
-        outputs.append(run.outputs(rows, notice=not outputs))
-        frames.append(rows.select(kept))
-    return torch.cat(outputs), pl.concat(frames)

@@ -118,6 +118,7 @@ class Classification:
         outputs, target, weight = expanded_to_members(outputs, target, weight)
         if self._custom_loss is not None:
             return self._custom_loss(outputs, target)
+        outputs = self._one_score(outputs)
         weight = self._row_weight(target, weight)
         if self.settings.loss == "focal":
             gamma = self.settings.focal_gamma
@@ -145,6 +146,11 @@ class Classification:
         weight = self._row_weight(target, weight)
         return count_of(target) if weight is None else weight.sum()
 
+    def _one_score(self, outputs: Tensor) -> Tensor:
+        """The score of the last of two classes, where a network of one's own has one for each."""
+        two = self.num_outputs == 1 and outputs.shape[-1] == 2
+        return outputs[..., 1:] - outputs[..., :1] if two else outputs
+
     def _signs(self, target: Tensor, outputs: Tensor) -> Tensor:
         """Targets as +1 for the row's class and -1 elsewhere, one column an output."""
         if self.num_outputs == 1:
@@ -153,6 +159,7 @@ class Classification:
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Probability of each class, [row, class], averaged over members."""
+        outputs = self._one_score(outputs)
         shares = torch.cat([-outputs, outputs], dim=-1).sigmoid()
         if self.num_outputs > 1:
             shares = outputs.softmax(dim=-1)

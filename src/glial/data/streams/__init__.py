@@ -4,6 +4,7 @@ from glial.data.streams.arrow import ArrowChunks
 from glial.data.streams.batches import Piece, StreamedBatches, Supply
 from glial.data.streams.chunks import Chunks, FrameChunks, JoinedChunks
 from glial.data.streams.divisions import Division, divide
+from glial.data.streams.loaders import LoaderBatches, is_loader
 from glial.data.streams.opening import bytes_in_memory, can_stream, open_chunks
 from glial.data.streams.parquet import ParquetChunks
 from glial.data.streams.supplies import ChunkSupply, RowSupply
@@ -19,6 +20,7 @@ __all__ = [
     "FrameChunks",
     "JoinedChunks",
     "JsonLinesChunks",
+    "LoaderBatches",
     "ParquetChunks",
     "Piece",
     "RowSupply",
@@ -29,6 +31,7 @@ __all__ = [
     "bytes_in_memory",
     "can_stream",
     "divide",
+    "is_loader",
     "open_chunks",
     "survey",
 ]
