@@ -22,10 +22,9 @@ from glial.data.encoders import (
     TensorEncoder,
     fit_column,
 )
-from glial.data.encoders.categories import fit_target_means
 from glial.data.features import Components, FeatureStep, Products, cross_name, with_crosses
 from glial.data.imputers import IMPUTERS, MAX_FITTED_ROWS, Imputer
-from glial.data.selection import MAX_JUDGED_ROWS, choose_columns
+from glial.data.selection import judge_columns, target_numbers
 from glial.data.settings import DataSettings, Kind
 from glial.data.stored import read_parts, write_parts
 
@@ -144,7 +143,7 @@ class Encoding:
         dropped: dict[str, str] = {}
         judged = {n: e for n, e in encoders.items() if not isinstance(e, TensorEncoder)}
         if settings.features.select != "none" and len(judged) > 1 and target is not None:
-            dropped = _judged(frame, judged, training, target, settings, seed)
+            dropped = judge_columns(frame, judged, training, target, settings, seed)
             encoders = {name: e for name, e in encoders.items() if name not in dropped}
         encoding = cls(encoders, crosses=[c for c in crosses if cross_name(c) in encoders])
         encoding.dropped = dropped
@@ -342,43 +341,6 @@ class Encoding:
         """
         parts, rest = read_parts(folder)
         return cls(parts["columns"], parts["imputers"], parts["steps"], **rest)
-
-
-def target_numbers(target: NDArray[Any]) -> Floats:
-    """Targets as numbers, [row, output]: of classes, one column for each but the first.
-
-    Example:
-        >>> target_numbers(np.array([0, 2, 1])).tolist()
-        [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
-    """
-    if target.ndim == 2:
-        return target.astype(np.float64)
-    numbers: Floats = np.eye(int(target.max()) + 1)[target][:, 1:]
-    return numbers
-
-
-def _judged(
-    frame: pl.DataFrame,
-    encoders: dict[str, ColumnEncoder],
-    training: dict[str, Floats],
-    target: NDArray[Any],
-    settings: DataSettings,
-    seed: int,
-) -> dict[str, str]:
-    rows = np.random.default_rng(seed).permutation(frame.height)[:MAX_JUDGED_ROWS]
-    parts = {}
-    for name, encoder in encoders.items():
-        if isinstance(encoder, CategoryEncoder):
-            column, numbers = frame[name][rows], target_numbers(target)[rows]
-            parts[name] = fit_target_means(column, settings, numbers, seed)[1]
-        elif name in training:
-            parts[name] = training[name][rows]
-        else:
-            parts[name] = np.nan_to_num(encoder.transform(frame[name][rows]))  # type: ignore[attr-defined]
-    dropped = choose_columns(parts, target[rows], settings.features, seed)
-    for name, why in dropped.items():
-        logger.warning("column %r is dropped: %s", name, why)
-    return dropped
 
 
 def _nothing_left(kinds: Mapping[str, Kind]) -> InputError:

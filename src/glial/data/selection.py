@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from glial.data.settings import FeatureSettings
+from glial.data.encoders import CategoryEncoder, ColumnEncoder
+from glial.data.encoders.categories import fit_target_means
+from glial.data.settings import DataSettings, FeatureSettings
+
+logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 MAX_JUDGED_ROWS = 5_000
@@ -158,3 +164,58 @@ _JUDGES: dict[str, tuple[Callable[..., tuple[Floats, float]], str]] = {
     "l1": (_l1_weights, "weight in an L1-penalised linear model"),
     "permutation": (_permutation, "loss that shuffling it adds"),
 }
+
+
+def target_numbers(target: NDArray[Any]) -> Floats:
+    """Targets as numbers, [row, output]: of classes, one column for each but the first.
+
+    Example:
+        >>> target_numbers(np.array([0, 2, 1])).tolist()
+        [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
+    """
+    if target.ndim == 2:
+        return target.astype(np.float64)
+    numbers: Floats = np.eye(int(target.max()) + 1)[target][:, 1:]
+    return numbers
+
+
+def judge_columns(
+    frame: pl.DataFrame,
+    encoders: dict[str, ColumnEncoder],
+    training: dict[str, Floats],
+    target: NDArray[Any],
+    settings: DataSettings,
+    seed: int,
+) -> dict[str, str]:
+    """The columns that are not worth reading, and why, by the settings' ``features.select``.
+
+    Args:
+        frame: The training rows.
+        encoders: The encoder of each column.
+        training: Numbers of the training rows, where they differ from what the encoder gives.
+        target: Class of each row, [row], or numbers, [row, output].
+        settings: The plan's ``data`` part.
+        seed: Of the rows that are looked at, where there are many.
+
+    Example:
+        >>> from glial.data.encoders import fit_column
+        >>> frame = pl.DataFrame({"a": [0.0, 1.0] * 20, "b": [1.0] * 40})
+        >>> settings = DataSettings(features=FeatureSettings(select="mutual_information"))
+        >>> encoders = {name: fit_column(frame[name], "number", settings)[0] for name in "ab"}
+        >>> list(judge_columns(frame, encoders, {}, np.array([0, 1] * 20), settings, seed=0))
+        ['b']
+    """
+    rows = np.random.default_rng(seed).permutation(frame.height)[:MAX_JUDGED_ROWS]
+    parts = {}
+    for name, encoder in encoders.items():
+        if isinstance(encoder, CategoryEncoder):
+            column, numbers = frame[name][rows], target_numbers(target)[rows]
+            parts[name] = fit_target_means(column, settings, numbers, seed)[1]
+        elif name in training:
+            parts[name] = training[name][rows]
+        else:
+            parts[name] = np.nan_to_num(encoder.transform(frame[name][rows]))  # type: ignore[attr-defined]
+    dropped = choose_columns(parts, target[rows], settings.features, seed)
+    for name, why in dropped.items():
+        logger.warning("column %r is dropped: %s", name, why)
+    return dropped

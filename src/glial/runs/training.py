@@ -7,50 +7,40 @@ import logging
 import signal as signals
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from glial.core.devices import choose_device
 from glial.core.errors import InputError
 from glial.core.files import folder_lock, make_folder
-from glial.data import Encoding
-from glial.data.batches import Batch, Batches, finished, take
+from glial.data.batches import Batches
 from glial.data.streams import is_loader
-from glial.runs.augmentation import with_measured_augment
-from glial.runs.balance import balanced_rows, batches_of, say_balance
 from glial.runs.engine import with_engine
 from glial.runs.folder import check_same_experiment, next_folder, start_folder, write_start
 from glial.runs.loaders import LoaderReady, make_loader_ready
 from glial.runs.loading import load
 from glial.runs.members import make_family, member_plans, train_family
-from glial.runs.network import make_network, make_objective, with_measured_lr
+from glial.runs.network import with_measured_lr
 from glial.runs.plan import Plan
-from glial.runs.preparation import Prepared, prepare, weights_of
+from glial.runs.preparation import weights_of
+from glial.runs.ready import Ready
+from glial.runs.ready import make_ready as make_table_ready
 from glial.runs.request import Request, make_request
 from glial.runs.run import Run, TrainingInterrupted
-from glial.tasks import Task
 from glial.tasks.metrics import LOWER_IS_BETTER
 from glial.tasks.task import Loss, trivial_scores
 from glial.training import (
     Callback,
     Loop,
-    Objective,
     StopRequest,
     graceful_signals,
-    outputs_of,
 )
 from glial.training.kernels import find_kernels
-from glial.training.objective import Mass
 
 logger = logging.getLogger(__name__)
-
-CAPACITY = ("hidden_sizes", "members", "widths", "depth")
 
 
 def train(
@@ -153,22 +143,6 @@ def train(
     return _train_in_folder(request, out, resume, callbacks)
 
 
-def _say_what_is_trained(prepared: Prepared, network: nn.Module) -> None:
-    plan = prepared.plan
-    count = sum(p.numel() for p in network.parameters())
-    rows = [prepared.tables.num_rows(name) for name in ("train", "val", "test")]
-    logger.info(
-        "task %s, model %s with %s parameters; %d rows to train on, %d to validate, %d to test",
-        plan.task.name,
-        plan.model["name"],
-        f"{count:,}",
-        *rows,
-    )
-    chosen = {k: v for k, v in plan.model.items() if k in CAPACITY}
-    if chosen:
-        logger.info("capacity, chosen from the data unless the plan says it: %s", chosen)
-
-
 def _train_in_folder(
     request: Request, out: str | Path | bool | None, resume: bool, callbacks: Sequence[Callback]
 ) -> Run:
@@ -200,7 +174,7 @@ def _made_ready(
     plan = request.plan if folder is None else _resumed_plan(request, folder, begun)
     if plan is request.plan and plan.train.step == "compiled":
         find_kernels(required=True)
-    make_ready = make_loader_ready if is_loader(request.source) else _make_ready
+    make_ready = make_loader_ready if is_loader(request.source) else make_table_ready
     return partial(_fit, make_ready(request, plan), folder)
 
 
@@ -242,101 +216,6 @@ def _engine(plan: Plan) -> Iterator[None]:
         torch.use_deterministic_algorithms(strict)
 
 
-@dataclass
-class Ready:
-    """Everything before the first step on a table, made without touching the run's folder."""
-
-    request: Request
-    prepared: Prepared
-    network: nn.Module
-    sizes: dict[str, Any]
-    train: Batch
-    val: Batch
-
-    @property
-    def plan(self) -> Plan:
-        """The plan, but for what is measured."""
-        return self.prepared.plan
-
-    @property
-    def encoding(self) -> Encoding:
-        """How the table becomes tensors."""
-        return self.prepared.encoding
-
-    @property
-    def task(self) -> Task:
-        """What is learnt."""
-        return self.prepared.task
-
-    @property
-    def fingerprint(self) -> str:
-        """What tells the rows from others."""
-        return self.prepared.tables.fingerprint
-
-    @property
-    def loss(self) -> Loss:
-        """The task's loss."""
-        return self.task.loss
-
-    @property
-    def mass(self) -> Mass:
-        """What the task's loss divides its sum over rows by."""
-        return self.task.mass
-
-    def example(self) -> Batch:
-        """A batch as the network learns from it."""
-        first = torch.arange(min(int(self.plan.train.batch_size), len(self.train.target)))
-        batch = take(self.train, first.to(self.train.target.device))
-        return finished(batch, None, self.encoding.finish, seed=0)
-
-    def batches(self) -> Batches:
-        """The batches to train on."""
-        return batches_of(self.prepared, self.train)
-
-    def objective(self, plan: Plan) -> Objective:
-        """What changes the network."""
-        return make_objective(self.network, self.task, plan)
-
-    def validator(self, run: Run) -> Callable[[], dict[str, float]] | None:
-        """Figures of a validation pass, where rows are kept back for it."""
-        if not len(self.val.target):
-            return None
-
-        def validate() -> dict[str, float]:
-            outputs = outputs_of(run.model, self.val.inputs, run.encoding.finish)
-            return run.decoder.monitor(outputs, self.val.target)
-
-        return validate
-
-    def judged(self, run: Run, split: str) -> tuple[Tensor, pl.DataFrame] | None:
-        """What the network says of a split's rows, and their targets and weights."""
-        if not self.prepared.tables.num_rows(split):
-            return None
-        weight = run.plan.data.weight
-        kept = list(dict.fromkeys([*run.decoder.targets, *([] if weight is None else [weight])]))
-        outputs: list[Tensor] = []
-        frames: list[pl.DataFrame] = []
-        for rows in self.prepared.tables.stretches(split):
-            outputs.append(run.outputs(rows, notice=not outputs))
-            frames.append(rows.select(kept))
-        return torch.cat(outputs), pl.concat(frames)
-
-
-def _make_ready(request: Request, plan: Plan) -> Ready:
-    prepared = prepare(plan, request.source, loss=request.loss)
-    device, reason = choose_device(plan.train.device)
-    logger.info("device: %s (%s)", device, reason)
-    held = prepared.training_batch()
-    rows = balanced_rows(prepared, held)
-    val = prepared.batch(prepared.tables.val)
-    network, sizes = make_network(prepared, rows, request.model)
-    network.to(device)
-    prepared.plan = with_measured_augment(prepared, held)
-    _say_what_is_trained(prepared, network)
-    say_balance(prepared)
-    return Ready(request, prepared, network, sizes, _moved(rows, device), _moved(val, device))
-
-
 def _fit(ready: Ready | LoaderReady, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
     batches = ready.batches()
     # The first optimiser of a process loads torch's compiler, a second that is no training time.
@@ -361,14 +240,6 @@ def _fit(ready: Ready | LoaderReady, folder: Path | None, callbacks: Sequence[Ca
     if run.status == "interrupted":
         raise TrainingInterrupted(run, stop.signal or signals.SIGINT)
     return run
-
-
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    return Batch(
-        tuple(part.to(device) for part in batch.inputs),
-        batch.target.to(device),
-        None if batch.weight is None else batch.weight.to(device),
-    )
 
 
 def _loop(
