@@ -65,11 +65,9 @@ class Plan(Settings):
                 got=repr(name),
                 do="set model.name",
             )
-        if name != "custom":
-            settings = MODELS.resolve(DEFAULT_MODEL if name == "auto" else name)
-            settings.read(
-                {**plan.model, "name": DEFAULT_MODEL if name == "auto" else name}, where="model"
-            )
+        # Which model suits the data, and so which keys it has, is known when they have been read.
+        if name not in ("auto", "custom"):
+            MODELS.resolve(name).read(plan.model, where="model")
         return plan
 
     @classmethod
