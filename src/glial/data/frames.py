@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glial.core.errors import InputError
+from glial.data.images.arrays import inputs_of_array
 
 
 def _is_a(value: Any, module: str, name: str) -> bool:
@@ -25,9 +26,9 @@ def from_memory(source: Any) -> pl.DataFrame:
     """A table from an object.
 
     Args:
-        source: A table of polars, pandas or Arrow, a NumPy matrix (columns ``0``, ``1``, ...),
-            a pair of matrix and targets (column ``target``), a scikit-learn bunch, or a
-            dictionary of columns.
+        source: A table of polars, pandas or Arrow, a NumPy matrix (columns ``0``, ``1``, ...)
+            or images (column ``image``), a pair of these and targets (column ``target``), a
+            scikit-learn bunch, or a dictionary of columns.
 
     Raises:
         InputError: If the object is none of these, or cannot be made a table.
@@ -134,6 +135,8 @@ def _numeric(name: str, column: Any) -> pl.Series:
 def _from_matrix(matrix: NDArray[Any]) -> pl.DataFrame:
     if matrix.ndim == 1:
         matrix = matrix[:, None]
+    if matrix.ndim in (3, 4):
+        return pl.DataFrame(inputs_of_array(matrix, "image"))
     if matrix.ndim != 2:
         raise _no_table(matrix, f"an array of {matrix.ndim} dimensions")
     if matrix.dtype.kind == "c":

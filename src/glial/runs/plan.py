@@ -65,7 +65,8 @@ class Plan(Settings):
                 got=repr(name),
                 do="set model.name",
             )
-        if name not in ("custom", "auto"):  # what suits the data is read when it is chosen
+        # Which model suits the data, and so which keys it has, is known when they have been read.
+        if name not in ("auto", "custom"):
             MODELS.resolve(name).read(plan.model, where="model")
         return plan
 
