@@ -103,8 +103,8 @@ def test_a_part_has_settings_of_its_own() -> None:
     assert chosen.image["name"] == "means"
     network = chosen.build(2, 1, vocabularies=[9])
     assert network.branches[0].network.embedding.embedding_dim == 5
-    with pytest.raises(InputError, match=r"unknown key 'model\.text\.sise'"):
-        MixedSettings(text={"name": "text_cnn", "sise": 5}).build(0, 1, vocabularies=[9])
+    with pytest.raises(InputError, match=r"unknown key 'model\.text\.sizee'"):
+        MixedSettings(text={"name": "text_cnn", "sizee": 5}).build(0, 1, vocabularies=[9])
 
 
 @pytest.mark.parametrize("name", ["tabular", "mixed", "means"])
