@@ -304,7 +304,7 @@ def test_memory_stays_while_calls_need_it_and_goes_with_them():
 
 def test_long_trainings_are_compiled_where_that_is_faster_and_written_so(monkeypatch, caplog):
     caplog.set_level("INFO")
-    monkeypatch.setattr(engine, "MEASURED_OPERATIONS", 0)
+    monkeypatch.setattr(engine, "MEASURED_SECONDS", 0.0)
     monkeypatch.setattr(engine, "CAPTURED_STEPS", 0)
     learnt = Classification("y", Labels(["a", "b", "c"]), [1 / 3] * 3, TaskSettings())
 
@@ -312,8 +312,8 @@ def test_long_trainings_are_compiled_where_that_is_faster_and_written_so(monkeyp
         monkeypatch.setattr(engine, "_gain", lambda *trials: gain)
         asked = {"threads": 1, "precision": "float32", **train}
         plan = Plan.from_values({"model": {"name": "custom"}, "train": asked})
-        batches = TensorBatches(rows(), 16, seed=0)
-        return engine.with_engine(plan, network(), learnt, batches).train.step
+        passes = (learnt.loss, learnt.mass)
+        return engine.with_engine(plan, network(), *passes, rows(), num_batches=5).train.step
 
     assert chosen(1.5) == "compiled"
     assert "compiled step 1.50x" in caplog.text
