@@ -60,6 +60,7 @@ UPDATES = {
     "adam, decayed apart": {"optimizer": "adam", "weight_decay": 0.1, "l1": 1e-3},
     "clipped": {"clip_norm": 0.1, "l2": 0.01, "schedule": "cosine"},
     "momentum": {"optimizer": "momentum", "ema": 0.9},
+    "channels last": {"layout": "channels_last", "weight_decay": 0.1},
 }
 
 

@@ -259,7 +259,8 @@ def _bound(
                 results = [values[result] for result in node.args[0]]
             elif product is None or not _bind_product(node, values, calls, product):
                 _bind(node, values, calls)
-    return calls, [_own(result, calls, given) for result in results]
+    likes = [results[0], *given]  # a gradient lies as its parameter does
+    return calls, [_own(r, like, calls, given) for r, like in zip(results, likes, strict=False)]
 
 
 def _bind_product(
@@ -285,11 +286,12 @@ def _bind_product(
     return True
 
 
-def _own(result: Tensor, calls: Calls, given: Sequence[Tensor]) -> Tensor:
-    """A result in memory of its own, laid out without gaps, as fused optimisers read it."""
-    if result.is_contiguous() and all(result.data_ptr() != value.data_ptr() for value in given):
+def _own(result: Tensor, like: Tensor, calls: Calls, given: Sequence[Tensor]) -> Tensor:
+    """A result in memory of its own, in the layout that fused optimisers read it in."""
+    shared = any(result.data_ptr() == value.data_ptr() for value in given)
+    if result.stride() == like.stride() and not shared:
         return result
-    place = result.contiguous().clone()
+    place = torch.empty_like(like)
     calls.append(partial(place.copy_, result))
     return place
 

@@ -286,11 +286,19 @@ class Descent:
         whole = self._optimizer.state_dict()
         with torch.no_grad():
             self._optimizer.load_state_dict({**whole, "state": state})
+            self._lay_out_state()
         self._accumulate = int(numbers["accumulate"])
         captured = numbers.get("captured")
         self._captured_shapes = captured and [torch.Size(shape) for shape in captured]
         if self._plateau is not None and numbers.get("plateau"):
             self._plateau.load(numbers["plateau"])
+
+    def _lay_out_state(self) -> None:
+        """Running averages in their parameters' layout: fused optimisers read memory as it lies."""
+        for parameter, state in self._optimizer.state.items():
+            for key, value in state.items():
+                if value.shape == parameter.shape and value.stride() != parameter.stride():
+                    state[key] = torch.empty_like(parameter).copy_(value)
 
 
 def _passes(model: nn.Module, settings: TrainSettings) -> Callable[..., Tensor]:
