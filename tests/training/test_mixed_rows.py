@@ -123,3 +123,12 @@ def test_networks_trained_as_one_each_learn_from_both_targets():
     share = both.weight[:, None]
     wanted = share * (outputs - both.target) ** 2 + (1 - share) * (outputs - both.other) ** 2
     assert float(loss) == pytest.approx(float(wanted.mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("weighed", [False, True])
+def test_captured_steps_learn_from_both_targets_too(weighed):
+    task, _, both = both_of(["class"], "classification", {}, weighed)
+    loss, _, weight = stepped(task, both)
+    captured_loss, _, captured = stepped(task, both, step="captured")
+    torch.testing.assert_close(captured_loss, loss)
+    torch.testing.assert_close(captured, weight)
