@@ -88,7 +88,7 @@ def test_a_dictionary_of_columns() -> None:
         None,
         [1, 2],
         object(),
-        np.zeros((2, 2, 2)),
+        np.zeros((2, 2, 2, 2, 2)),
         {},
         {"a": []},
         {"a": [1], "b": [1, 2]},
