@@ -153,9 +153,11 @@ def test_paths_and_pixels_give_the_same_tensor(put: Put) -> None:
     )
 
 
-def test_a_missing_image_has_the_mean_colour_and_a_broken_one_is_an_error(put: Put) -> None:
+def test_a_missing_image_has_the_mean_colour_and_a_broken_one_is_an_error(put: Put, caplog) -> None:
     encoder = ImageEncoder.fit(pl.Series("x", COLOURS), DataSettings())
-    gone = encoder.tensor(pl.Series("x", [None], dtype=pl.String))
+    with caplog.at_level(logging.WARNING, "glial"):
+        gone = encoder.tensor(pl.Series("x", [None], dtype=pl.String))
+    assert "1 rows have no image" in caplog.text
     assert gone[0, :, 0, 0].tolist() == np.round(255 * encoder.mean).tolist()
     assert encoder.finish(gone).abs().max() < 0.01
     broken = put("broken.png", b"no image")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -16,6 +17,8 @@ from glial.data.cells import missing
 from glial.data.images.columns import choose_form, decode_images, name_unreadable, scan_images
 from glial.data.images.decoding import ImageForm, Pixels
 from glial.data.settings import DataSettings
+
+logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 CHUNK = 1 << 24  # pixels counted at once
@@ -35,7 +38,7 @@ class ImageEncoder:
     Example:
         >>> column = pl.Series("x", np.array([[[0, 255]], [[255, 0]]], dtype=np.uint8))
         >>> encoder = ImageEncoder.fit(column, DataSettings())
-        >>> encoder.finish(encoder.tensor(column)).flatten().round(decimals=3)
+        >>> encoder.finish(encoder.tensor(column)).round().flatten()
         tensor([-1.,  1.,  1., -1.])
     """
 
@@ -94,6 +97,7 @@ class ImageEncoder:
         pixels = _decoded(column, self.form)
         gone = missing(column).to_numpy()
         if gone.any():
+            logger.warning("column %r: %d rows have no image", column.name, int(gone.sum()))
             pixels = pixels.copy()
             colour = np.round(255 * self.mean).astype(np.uint8)
             pixels[gone] = colour if self.form.channels == 3 else colour[0]
