@@ -25,7 +25,14 @@ import polars as pl
 GROUP_ROWS = 100_000
 PART = 20  # the part held in memory is this share of the rows
 TABLE = ["--model=mlp", "--set=train.batch_size=1024", "--set=train.lr=0.001"]
-IMAGES = ["--set=train.lr=0.001"]
+IMAGES = [
+    "--model=residual_cnn",
+    "--set=model.widths=[8, 16]",
+    "--set=model.depth=1",
+    "--set=train.batch_size=256",
+    "--set=train.lr=0.001",
+    "--set=data.augment=none",
+]
 
 
 def table_rows(num_rows: int, num_columns: int, seed: int) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from glial.core.errors import InputError
 from glial.data.batches import Batch, Batches, TensorBatches
 from glial.data.sampling import resample
 from glial.runs.augmentation import augmentation_of
+from glial.runs.decoded import DecodedTables
 from glial.runs.preparation import Prepared
 from glial.runs.streams import StreamedTables
 
@@ -92,7 +93,7 @@ def batches_of(prepared: Prepared, rows: Batch) -> Batches:
         105
     """
     plan, tables = prepared.plan, prepared.tables
-    if isinstance(tables, StreamedTables):
+    if isinstance(tables, (StreamedTables, DecodedTables)):
         device = rows.target.device
         augment = augmentation_of(prepared, rows)
         return tables.batches(plan, prepared.stretch, augment, prepared.encoding.finish, device)

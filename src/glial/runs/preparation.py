@@ -24,6 +24,7 @@ from glial.data.columns import USED
 from glial.data.encoders import NumberEncoder
 from glial.data.settings import DataSettings, Kind
 from glial.models import MODELS, ModelSettings
+from glial.runs.decoded import find_paths, read_decoded
 from glial.runs.plan import DEFAULT_MODEL, Plan
 from glial.runs.rows import Tables, read_tables, targets_of
 from glial.runs.streams import is_streamed, read_streamed
@@ -272,8 +273,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     Raises:
         InputError: If the data or the plan cannot be used.
     """
-    streamed = is_streamed(plan, source)
-    plan, tables, aside = (read_streamed if streamed else read_tables)(plan, source)
+    plan, tables, aside = _read(plan, source)
     asked, num_rows = plan.data, tables.num_rows("train")
     kinds = {name: kind for name, kind in plan.data.types.items() if name not in aside}
     plan, settings = choose_model(plan, num_rows, kinds)
@@ -306,6 +306,14 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     train = plan.train.model_copy(update={"batch_size": chosen_batch_size(plan.train, num_rows)})
     plan = plan.model_copy(update={"train": train})
     return Prepared(plan, settings, encoding, task, tables, inputs)
+
+
+def _read(plan: Plan, source: Any) -> tuple[Plan, Tables, list[str]]:
+    """The rows of a plan: in memory, as paths that are decoded when they are used, or in chunks."""
+    if not is_streamed(plan, source):
+        return read_tables(plan, source)
+    paths = find_paths(plan, source)
+    return read_streamed(plan, source) if paths is None else read_decoded(plan, paths)
 
 
 def _check_columns(data: DataSettings, frame: pl.DataFrame) -> None:

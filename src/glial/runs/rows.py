@@ -26,6 +26,7 @@ from glial.data import (
     split_rows,
 )
 from glial.data.columns import USED
+from glial.data.images import ImageForm
 from glial.runs.plan import Plan
 from glial.tasks.labels import Labels
 
@@ -71,6 +72,8 @@ class Rows:
         target: The target column, or several.
         kept: Which rows of ``frame``, ``val`` and ``test`` with known targets had usable images.
         image_size: Height and width of the images, where one column has any.
+        forms: What the images of each column are brought to.
+        needed: Whether a row is nothing without its image.
     """
 
     frame: pl.DataFrame
@@ -83,6 +86,8 @@ class Rows:
     target: str | list[str] | None
     kept: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     image_size: list[int] | None = None
+    forms: dict[str, ImageForm] = field(default_factory=dict)
+    needed: bool = False
 
     def decided(self, plan: Plan) -> Plan:
         """The plan with its task and kinds of columns decided."""
@@ -113,12 +118,13 @@ def targets_of(plan: Plan) -> list[str]:
     return names
 
 
-def read_rows(plan: Plan, source: Any) -> Rows:
+def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
     """The rows of a plan, its task and kinds of columns.
 
     Args:
         plan: What was asked for.
         source: A source in memory, or what was read of one; None reads the one that the plan names.
+        decode: Whether images are decoded; else their paths stay.
     """
     if plan.data.split.folds is not None and plan.data.val is not None:
         raise InputError(
@@ -149,8 +155,9 @@ def read_rows(plan: Plan, source: Any) -> Rows:
     there = {name: table for name, table in tables.items() if table is not None}
     images = [name for name, kind in kinds.items() if kind == "image"]
     others = [name for name, kind in kinds.items() if kind in USED and kind != "image"]
+    needed = len(images) == 1 and not others
     opened = open_images(
-        list(there.values()), images, plan.data.images, needed=len(images) == 1 and not others
+        list(there.values()), images, plan.data.images, needed=needed, decode=decode
     )
     there = dict(zip(there, opened.tables, strict=True))
     marks = [fingerprint(table) for table in there.values()]
@@ -166,6 +173,8 @@ def read_rows(plan: Plan, source: Any) -> Rows:
         target,
         dict(zip(there, opened.kept, strict=True)),
         sizes[0] if len(sizes) == 1 else None,
+        opened.forms,
+        needed,
     )
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,12 @@ from glial.core.memory import available_memory
 from glial.core.progress import share_logger
 from glial.core.seeds import numpy_generator
 from glial.data import check_target, infer_columns, infer_task
+from glial.data.archives import list_files
 from glial.data.batches import Augment, Batch, Finish
 from glial.data.columns import check_target_names
-from glial.data.sources import files_of
+from glial.data.images import ImageSettings
+from glial.data.images.columns import MANY_IMAGES, MANY_SIDE, MAX_SIDE, is_image_name
+from glial.data.sources import files_of, is_image_source
 from glial.data.splits import Splits
 from glial.data.streams import (
     Chunks,
@@ -163,12 +167,14 @@ def is_streamed(plan: Plan, source: Any) -> bool:
     """
     if plan.data.stream != "auto" or isinstance(source, Rows):
         return plan.data.stream == "always" and not isinstance(source, Rows)
-    files = files_of(plan.data.source if source is None else source)
-    needed, free = bytes_in_memory(files), available_memory()
+    source = plan.data.source if source is None else source
+    files, free = files_of(source), available_memory()
+    of_images = is_image_source(source) and Path(source).suffix.lower() != ".npz"
+    needed = image_bytes(source, plan.data.images) if of_images else bytes_in_memory(files)
     if needed <= SHARE_OF_MEMORY * free:
         return False
     text = "the source may take %.1f GB in memory, where %.1f GB are free"
-    if not can_stream(files):
+    if not (of_images or can_stream(files)):
         logger.warning(
             f"{text}: it is read whole, since its format cannot be streamed",
             *(needed / 1e9, free / 1e9),
@@ -178,6 +184,20 @@ def is_streamed(plan: Plan, source: Any) -> bool:
         f"{text}: it is streamed (data.stream=never reads it whole)", *(needed / 1e9, free / 1e9)
     )
     return True
+
+
+def image_bytes(source: Any, settings: ImageSettings) -> int:
+    """The most memory that training on a folder or archive of images takes if all are decoded.
+
+    Example:
+        >>> import tempfile
+        >>> image_bytes(tempfile.mkdtemp(), ImageSettings())
+        0
+    """
+    count = sum(map(is_image_name, list_files(Path(source))))
+    side = MAX_SIDE if count <= MANY_IMAGES else MANY_SIDE
+    height, width = (side, side) if settings.size == "auto" else settings.size
+    return 2 * 3 * count * height * width  # as cells and as tensors, of three channels
 
 
 def check_not_streamed(plan: Plan, source: Any) -> None:
@@ -199,8 +219,12 @@ def _not_with_streams(key: str, expected: str) -> InputError:
     )
 
 
-def _check_settings(plan: Plan) -> None:
-    """Refuse what needs all rows at once."""
+def check_settings(plan: Plan) -> None:
+    """Refuse what needs all rows at once.
+
+    Raises:
+        InputError: If the plan asks for it.
+    """
     data = plan.data
     by_target = [data.categories, *(column.categories for column in data.columns.values())]
     needs_all = {
@@ -230,7 +254,7 @@ def read_streamed(plan: Plan, source: Any) -> tuple[Plan, StreamedTables, list[s
     Raises:
         InputError: If the source cannot be used, or the plan asks for what needs all rows.
     """
-    _check_settings(plan)
+    check_settings(plan)
     targets, seed, data = targets_of(plan), plan.train.seed, plan.data
     buffered = CHUNK_ROWS if data.buffer_rows == "auto" else data.buffer_rows // CHUNKS_OF_BUFFER
     chunk_rows = max(1, min(CHUNK_ROWS, buffered))

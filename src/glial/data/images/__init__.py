@@ -18,7 +18,7 @@ from glial.data.images.decoding import (
     read_header,
     to_bytes,
 )
-from glial.data.images.opening import Opened, open_images
+from glial.data.images.opening import Opened, open_images, with_pixels
 from glial.data.images.settings import ImageSettings
 
 __all__ = [
@@ -39,4 +39,5 @@ __all__ = [
     "read_header",
     "scan_images",
     "to_bytes",
+    "with_pixels",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +48,7 @@ def open_images(
     settings: ImageSettings,
     *,
     needed: bool = True,
+    decode: bool = True,
 ) -> Opened:
     """The tables of an experiment with the pixels of their images.
 
@@ -59,6 +60,7 @@ def open_images(
         names: Columns of images.
         settings: The plan's ``data.images``.
         needed: Whether rows without an image, where its cell is missing, are left out too.
+        decode: Whether images are decoded; else their headers alone are read, and paths stay.
 
     Raises:
         InputError: If more images cannot be read than the settings allow.
@@ -77,7 +79,7 @@ def open_images(
         for number, table in enumerate(opened):
             if name not in table.columns:
                 continue  # refused with all other missing columns, where the table is encoded
-            pixels, unreadable = _pixels(table[name], forms[name])
+            pixels, unreadable = (_pixels if decode else _paths)(table[name], forms[name])
             failed |= {str(table[name][row]): why for row, why in unreadable.items()}
             kept[number][list(unreadable)] = False
             if needed:
@@ -91,6 +93,45 @@ def open_images(
         logger.warning("%d rows without a usable image are left out", lost)
     found = [table.filter(rows) for table, rows in zip(opened, kept, strict=True)]
     return Opened(found, kept, forms)
+
+
+def with_pixels(
+    frame: pl.DataFrame, forms: Mapping[str, ImageForm], *, needed: bool = True
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Some rows with the pixels of their images, and paths of those that cannot be read.
+
+    Args:
+        frame: Rows with paths.
+        forms: What the images of each column are brought to.
+        needed: As for :func:`open_images`.
+
+    Returns:
+        The rows that have usable images, and path to why for the others.
+
+    Example:
+        >>> rows = pl.DataFrame({"x": ["no-such-file.png"]})
+        >>> with_pixels(rows, {"x": ImageForm(1, 1, 1)})[1]
+        {'no-such-file.png': 'no such file'}
+    """
+    failed: dict[str, str] = {}
+    kept = np.ones(frame.height, dtype=np.bool_)
+    opened = frame
+    for name, form in forms.items():
+        pixels, unreadable = _pixels(frame[name], form)
+        failed |= {str(frame[name][row]): why for row, why in unreadable.items()}
+        kept[list(unreadable)] = False
+        if needed:
+            kept &= pixels.is_not_null().to_numpy()
+        opened = opened.with_columns(pixels)
+    return opened.filter(kept), failed
+
+
+def _paths(column: pl.Series, form: ImageForm) -> tuple[pl.Series, dict[int, str]]:
+    """A column as it is, null where there is no image; and what has no readable header."""
+    unreadable = scan_images(column).unreadable
+    gone = missing(column).to_numpy().copy()
+    gone[list(unreadable)] = True
+    return column.set(pl.Series(gone), None), unreadable
 
 
 def _pixels(column: pl.Series, form: ImageForm) -> tuple[pl.Series, dict[int, str]]:
