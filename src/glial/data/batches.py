@@ -128,10 +128,12 @@ class TensorBatches:
             return
         order = self.order(epoch).to(self.rows.target.device)
         edges = [*(index * self.batch_size for index in range(self.num_batches)), self.num_rows]
-        for first in range(start, self.num_batches, self._at_once):
+        # Going on in mid-epoch gathers the same batches together: products may round otherwise
+        # where their operands lie otherwise.
+        for first in range(start - start % self._at_once, self.num_batches, self._at_once):
             last = min(first + self._at_once, self.num_batches)
             rows = take(self.rows, order[edges[first] : edges[last]])
-            for index in range(first, last):
+            for index in range(max(first, start), last):
                 part = slice(edges[index] - edges[first], edges[index + 1] - edges[first])
                 yield self._finished(_part(rows, part), epoch, index)
 

@@ -64,9 +64,11 @@ def with_engine(
         The plan, in which only what its objective does not use is still open.
     """
     operations = _operations(network, batch)
-    steps = num_batches * plan.train.epochs
-    decided = _known(plan, network, operations, steps, _has_images(network, batch))
     seconds = SECONDS_OF_STEP + operations / OPERATIONS_OF_SECOND
+    steps = num_batches * plan.train.epochs
+    if plan.train.time_limit is not None:
+        steps = min(steps, int(plan.train.time_limit / seconds))
+    decided = _known(plan, network, operations, steps, _has_images(network, batch))
     long = seconds * steps > MEASURED_SECONDS
     repeats = max(1, round(TIMED_SECONDS / seconds))
     open_ = {key: getattr(plan.train, key) == "auto" for key in decided}
