@@ -86,6 +86,12 @@ class Encoding:
         self.steps = list(steps)
         self.crosses = list(crosses)
         self.dropped = dict(dropped or {})
+        own = {n: e for n, e in self.encoders.items() if isinstance(e, TensorEncoder)}
+        # The columns with a tensor of their own, images first; with codes; and with numbers.
+        self._tensors = dict(sorted(own.items(), key=lambda item: item[1].modality))
+        self._embedded = {n: e for n, e in self.encoders.items() if isinstance(e, CategoryEncoder)}
+        others = {*self._tensors, *self._embedded}
+        self._numeric: dict[str, Any] = {n: e for n, e in self.encoders.items() if n not in others}
 
     @classmethod
     def fit(
@@ -176,27 +182,15 @@ class Encoding:
         if features.pca is not None:
             self.steps.append(Components.fit(matrix, features.pca))
 
-    def _embedded(self) -> dict[str, CategoryEncoder]:
-        return {n: e for n, e in self.encoders.items() if isinstance(e, CategoryEncoder)}
-
-    def _numeric(self) -> dict[str, Any]:
-        others = (CategoryEncoder, TensorEncoder)
-        return {n: e for n, e in self.encoders.items() if not isinstance(e, others)}
-
-    def _tensors(self) -> dict[str, TensorEncoder]:
-        """The columns with a tensor of their own, images first."""
-        own = {n: e for n, e in self.encoders.items() if isinstance(e, TensorEncoder)}
-        return dict(sorted(own.items(), key=lambda item: item[1].modality))
-
     @property
     def _owners(self) -> list[ColumnEncoder]:
         """The encoder of each number, before features are made."""
-        return [encoder for encoder in self._numeric().values() for _ in encoder.labels]
+        return [encoder for encoder in self._numeric.values() for _ in encoder.labels]
 
     @property
     def _seen(self) -> NDArray[np.int64]:
         """Places of the numbers that imputers see: all but the flags of missing cells."""
-        labels = [label for encoder in self._numeric().values() for label in encoder.labels]
+        labels = [label for encoder in self._numeric.values() for label in encoder.labels]
         return np.array([i for i, label in enumerate(labels) if label != _FLAG], dtype=np.int64)
 
     @property
@@ -211,7 +205,7 @@ class Encoding:
         """What each number is."""
         names = [
             f"{name} {label}".strip()
-            for name, encoder in self._numeric().items()
+            for name, encoder in self._numeric.items()
             for label in encoder.labels
         ]
         for step in self.steps:
@@ -226,11 +220,11 @@ class Encoding:
     @property
     def cardinalities(self) -> list[int]:
         """Number of codes of each embedded category, the unknown code 0 included."""
-        return [encoder.cardinality for encoder in self._embedded().values()]
+        return [encoder.cardinality for encoder in self._embedded.values()]
 
     def sizes(self, modality: str) -> list[list[int]]:
         """What a network must know of each ``image`` or each ``text`` column."""
-        return [e.size for e in self._tensors().values() if e.modality == modality]
+        return [e.size for e in self._tensors.values() if e.modality == modality]
 
     def arguments(self, inputs: Inputs) -> tuple[Tensor, ...]:
         """The tensors that stand for a network's arguments: those that the table has.
@@ -247,9 +241,9 @@ class Encoding:
 
     def finish(self, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What a network is called with, for some rows of :meth:`arguments`."""
-        own = self._tensors()
+        own = self._tensors.values()
         first = len(arguments) - len(own)
-        finished = [e.finish(t) for e, t in zip(own.values(), arguments[first:], strict=True)]
+        finished = [e.finish(t) for e, t in zip(own, arguments[first:], strict=True)]
         return (*arguments[:first], *finished)
 
     def transform(self, frame: pl.DataFrame, *, notice: bool = True) -> Inputs:
@@ -269,7 +263,7 @@ class Encoding:
 
     def _inputs(self, frame: pl.DataFrame, training: dict[str, Floats]) -> Inputs:
         """The rows in stretches, so that no more than a few of them are held as wide numbers."""
-        embedded = self._embedded()
+        embedded = self._embedded
         numbers = np.empty((frame.height, self.num_numbers), dtype=np.float32)
         codes = np.empty((frame.height, len(embedded)), dtype=np.int64)
         limit = np.finfo(np.float32).max
@@ -283,11 +277,11 @@ class Encoding:
             numbers[rows] = np.clip(matrix, -limit, limit)
             for place, (name, encoder) in enumerate(embedded.items()):
                 codes[rows, place] = encoder.codes(stretch[name])
-        tensors = [encoder.tensor(frame[name]) for name, encoder in self._tensors().items()]
+        tensors = [encoder.tensor(frame[name]) for name, encoder in self._tensors.items()]
         return Inputs(torch.from_numpy(numbers), torch.from_numpy(codes), tuple(tensors))
 
     def _encoded(self, frame: pl.DataFrame, training: dict[str, Floats]) -> Floats:
-        numeric = self._numeric()
+        numeric = self._numeric
         parts = [
             training[n] if n in training else e.transform(frame[n]) for n, e in numeric.items()
         ]
