@@ -180,8 +180,8 @@ def hand(case: Case, x: Any, y: Any, mark: Mark) -> Logits:
     inputs, target = torch.from_numpy(x).contiguous(memory_format=layout), torch.from_numpy(y)
     for _ in range(case.total_epochs):
         order = torch.randperm(len(inputs))
-        batches = (inputs[order].split(case.batch_size), target[order].split(case.batch_size))
-        for rows, labels in zip(*batches, strict=True):
+        taken = (part.index_select(0, order).split(case.batch_size) for part in (inputs, target))
+        for rows, labels in zip(*taken, strict=True):
             loss = cross_entropy(network(rows), labels)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

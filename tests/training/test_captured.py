@@ -161,6 +161,34 @@ def test_what_a_trace_would_get_wrong_is_not_captured(kind):
         CapturedPasses(network := kind(18, 3), network, task().loss, rows())
 
 
+class Noisy(nn.Linear):
+    """Its noise is drawn from constants."""
+
+    def forward(self, inputs):
+        noise = torch.bernoulli(torch.full((18,), 0.5) * 1.0)
+        return super().forward(inputs * noise)
+
+
+def test_what_is_drawn_from_constants_is_drawn_anew():
+    torch.manual_seed(0)
+    network, losses = Noisy(18, 3), []
+    passes = CapturedPasses(network, network, task().loss, rows())
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        losses.append(float(passes.run(rows())))
+        torch.manual_seed(seed)
+        assert losses[-1] == task().loss(network(*rows().inputs), rows().target).item()
+    assert losses[0] != losses[1]
+
+
+def test_what_hangs_on_constants_alone_is_computed_once_and_results_are_not_copied():
+    network = NETWORKS["dense"]()
+    passes = CapturedPasses(network, network, task().loss, rows())
+    names = " ".join(str(call) for call in passes._calls)
+    assert names.count("div") + names.count("mul") <= 1  # of the loss; that of its slope is fixed
+    assert "compute_and_copy" not in names
+
+
 def test_a_network_that_cannot_be_captured_is_trained_eagerly(caplog):
     caplog.set_level("INFO")
     torch.manual_seed(0)

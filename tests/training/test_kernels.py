@@ -41,8 +41,8 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def computed(a, b, bias=None, relu=False):
-    place, call = FOUND.product(a, b, bias, relu)
+def computed(a, b, bias=None, relu=False, gate=None):
+    place, call = FOUND.product(a, b, bias, relu, gate)
     place.fill_(NAN)
     call()
     return place
@@ -66,6 +66,19 @@ def test_products_are_those_of_float64(m, n, k, turned_a, turned_b, biased, relu
         wanted = wanted.relu()
     error = (computed(a, b, bias, relu).double() - wanted).abs()
     assert bool((error <= (k + 1) * EPSILON * most).all())
+
+
+@given(*(SIZES, SIZES, SIZES), st.booleans())
+def test_a_gate_lets_through_what_torch_lets_through(m, n, k, turned):
+    """Where the gate is NaN, too; what it shuts is zero, even if it is not finite."""
+    a, b = normal(k, m).t() if turned else normal(m, k), normal(k, n, seed=1)
+    a[m // 2] = INFINITY
+    gate = normal(m, n, seed=2)
+    gate.view(-1)[:: max(2, n // 3)] = 0.0
+    gate.view(-1)[:: max(2, n // 2)] = NAN
+    gate.view(-1)[:: max(2, n)] = -0.0
+    wanted = torch.ops.aten.threshold_backward(computed(a, b), gate, 0)
+    assert torch.equal(computed(a, b, gate=gate).nan_to_num(7.0), wanted.nan_to_num(7.0))
 
 
 @pytest.mark.parametrize("value", [NAN, INFINITY, -INFINITY])
@@ -107,6 +120,8 @@ def test_what_the_kernels_do_not_do_is_left_to_torch():
         (a, b, normal(3, 5)),
     ]
     assert [FOUND.product(*parts, False) for parts in others] == [None] * len(others)
+    gates = [normal(3, 5).double(), normal(3, 4), normal(5), normal(5, 3).t()]
+    assert [FOUND.product(a, b, None, False, gate) for gate in gates] == [None] * len(gates)
 
 
 def fenced(shape, at_end):
@@ -136,12 +151,14 @@ def test_nothing_is_read_or_written_outside_the_matrices(shape, at_end):
         )
         a, b = (a.t(), b.t()) if turned else (a, b)
         bias = fenced((1, n), at_end).copy_(normal(1, n))[0]
-        _, call = FOUND.product(a, b, bias, True)
+        gate = fenced((m, n), at_end).copy_(normal(m, n, seed=1))
+        _, call = FOUND.product(a, b, bias, True, gate)
         task = call.args[0]
         place, space = fenced((m, n), at_end), fenced((k, kernels.COLUMNS), at_end)
         task.c, task.space = place.data_ptr(), space.data_ptr()
         call()
-        torch.testing.assert_close(place, torch.addmm(bias, a, b).relu())
+        wanted = torch.addmm(bias, a, b).relu()
+        torch.testing.assert_close(place, wanted.where(gate > 0, 0.0))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
@@ -277,6 +294,37 @@ def test_a_compiled_training_goes_on_from_an_eager_one_and_back(tmp_path):
     for steps, found in ends.items():
         for key, value in wanted.items():
             torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-4, msg=steps + key)
+
+
+class Deep(nn.Module):
+    """Perceptrons in which the gradient of ReLU is, or is not, all that is done to a product."""
+
+    def __init__(self, kind):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.last = nn.Linear(18, 40), nn.Linear(40, 40), nn.Linear(40, 3)
+        self.kind = kind
+
+    def forward(self, inputs):
+        hidden = self.first(inputs).relu()
+        if self.kind == "skip":  # both slopes: of a sum, and of what is summed
+            return self.last(self.second(hidden).relu() + hidden)
+        if self.kind == "threshold":
+            return self.last(F.threshold(self.second(hidden), 0.1, 0.0))
+        return self.last(self.second(hidden).relu())
+
+
+@pytest.mark.parametrize(("kind", "left"), [("plain", 0), ("skip", 2), ("threshold", 1)])
+def test_slopes_of_relu_are_part_of_products_where_nothing_else_reads_these(kind, left):
+    model, batch = Deep(kind), rows()
+    passes = CapturedPasses(model, model, loss, batch, FOUND.product)
+    assert sum("threshold_backward" in str(call) for call in passes._calls) == left
+    found = passes.run(batch)
+    wanted = loss(model(*batch.inputs), batch.target, None)
+    gradients = torch.autograd.grad(wanted, list(model.parameters()))
+    torch.testing.assert_close(found, wanted.detach())
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
 
 
 @pytest.mark.slow

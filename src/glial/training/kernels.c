@@ -82,7 +82,8 @@ static void transpose(const float *from, count ld, float *to, count rows, count 
     for (count c = 0; c < cols; c++) to[c * ldto + r] = from[r * ld + c];
 }
 
-// c[m, n] = a[m, k] b[k, n] + bias, with ReLU or not; c has no gaps, and one stride of b is 1.
+// c[m, n] = a[m, k] b[k, n] + bias, with ReLU or not, and 0 where gate[m, n] is not above 0;
+// c and gate have no gaps, and one stride of b is 1.
 typedef struct {
   count m, n, k;
   const float *a;
@@ -92,9 +93,16 @@ typedef struct {
   float *c;
   const float *bias; // or 0
   count relu;
+  const float *gate; // or 0
   float *space; // k * COLUMNS floats for each thread
   count threads;
 } product;
+
+// The slope of ReLU: where the gate is NaN, what comes passes, as in torch.
+static void shut(float *restrict c, const float *restrict gate, count m, count n, count ld) {
+  for (count q = 0; q < m; q++)
+    for (count p = 0; p < n; p++) c[q * ld + p] = gate[q * ld + p] <= 0 ? 0 : c[q * ld + p];
+}
 
 // Rows i0 to i1 and columns j0 to j1 of a product.
 static void part(const product *t, float *space, count i0, count i1, count j0, count j1) {
@@ -128,6 +136,7 @@ static void part(const product *t, float *space, count i0, count i1, count j0, c
                       whole ? t->n : wide, bias, t->relu);
       for (count q = 0; !whole && q < m; q++)
         memcpy(c + q * t->n, block_ + q * wide, n * sizeof(float));
+      if (t->gate) shut(c, t->gate + i * t->n + j, m, n, t->n);
     }
   }
 }

@@ -41,6 +41,7 @@ SHARED_OPERATIONS = 4_000_000
 # The sums of a block run over all of k, whose panel of COLUMNS floats a row must stay in a cache.
 LONGEST_SUM = 4096
 COLUMNS = 64
+_POINTERS = {"a", "b", "c", "bias", "gate", "space"}
 
 
 class NoKernelsError(Exception):
@@ -56,10 +57,10 @@ class _Product(ctypes.Structure):
     """What ``multiply`` of kernels.c reads; ``tensors`` keeps the memory behind the pointers."""
 
     _fields_: ClassVar = [
-        (name, ctypes.c_void_p if name in ("a", "b", "c", "bias", "space") else ctypes.c_int64)
+        (name, ctypes.c_void_p if name in _POINTERS else ctypes.c_int64)
         for name in (
             *("m", "n", "k", "a", "a_row", "a_column", "b", "b_row", "b_column"),
-            *("c", "bias", "relu", "space", "threads"),
+            *("c", "bias", "relu", "gate", "space", "threads"),
         )
     ]
     tensors: tuple[Tensor | None, ...]
@@ -99,9 +100,9 @@ class Kernels:
         self._adam.argtypes = [whole, ctypes.POINTER(_Update), *[real] * 5, whole]
 
     def product(
-        self, a: Tensor, b: Tensor, bias: Tensor | None, relu: bool
+        self, a: Tensor, b: Tensor, bias: Tensor | None, relu: bool, gate: Tensor | None = None
     ) -> tuple[Tensor, Callable[[], object]] | None:
-        """``a @ b + bias``, with ReLU or not, as memory and the call that fills it.
+        """``a @ b + bias``, with ReLU or a gate or not, as memory and the call that fills it.
 
         A rule on types and sizes says which products torch is left with, never a clock, so that
         the numbers are the same in every run. They differ from torch's in their last bits.
@@ -111,11 +112,12 @@ class Kernels:
             b: Shape (k, n), with stride 1 along one dimension.
             bias: Shape (n,), or None.
             relu: Whether negative results become zero.
+            gate: Shape (m, n): where it is not above 0, results become zero. None for no gate.
 
         Returns:
             The place of the result, shape (m, n), and the call; None for torch's products.
         """
-        given = [a, b] if bias is None else [a, b, bias]
+        given = [value for value in (a, b, bias, gate) if value is not None]
         plain = all(
             value.dtype == torch.float32 and value.device.type == "cpu" and value.numel()
             for value in given
@@ -125,13 +127,16 @@ class Kernels:
         if bias is not None and (bias.shape != b.shape[1:] or not bias.is_contiguous()):
             return None
         (m, k), n = a.shape, b.shape[1]
+        if gate is not None and (gate.shape != (m, n) or not gate.is_contiguous()):
+            return None
         threads = torch.get_num_threads() if 2 * m * n * k > SHARED_OPERATIONS else 1
         place, space = torch.empty(m, n), torch.empty(k * COLUMNS * threads)
         task = _Product(
             *(m, n, k, a.data_ptr(), *a.stride(), b.data_ptr(), *b.stride(), place.data_ptr()),
-            *(None if bias is None else bias.data_ptr(), relu, space.data_ptr(), threads),
+            *(None if bias is None else bias.data_ptr(), relu),
+            *(None if gate is None else gate.data_ptr(), space.data_ptr(), threads),
         )
-        task.tensors = (a, b, bias, place, space)
+        task.tensors = (a, b, bias, gate, place, space)
         return place, functools.partial(self._multiply, task)
 
     def adam(self, table: Any, settings: tuple[float, ...]) -> None:
