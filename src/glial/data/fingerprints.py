@@ -40,14 +40,20 @@ def hashes(column: pl.Series) -> pl.Series:
 def _parts_of(column: pl.Series) -> list[bytes]:
     """Bytes that tell a column from any other of its type: which cells are missing, the rest."""
     gone = column.is_null().to_numpy().tobytes()
-    if isinstance(column.dtype, pl.Array) and column.explode().dtype.is_numeric():
-        return [gone, column.drop_nulls().to_numpy().tobytes()]
-    if column.dtype.is_nested() or isinstance(column.dtype, (pl.Object, pl.Binary, pl.Null)):
+    dtype = column.dtype
+    if isinstance(dtype, pl.Struct):
+        return [gone, *(part for field in column.struct.unnest() for part in _parts_of(field))]
+    if isinstance(dtype, pl.Array):
+        return [gone, *_parts_of(column.drop_nulls().reshape((-1,)))]
+    if isinstance(dtype, pl.List):
+        sizes = column.list.len().fill_null(0).to_numpy().tobytes()
+        return [gone, sizes, *_parts_of(column.filter(column.list.len() > 0).explode())]
+    if isinstance(dtype, (pl.Object, pl.Binary, pl.Null)):
         return [gone, repr(column.to_list()).encode()]
-    if column.dtype == pl.Duration:
+    if dtype == pl.Duration:
         column = column.to_physical()
-    is_wide = column.dtype.is_decimal() or column.dtype in (pl.Int128, pl.UInt128)
-    if column.dtype.is_numeric() and not is_wide:
+    is_wide = dtype.is_decimal() or dtype in (pl.Int128, pl.UInt128)
+    if dtype.is_numeric() and not is_wide:
         return [gone, column.fill_null(0).to_numpy().tobytes()]
     words = column.cast(pl.String).fill_null("")
     sizes = words.str.len_bytes().to_numpy().tobytes()
