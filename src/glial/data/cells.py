@@ -87,7 +87,8 @@ def num_infinite(column: pl.Series) -> int:
         >>> num_infinite(pl.Series(["inf", "1"]))
         1
     """
-    return int(floats(column).is_infinite().sum())
+    values = column if column.dtype.is_numeric() else floats(column)
+    return int(values.is_infinite().sum())
 
 
 def missing(column: pl.Series) -> pl.Series:

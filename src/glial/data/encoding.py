@@ -302,7 +302,8 @@ class Encoding:
         return matrix
 
     def _check_columns(self, frame: pl.DataFrame) -> None:
-        gone = [name for name in self.columns if name not in frame.columns]
+        there = set(frame.columns)
+        gone = [name for name in self.columns if name not in there]
         if gone:
             nearest = suggest(gone[0], set(frame.columns) - set(self.encoders))
             raise InputError(
@@ -314,8 +315,9 @@ class Encoding:
 
     def notice_unread(self, frame: pl.DataFrame) -> None:
         """Say which cells of columns of numbers are no numbers."""
+        there = set(frame.columns)
         for name in (n for n, e in self.encoders.items() if isinstance(e, NumberEncoder)):
-            if name in frame.columns:
+            if name in there:
                 _notice_unread(frame[name])
 
     def save(self, folder: Path) -> None:
@@ -350,6 +352,8 @@ def _notice_unread(column: pl.Series) -> None:
     """Say which cells of a column of numbers are no numbers."""
     if infinite := num_infinite(column):
         logger.warning("column %r: %d infinite cells are taken as missing", column.name, infinite)
+    if column.dtype.is_numeric():
+        return
     words = column.filter(floats(column).is_null() & ~missing(column))
     if len(words):
         logger.warning(

@@ -112,3 +112,17 @@ def test_a_sample_is_seeded() -> None:
 def test_real_tables_are_not_accused(name, shared_data, monkeypatch) -> None:
     monkeypatch.setenv("GLIAL_DATA", str(shared_data))
     assert names(sheet_of(name)) == []
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("form", ["number", "category"])
+def test_a_giveaway_is_found_among_very_many_columns(task: str, form: str) -> None:
+    draw = np.random.default_rng(0)
+    codes = draw.integers(0, 12, 400)
+    hidden = codes * 5 % 12  # neither monotone nor smooth
+    target = pl.Series([f"class {code % 3}" for code in codes] if task != "regression" else codes)
+    planted = pl.Series(hidden if form == "number" else [f"ward {code}" for code in hidden])
+    noise = {f"noise {i}": draw.standard_normal(400) for i in range(800)}
+    frame = pl.DataFrame({**noise, "planted": planted, "y": target})
+    kinds = infer_columns(frame.drop("y"), {"planted": form})
+    assert names(Sheet.of([frame], ["y"], kinds, task)) == ["planted"]

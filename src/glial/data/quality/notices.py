@@ -44,9 +44,8 @@ def notice_leaks(
         >>> notice_leaks(frame, frame[:0], frame[:0], ["y"], kinds, "regression")
     """
     parts = [train, val, test]
-    shared = {
-        name: kind for name, kind in kinds.items() if all(name in part.columns for part in parts)
-    }
+    common = set(train.columns).intersection(val.columns, test.columns)
+    shared = {name: kind for name, kind in kinds.items() if name in common}
     sheet = Sheet.of(parts, targets, shared, task)
     found = find_duplicates(sheet)
     if found.crossing and 2 * found.distinct > sheet.frame.height:
