@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 
 import numpy as np
 import polars as pl
@@ -146,25 +144,9 @@ def test_noise_keeps_a_network_from_fitting_its_rows():
     assert noisy.history[-1]["train_loss"] > 2 * plain.history[-1]["train_loss"]
 
 
-class StopAt:
-    """Asks this process to stop at a step, as Ctrl-C does."""
-
-    def __init__(self, step):
-        self.step = step
-        self.done = False
-
-    def on_tick(self, view):
-        if view.step >= self.step and not self.done:
-            self.done = True
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_epoch_end(self, view):
-        self.on_tick(view)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [5, 23])
-def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, monkeypatch, step):
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, monkeypatch, step, stop_at):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
     changes = {
         "train.lr": 0.003,
@@ -177,7 +159,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, monkeypatch, step
     options = {"model": "mlp", "epochs": 6, "set": changes}
     calm = glial.train("iris", out=tmp_path / "calm", **options)
     with pytest.raises(TrainingInterrupted):
-        glial.train("iris", out=tmp_path / "cut", callbacks=[StopAt(step)], **options)
+        glial.train("iris", out=tmp_path / "cut", callbacks=[stop_at(step)], **options)
     run = glial.train("iris", out=tmp_path / "cut", resume=True, **options)
     assert [row["train_loss"] for row in run.history] == [row["train_loss"] for row in calm.history]
     for name, value in calm.model.state_dict().items():

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
 
 import numpy as np
 import polars as pl
@@ -46,22 +44,6 @@ def trained(frame=None, out=False, epochs=12, callbacks=(), resume=False, **opti
     )
 
 
-class StopAt:
-    """Asks this process to stop at a step, as Ctrl-C does."""
-
-    def __init__(self, step):
-        self.step = step
-        self.done = False
-
-    def on_tick(self, view):
-        if view.step >= self.step and not self.done:
-            self.done = True
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_epoch_end(self, view):
-        self.on_tick(view)
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -73,12 +55,12 @@ class StopAt:
     ],
     ids=str,
 )
-def test_resampled_training_goes_on_to_the_same_weights(tmp_path, options, monkeypatch):
+def test_resampled_training_goes_on_to_the_same_weights(tmp_path, options, monkeypatch, stop_at):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
     options |= {"task__threshold": "f1", "train__checkpoint_seconds": 0.0}
     calm = trained(out=tmp_path / "calm", **options)
     with pytest.raises(TrainingInterrupted):
-        trained(out=tmp_path / "cut", callbacks=[StopAt(7)], **options)
+        trained(out=tmp_path / "cut", callbacks=[stop_at(7)], **options)
     assert glial.load(tmp_path / "cut").decoder.thresholds is not None
     run = trained(out=tmp_path / "cut", resume=True, **options)
     for name in ("model.safetensors", "decoding.json"):

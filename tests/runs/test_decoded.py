@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
 import numpy as np
 import polars as pl
 import pytest
@@ -105,29 +102,16 @@ def test_every_image_comes_once_an_epoch_with_its_own_pixels_and_label(images):
     assert found == marks
 
 
-class StopAt:
-    """Asks this process to stop at a step, as Ctrl-C does."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_tick(self, view):
-        if view.step >= self.step:
-            self.step = 10**9
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_epoch_end(self, view):
-        self.on_tick(view)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("augment", ["none", "auto"])
-def test_a_stopped_training_goes_on_to_the_same_weights(images, tmp_path, monkeypatch, augment):
+def test_a_stopped_training_goes_on_to_the_same_weights(
+    images, tmp_path, monkeypatch, augment, stop_at
+):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
     options = {"model": "residual_cnn", "epochs": 2, "set": {**OPTIONS, "data.augment": augment}}
     calm = glial.train(str(images), out=tmp_path / "calm", **options)
     with pytest.raises(TrainingInterrupted):
-        glial.train(str(images), out=tmp_path / "cut", callbacks=[StopAt(7)], **options)
+        glial.train(str(images), out=tmp_path / "cut", callbacks=[stop_at(7)], **options)
     run = glial.train(str(images), out=tmp_path / "cut", resume=True, **options)
     assert torch.equal(weights(run), weights(calm))
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 
 import numpy as np
 import pytest
@@ -213,21 +211,6 @@ def test_length_is_counted_where_nothing_tells_it(caplog):
     assert (batches.num_batches, batches.num_rows) == (7, 400)
 
 
-class StopAt:
-    """Asks this process to stop at a step, as Ctrl-C does."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_tick(self, view):
-        if view.step >= self.step:
-            self.step = 10**9
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_epoch_end(self, view):
-        self.on_tick(view)
-
-
 def weights(run):
     return torch.cat([value.flatten() for value in run.model.state_dict().values()])
 
@@ -252,7 +235,9 @@ LOADERS = {
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 @pytest.mark.parametrize("kind", LOADERS)
 @pytest.mark.parametrize("step", [3, 12])
-def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, kind, step):
+def test_an_interrupted_training_goes_on_to_the_same_weights(
+    tmp_path, monkeypatch, kind, step, stop_at
+):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
     # No checkpoint but the last: the type checks of these tests draw from Python's generator, also
     # in the thread that writes checkpoints.
@@ -261,7 +246,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypat
     calm = glial.train(make(), model=dropping(), out=tmp_path / "calm", **options)
     with pytest.raises(TrainingInterrupted):
         glial.train(
-            make(), model=dropping(), out=tmp_path / "cut", callbacks=[StopAt(step)], **options
+            make(), model=dropping(), out=tmp_path / "cut", callbacks=[stop_at(step)], **options
         )
     torch.manual_seed(12345)  # another process has other states
     random.seed(1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -28,22 +26,6 @@ OPTIONS = {
 }
 
 
-class KillAt:
-    """Asks this process to stop at a step, as Ctrl-C does."""
-
-    def __init__(self, step):
-        self.step = step
-        self.done = False
-
-    def on_tick(self, view):
-        if view.step >= self.step and not self.done:
-            self.done = True
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_epoch_end(self, view):
-        self.on_tick(view)
-
-
 @pytest.fixture
 def ticking(monkeypatch):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
@@ -51,10 +33,12 @@ def ticking(monkeypatch):
 
 @pytest.mark.parametrize("step", [1, 5, 8, 23, 50])
 @pytest.mark.slow
-def test_interrupted_run_is_usable_and_resumes_to_the_same_weights(tmp_path, step, ticking):
+def test_interrupted_run_is_usable_and_resumes_to_the_same_weights(
+    tmp_path, step, ticking, stop_at
+):
     calm = glial.train("iris", out=tmp_path / "calm", **OPTIONS)
     with pytest.raises(TrainingInterrupted) as stopped:
-        glial.train("iris", out=tmp_path / "cut", callbacks=[KillAt(step)], **OPTIONS)
+        glial.train("iris", out=tmp_path / "cut", callbacks=[stop_at(step)], **OPTIONS)
     assert stopped.value.run.status == "interrupted"
     assert glial.predict(tmp_path / "cut", "iris").height == 150
     run = glial.train("iris", out=tmp_path / "cut", resume=True, **OPTIONS)
@@ -70,11 +54,11 @@ def test_interrupted_run_is_usable_and_resumes_to_the_same_weights(tmp_path, ste
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["tabular", "linear", "perceptron"])
-def test_every_kind_of_model_resumes(tmp_path, model, ticking):
+def test_every_kind_of_model_resumes(tmp_path, model, ticking, stop_at):
     options = {"model": model, "epochs": 6, "set": {"train.checkpoint_seconds": 0.0}}
     glial.train("two-moons", out=tmp_path / "calm", **options)
     with pytest.raises(TrainingInterrupted):
-        glial.train("two-moons", out=tmp_path / "cut", callbacks=[KillAt(3)], **options)
+        glial.train("two-moons", out=tmp_path / "cut", callbacks=[stop_at(3)], **options)
     glial.train(tmp_path / "cut", resume=True)
     left, right = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("calm", "cut")]
     assert left == right
@@ -121,12 +105,12 @@ def test_another_plan_is_refused(tmp_path):
         glial.train("iris", out=tmp_path / "r", **OPTIONS)
 
 
-def test_changed_data_is_refused(tmp_path, ticking):
+def test_changed_data_is_refused(tmp_path, ticking, stop_at):
     path = tmp_path / "a.csv"
     path.write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(60)))
     options = {"target": "y", "model": "linear", "epochs": 30, "set": {"train.lr": 0.1}}
     with pytest.raises(TrainingInterrupted):
-        glial.train(str(path), out=tmp_path / "r", callbacks=[KillAt(2)], **options)
+        glial.train(str(path), out=tmp_path / "r", callbacks=[stop_at(2)], **options)
     path.write_text(path.read_text().replace("\n5,", "\n5.5,"))
     with pytest.raises(InputError, match="data has changed"):
         glial.train(str(path), out=tmp_path / "r", resume=True, **options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 
@@ -184,24 +183,9 @@ def test_a_rare_class_outside_of_the_sample_is_known(tmp_path, monkeypatch):
     assert prepared.task.state()["shares"] == pytest.approx(shares)
 
 
-class StopAt:
-    """Asks this process to stop at a step, as Ctrl-C does."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_tick(self, view):
-        if view.step >= self.step:
-            self.step = 10**9
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_epoch_end(self, view):
-        self.on_tick(view)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 17, 40, 70])
-def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch, step):
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch, step, stop_at):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
     path = written(tmp_path, table(1200), ".parquet")
     options = {
@@ -211,18 +195,18 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch, s
     }
     calm = glial.train(str(path), "y", out=tmp_path / "calm", **options)
     with pytest.raises(TrainingInterrupted):
-        glial.train(str(path), "y", out=tmp_path / "cut", callbacks=[StopAt(step)], **options)
+        glial.train(str(path), "y", out=tmp_path / "cut", callbacks=[stop_at(step)], **options)
     run = glial.train(str(path), "y", out=tmp_path / "cut", resume=True, **options)
     assert torch.equal(weights(run), weights(calm))
     assert run.metrics == calm.metrics
 
 
-def test_going_on_with_other_rows_is_refused(tmp_path, monkeypatch):
+def test_going_on_with_other_rows_is_refused(tmp_path, monkeypatch, stop_at):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
     path = written(tmp_path, table(600), ".parquet")
     options = {"model": "linear", "epochs": 3, "set": {**STREAM, "train.batch_size": 32}}
     with pytest.raises(TrainingInterrupted):
-        glial.train(str(path), "y", out=tmp_path / "cut", callbacks=[StopAt(5)], **options)
+        glial.train(str(path), "y", out=tmp_path / "cut", callbacks=[stop_at(5)], **options)
     written(tmp_path, table(600, seed=5), ".parquet")
     with pytest.raises(InputError, match="data has changed"):
         glial.train(str(path), "y", out=tmp_path / "cut", resume=True, **options)

@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from glial.functional import dropout, masked_max, masked_mean
-from glial.models.text import TextSettings, text_recipe
-from glial.nn.tokens import PADDING, TokenVectors
+from glial.functional import masked_max, masked_mean
+from glial.models.text import TextNetwork, TextSettings, text_recipe
+from glial.nn.tokens import PADDING
 
 _PRIME = 1_000_003
 
@@ -59,7 +59,7 @@ class BagOfWordsSettings(TextSettings):
         return BagOfWords(self, vocabulary, num_outputs, size)
 
 
-class BagOfWords(nn.Module):
+class BagOfWords(TextNetwork):
     """Vectors of tokens and of pairs, pooled over the text, and a linear head.
 
     Args:
@@ -77,9 +77,7 @@ class BagOfWords(nn.Module):
     def __init__(
         self, settings: BagOfWordsSettings, vocabulary: int, num_outputs: int, size: int
     ) -> None:
-        super().__init__()
-        self.dropout = settings.dropout
-        self.embedding = TokenVectors(vocabulary, size, dropout=settings.token_dropout)
+        super().__init__(settings, vocabulary, size)
         self.pairs = nn.Embedding(settings.pairs, size) if settings.pairs else None
         if self.pairs is not None:
             nn.init.normal_(self.pairs.weight, std=1 / math.sqrt(size))
@@ -97,9 +95,3 @@ class BagOfWords(nn.Module):
             parts.append(masked_mean(self.pairs(both), mask[:, 1:]))
         features: Tensor = self.norm(torch.cat(parts, dim=1))
         return features
-
-    def forward(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row output"]:
-        """The head's output for each text."""
-        features = dropout(self.features(tokens), self.dropout, training=self.training)
-        outputs: Tensor = self.head(features)
-        return outputs

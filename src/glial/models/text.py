@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from jaxtyping import Float, Int
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from glial.core.errors import InputError
+from glial.functional import dropout
 from glial.models.settings import ModelSettings
+from glial.nn.tokens import TokenVectors
 
 MANY_ROWS = 20_000
 
@@ -72,6 +75,40 @@ class TextSettings(ModelSettings):
     def network(self, vocabulary: int, num_outputs: int, size: int) -> nn.Module:
         """The network of a vocabulary, with ``features``, ``num_features`` and ``head``."""
         raise NotImplementedError
+
+
+class TextNetwork(nn.Module):
+    """Vectors of tokens, features of the whole text, and a linear head.
+
+    Who derives from it gives ``features``, ``num_features`` and ``head``.
+
+    Args:
+        settings: The settings.
+        vocabulary: Number of tokens.
+        size: Length of a token's vector.
+
+    Example:
+        >>> TextNetwork(TextSettings(), 10, 4).embedding.weight.shape
+        torch.Size([10, 4])
+    """
+
+    num_features: int
+    head: nn.Module
+
+    def __init__(self, settings: TextSettings, vocabulary: int, size: int) -> None:
+        super().__init__()
+        self.dropout = settings.dropout
+        self.embedding = TokenVectors(vocabulary, size, dropout=settings.token_dropout)
+
+    def features(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row feature"]:
+        """What the head sees of each text."""
+        raise NotImplementedError
+
+    def forward(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row output"]:
+        """The head's output for each text."""
+        features = dropout(self.features(tokens), self.dropout, training=self.training)
+        outputs: Tensor = self.head(features)
+        return outputs
 
 
 def text_recipe(num_rows: int, *, lr: float, epochs: int) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glial.functional import dropout, masked_max
-from glial.models.text import TextSettings, text_recipe
-from glial.nn.tokens import PADDING, TokenVectors
+from glial.functional import masked_max
+from glial.models.text import TextNetwork, TextSettings, text_recipe
+from glial.nn.tokens import PADDING
 
 
 class TextCNNSettings(TextSettings):
@@ -57,7 +57,7 @@ class TextCNNSettings(TextSettings):
         return TextCNN(self, vocabulary, num_outputs, size)
 
 
-class TextCNN(nn.Module):
+class TextCNN(TextNetwork):
     """Vectors of tokens, groups of filters, their maxima over the text, and a linear head.
 
     Args:
@@ -75,10 +75,8 @@ class TextCNN(nn.Module):
     def __init__(
         self, settings: TextCNNSettings, vocabulary: int, num_outputs: int, size: int
     ) -> None:
-        super().__init__()
+        super().__init__(settings, vocabulary, size)
         channels = settings.channels or size
-        self.dropout = settings.dropout
-        self.embedding = TokenVectors(vocabulary, size, dropout=settings.token_dropout)
         self.filters = nn.ModuleList(nn.Conv1d(size, channels, w) for w in settings.widths)
         self.widths = settings.widths
         self.num_features = channels * len(settings.widths)
@@ -96,9 +94,3 @@ class TextCNN(nn.Module):
             around = functional.pad(vectors, ((width - 1) // 2, width // 2))
             found.append(masked_max(filters(around).relu().transpose(1, 2), mask))
         return torch.cat(found, dim=1)
-
-    def forward(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row output"]:
-        """The head's output for each text."""
-        features = dropout(self.features(tokens), self.dropout, training=self.training)
-        outputs: Tensor = self.head(features)
-        return outputs

@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from glial.functional import dropout, masked_max
-from glial.models.text import TextSettings, text_recipe
-from glial.nn.tokens import PADDING, BidirectionalGRU, TokenVectors
+from glial.functional import masked_max
+from glial.models.text import TextNetwork, TextSettings, text_recipe
+from glial.nn.tokens import PADDING, BidirectionalGRU
 
 
 class TextGRUSettings(TextSettings):
@@ -53,7 +53,7 @@ class TextGRUSettings(TextSettings):
         return TextGRU(self, vocabulary, num_outputs, size)
 
 
-class TextGRU(nn.Module):
+class TextGRU(TextNetwork):
     """Vectors of tokens, a GRU in both directions, its maxima over the text, and a linear head.
 
     Args:
@@ -72,10 +72,8 @@ class TextGRU(nn.Module):
     def __init__(
         self, settings: TextGRUSettings, vocabulary: int, num_outputs: int, size: int
     ) -> None:
-        super().__init__()
+        super().__init__(settings, vocabulary, size)
         units = settings.num_units or size
-        self.dropout = settings.dropout
-        self.embedding = TokenVectors(vocabulary, size, dropout=settings.token_dropout)
         self.gru = BidirectionalGRU(size, units)
         self.num_features = 2 * units
         self.head = nn.Linear(self.num_features, num_outputs)
@@ -85,9 +83,3 @@ class TextGRU(nn.Module):
         mask = tokens != PADDING
         states = self.gru(self.embedding(tokens), mask.sum(dim=1))
         return masked_max(states, mask)
-
-    def forward(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row output"]:
-        """The head's output for each text."""
-        features = dropout(self.features(tokens), self.dropout, training=self.training)
-        outputs: Tensor = self.head(features)
-        return outputs
