@@ -118,3 +118,28 @@ def test_it_learns_random_labels_by_heart():
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.1
+
+
+def test_gradients_through_convolutions_pooling_and_shortcuts_are_the_numeric_ones():
+    torch.manual_seed(0)
+    network = small(widths=[2, 3], depth=1, dropout=0.0).double().train()
+    images = torch.randn(3, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    names = [name for name, _ in network.named_parameters()]
+
+    def outputs(inputs, *weights):
+        given = dict(zip(names, weights, strict=True))
+        return torch.func.functional_call(network, given, (inputs,))
+
+    weights = [value.detach().requires_grad_() for value in network.parameters()]
+    assert torch.autograd.gradcheck(outputs, (images, *weights), fast_mode=True)
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2)])
+def test_gradients_of_a_convolution_and_its_pooling_by_hand(pool):
+    """One 3 x 3 image, one 2 x 2 filter: the window's numbers, by where the largest one is."""
+    image = torch.arange(9.0).view(1, 1, 3, 3)
+    weight = torch.ones(1, 1, 2, 2, requires_grad=True)
+    pool(functional.conv2d(image, weight)).sum().backward()
+    whole = torch.tensor([[2.0, 3.0], [5.0, 6.0]])  # each weight's mean over the four places
+    last = torch.tensor([[4.0, 5.0], [7.0, 8.0]])  # what lies under the filter at the last
+    assert torch.equal(weight.grad[0, 0], last if isinstance(pool, nn.MaxPool2d) else whole)
