@@ -31,7 +31,7 @@ $(BIN)/python:
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing Glial into $(VENV) (torch is large: some minutes the first time)" >&2
 	@$(INSTALL) hatchling editables
-	@$(INSTALL) --no-build-isolation --editable .
+	@$(INSTALL) --no-build-isolation --editable '.[vision]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.demo

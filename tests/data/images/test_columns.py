@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,3 +184,9 @@ def test_pixels_tell_one_table_from_another() -> None:
     other[3, 2, 1, 0] ^= 1
     marks = {fingerprint(pl.DataFrame({"x": pl.Series(pixels)})) for pixels in (COLOURS, other)}
     assert len(marks) == 2
+
+
+def test_without_pillow_one_is_told_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(InputError, match=r"glial\[vision\]"):
+        open_images([pl.DataFrame({"x": ["a.png"]})], ["x"], ImageSettings())

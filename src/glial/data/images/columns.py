@@ -27,6 +27,7 @@ from glial.data.images.decoding import (
     UnreadableImageError,
     decode_file,
     fit_pixels,
+    pillow_image,
     read_header,
 )
 from glial.data.images.settings import ImageSettings
@@ -211,7 +212,7 @@ def _each(
     column: pl.Series, read: Callable[[str], Found], done: str
 ) -> Iterator[tuple[int, Found | UnreadableImageError]]:
     """What a function makes of each present path, in threads; long work is told of."""
-    from PIL import Image
+    bomb = pillow_image().DecompressionBombWarning
 
     def attempt(path: str) -> Found | UnreadableImageError:
         try:
@@ -224,7 +225,7 @@ def _each(
     begin = time.monotonic()
     told = begin + 2.0 - SECONDS
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore", bomb)
         found = pool.map(attempt, [paths[row] for row in rows])
         for number, (row, value) in enumerate(zip(rows, found, strict=True), 1):
             yield row, value

@@ -147,7 +147,7 @@ def fit_pixels(pixels: Pixels, form: ImageForm) -> Pixels:
         >>> fit_pixels(np.full((4, 4), 7, dtype=np.uint8), ImageForm(2, 2, 1)).tolist()
         [[7, 7], [7, 7]]
     """
-    return pixels if pixels.shape == form.shape else _formed(_pillow().fromarray(pixels), form)
+    return pixels if pixels.shape == form.shape else _formed(pillow_image().fromarray(pixels), form)
 
 
 def to_bytes(values: NDArray[Any]) -> Pixels:
@@ -182,14 +182,23 @@ def to_bytes(values: NDArray[Any]) -> Pixels:
     return pixels
 
 
-def _pillow() -> Any:
+def pillow_image() -> Any:
+    """Pillow's module of images.
+
+    Raises:
+        InputError: If Pillow is not installed.
+
+    Example:
+        >>> pillow_image().new("L", (2, 3)).size
+        (2, 3)
+    """
     return require("PIL.Image", extra="vision", purpose="reading images")
 
 
 @contextlib.contextmanager
 def _guarded() -> Iterator[None]:
     """Turns whatever decoders raise on damaged files into one error."""
-    _pillow()
+    pillow_image()
     try:
         yield
     except UnreadableImageError:
@@ -201,7 +210,7 @@ def _guarded() -> Iterator[None]:
 
 def _opened(content: bytes) -> Any:
     """An image whose header was read, unless it claims too many pixels."""
-    pillow = _pillow()
+    pillow = pillow_image()
     try:
         image = pillow.open(io.BytesIO(content), formats=FORMATS)
     except pillow.UnidentifiedImageError as error:
@@ -224,7 +233,7 @@ def _upright(image: Any) -> tuple[int, int]:
 
 def _plain(image: Any) -> Any:
     """An image in the mode L or RGB, laid over white where it lets something through."""
-    pillow = _pillow()
+    pillow = pillow_image()
     if image.mode in _ALPHA or "transparency" in image.info:
         image = image.convert("RGBA")
         white = pillow.new("RGBA", image.size, "white")
@@ -242,7 +251,7 @@ def _formed(image: Any, form: ImageForm) -> Pixels:
     shape = (image.height, image.width)
     height, width = _inner(shape, form)
     if shape != (height, width):
-        image = image.resize((width, height), _pillow().Resampling.BILINEAR)
+        image = image.resize((width, height), pillow_image().Resampling.BILINEAR)
     if (height, width) != (form.height, form.width):
         left, top = (width - form.width) // 2, (height - form.height) // 2
         image = image.crop((left, top, left + form.width, top + form.height))
