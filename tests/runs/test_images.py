@@ -133,6 +133,22 @@ def test_broken_images_are_left_out_of_training_and_refused_in_prediction(folder
     assert "00.png" in str(refused.value.got)
 
 
+def test_image_files_are_predicted_one_many_or_by_a_pattern(folder):
+    run = glial.train("stripes", out=False, **QUICK)
+    whole = glial.predict(run, "stripes")
+    names = sorted(str(path) for path in Path("stripes/lying").glob("*.png"))
+    for source, wanted in ((names[3], names[3:4]), (names[:2], names[:2]), ("s*/l*/*", names)):
+        found = glial.predict(run, source)
+        assert found["path"].to_list() == wanted
+        same = whole.filter(pl.col("path").is_in(wanted))
+        assert found["prediction"].equals(same["prediction"])
+        assert np.allclose(found["probability_lying"], same["probability_lying"], atol=1e-6)
+    with pytest.raises(InputError, match="cannot be read"):
+        glial.predict(run, "nowhere.png")
+    with pytest.raises(InputError, match="no target"):
+        glial.train(names)
+
+
 def test_equal_images_in_several_splits_are_told(folder, caplog):
     pixels = np.stack([drawn("lying", 0)] * 12 + [drawn("upright", n) for n in range(60)])
     frame = pl.DataFrame({"x": pl.Series(pixels), "y": ["a", "b"] * 36})

@@ -19,8 +19,8 @@ from glial.data.delimited import check_names
 from glial.data.files import read_file
 from glial.data.frames import from_memory
 from glial.data.images.arrays import TARGET, has_idx_files, read_idx_folder, read_npz
-from glial.data.images.columns import names_images
-from glial.data.images.folders import LABEL, check_has_images, read_image_folder
+from glial.data.images.columns import is_image_name, names_images
+from glial.data.images.folders import LABEL, PATH, check_has_images, read_image_folder
 
 logger = logging.getLogger(__name__)
 
@@ -76,10 +76,10 @@ def read(source: Any) -> pl.DataFrame:
     their types. Images are paths or, from arrays, pixels.
 
     Args:
-        source: A path, a glob pattern, a list of paths, a folder of images or a zip archive of
-            one, an ``.npz`` file, the name of a data set (see ``glial datasets``), or a table in
-            memory: polars, pandas, Arrow, a NumPy matrix or images, a pair of these and targets,
-            a scikit-learn bunch, or a dictionary of columns.
+        source: A path, a glob pattern or a list of paths, of tables or of images, a folder of
+            images or a zip archive of one, an ``.npz`` file, the name of a data set (see ``glial
+            datasets``), or a table in memory: polars, pandas, Arrow, a NumPy matrix or images, a
+            pair of these and targets, a scikit-learn bunch, or a dictionary of columns.
 
     Returns:
         The table.
@@ -107,6 +107,16 @@ def is_image_source(source: Any) -> bool:
     return path.is_dir() or is_zip(path) or path.suffix.lower() == ".npz"
 
 
+def are_images(files: Sequence[Path]) -> bool:
+    """Whether files are images, by their endings.
+
+    Example:
+        >>> are_images([Path("cat.jpg")]), are_images([Path("cat.jpg"), Path("pets.csv")])
+        (True, False)
+    """
+    return bool(files) and all(is_image_name(path.name) for path in files)
+
+
 def _read_images(path: Path) -> Source:
     if path.suffix.lower() == ".npz" and not path.is_dir():
         tables = read_npz(path)
@@ -127,7 +137,9 @@ def _read_images(path: Path) -> Source:
 
 def _read_table(source: Any) -> pl.DataFrame:
     files = files_of(source)
-    if files:
+    if are_images(files):
+        frame = pl.DataFrame({PATH: [str(path) for path in files]})
+    elif files:
         _check_is_no_dataset(source)
         frame = _joined(files)
     elif isinstance(source, (str, Path)):

@@ -14,6 +14,7 @@ from glial.core.errors import InputError
 from glial.data import check_target, is_image_source, read, to_kind_of
 from glial.data.encoders import ColumnEncoder, ImageEncoder, TensorEncoder
 from glial.data.images.folders import PATH
+from glial.data.sources import are_images, files_of
 from glial.runs.loaders import loader_predictions, loader_scores
 from glial.runs.loading import load
 from glial.runs.preparation import weights_of
@@ -29,13 +30,13 @@ def predict(run: Run | str | Path, source: Any) -> Any:
 
     Args:
         run: The run, or its folder.
-        source: A file, folder of images, glob pattern, data set or table in memory; it needs no
+        source: A file, glob pattern, folder of images, data set or table in memory; it needs no
             target. For a run that was trained on a loader, a loader or the inputs as tensors.
 
     Returns:
         A table of the caller's kind (polars for files): ``prediction``
         (``prediction_<name>`` with several outputs) and, for classes, ``probability_<class>``;
-        for a folder of images ``path`` before these, which it is sorted by.
+        for image files and folders of them ``path`` before these, which it is sorted by.
         Where several networks predict, these are their average, and ``spread``
         (``spread_<name>``) is the standard deviation over them of the number, or of the
         predicted class's probability.
@@ -53,7 +54,8 @@ def predict(run: Run | str | Path, source: Any) -> Any:
     if run.takes_batches:
         return loader_predictions(run, source)
     frame = read(source)
-    if not is_image_source(source) or PATH not in frame.columns:
+    of_images = is_image_source(source) or are_images(files_of(source))
+    if not of_images or PATH not in frame.columns:
         return to_kind_of(predictions(run, frame), source)
     frame = frame.sort(PATH)
     known = [name for name, e in run.encoding.encoders.items() if isinstance(e, ImageEncoder)]
