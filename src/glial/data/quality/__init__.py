@@ -2,7 +2,6 @@
 
 from glial.data.quality.columns import ColumnQuality
 from glial.data.quality.duplicates import Duplicates
-from glial.data.quality.findings import QualityFinding
 from glial.data.quality.groups import GroupHint, TimeHint
 from glial.data.quality.labels import LabelCheck, LabelDoubt
 from glial.data.quality.leaks import Giveaway
@@ -17,7 +16,6 @@ __all__ = [
     "GroupHint",
     "LabelCheck",
     "LabelDoubt",
-    "QualityFinding",
     "QualityReport",
     "Shift",
     "TimeHint",

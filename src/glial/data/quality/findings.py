@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
 
+from glial.core.findings import Finding
 from glial.data.quality.evidence import QualityEvidence
 
 MANY_DOUBTS, SURE_SHARE = 0.02, 0.35
@@ -13,42 +12,7 @@ FEWEST_COPIES, MANY_COPIES = 3, 0.01
 MUCH_UNSEEN = 0.1
 
 
-@dataclass(frozen=True)
-class QualityFinding:
-    """One thing that somebody should look at.
-
-    Attributes:
-        problem: ``leakage``, ``duplicate-samples``, ``label-noise``, ``data-drift``,
-            ``split-groups``, ``split-times`` or ``silent-columns``.
-        severity: ``warning`` where the result of training can mislead, else ``note``.
-        where: The column; None for the table.
-        evidence: The numbers that show it.
-        means: What it is, in one sentence.
-        do: What to do about it.
-        remedy: The plan's keys that would do it, ``{"set": {key: value}}``; None where no key
-            does.
-        source: The paper it rests on.
-
-    Example:
-        >>> QualityFinding("leakage", "warning", "copy", {"score": 1.0}, "It.", "Do.").where
-        'copy'
-    """
-
-    problem: str
-    severity: Literal["warning", "note"]
-    where: str | None
-    evidence: dict[str, int | float]
-    means: str
-    do: str
-    remedy: dict[str, dict[str, str]] | None = None
-    source: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The finding as JSON; a table has no line of code, no step and no symptoms."""
-        return {**asdict(self), "at": None, "since_step": None, "symptoms": []}
-
-
-def findings_of(report: QualityEvidence) -> list[QualityFinding]:
+def findings_of(report: QualityEvidence) -> list[Finding]:
     """The findings of a report, warnings first.
 
     Example:
@@ -74,9 +38,9 @@ def findings_of(report: QualityEvidence) -> list[QualityFinding]:
     return sorted(found, key=lambda finding: finding.severity != "warning")
 
 
-def _giveaways(report: QualityEvidence) -> Iterator[QualityFinding]:
+def _giveaways(report: QualityEvidence) -> Iterator[Finding]:
     for giveaway in report.giveaways:
-        yield QualityFinding(
+        yield Finding(
             "leakage",
             "warning",
             giveaway.column,
@@ -88,7 +52,7 @@ def _giveaways(report: QualityEvidence) -> Iterator[QualityFinding]:
         )
 
 
-def _crossing(report: QualityEvidence) -> Iterator[QualityFinding]:
+def _crossing(report: QualityEvidence) -> Iterator[Finding]:
     found = report.duplicates
     if not found.crossing:
         return
@@ -98,7 +62,7 @@ def _crossing(report: QualityEvidence) -> Iterator[QualityFinding]:
         share = count / report.rows[split]
         few_kinds = found.distinct < 0.5 * sum(report.rows.values())
         is_many = count >= FEWEST_COPIES and share >= MANY_COPIES
-        yield QualityFinding(
+        yield Finding(
             "leakage",
             "warning" if is_many and not few_kinds else "note",
             None,
@@ -111,9 +75,9 @@ def _crossing(report: QualityEvidence) -> Iterator[QualityFinding]:
         )
 
 
-def _groups(report: QualityEvidence) -> Iterator[QualityFinding]:
+def _groups(report: QualityEvidence) -> Iterator[Finding]:
     for hint in report.groups:
-        yield QualityFinding(
+        yield Finding(
             "split-groups",
             "warning",
             hint.column,
@@ -125,9 +89,9 @@ def _groups(report: QualityEvidence) -> Iterator[QualityFinding]:
         )
 
 
-def _times(report: QualityEvidence) -> Iterator[QualityFinding]:
+def _times(report: QualityEvidence) -> Iterator[Finding]:
     for hint in report.times:
-        yield QualityFinding(
+        yield Finding(
             "split-times",
             "note",
             hint.column,
@@ -139,7 +103,7 @@ def _times(report: QualityEvidence) -> Iterator[QualityFinding]:
         )
 
 
-def _labels(report: QualityEvidence) -> Iterator[QualityFinding]:
+def _labels(report: QualityEvidence) -> Iterator[Finding]:
     for check in report.label_checks:
         count = len(check.doubts)
         if not count:
@@ -147,7 +111,7 @@ def _labels(report: QualityEvidence) -> Iterator[QualityFinding]:
         share = count / check.rows
         # Where classes overlap, a model is often wrong and seldom sure; wrong labels make it sure.
         stands_out = check.missed is None or count >= SURE_SHARE * check.missed
-        yield QualityFinding(
+        yield Finding(
             "label-noise",
             "warning" if share >= MANY_DOUBTS and stands_out else "note",
             check.target,
@@ -158,9 +122,9 @@ def _labels(report: QualityEvidence) -> Iterator[QualityFinding]:
         )
 
 
-def _shifts(report: QualityEvidence) -> Iterator[QualityFinding]:
+def _shifts(report: QualityEvidence) -> Iterator[Finding]:
     for shift in report.shifts:
-        yield QualityFinding(
+        yield Finding(
             "data-drift",
             "warning",
             shift.column,
@@ -171,9 +135,9 @@ def _shifts(report: QualityEvidence) -> Iterator[QualityFinding]:
         )
 
 
-def _unseen(report: QualityEvidence) -> Iterator[QualityFinding]:
+def _unseen(report: QualityEvidence) -> Iterator[Finding]:
     for unseen in report.unseen:
-        yield QualityFinding(
+        yield Finding(
             "data-drift",
             "warning" if unseen.share >= MUCH_UNSEEN else "note",
             unseen.column,
@@ -184,10 +148,10 @@ def _unseen(report: QualityEvidence) -> Iterator[QualityFinding]:
         )
 
 
-def _repeated(report: QualityEvidence) -> Iterator[QualityFinding]:
+def _repeated(report: QualityEvidence) -> Iterator[Finding]:
     found = report.duplicates
     if found.repeated or found.conflicting:
-        yield QualityFinding(
+        yield Finding(
             "duplicate-samples",
             "note",
             None,
@@ -199,12 +163,12 @@ def _repeated(report: QualityEvidence) -> Iterator[QualityFinding]:
         )
 
 
-def _columns(report: QualityEvidence) -> Iterator[QualityFinding]:
+def _columns(report: QualityEvidence) -> Iterator[Finding]:
     for verdict in ("empty", "constant", "near-constant", "identifier"):
         names = [column.column for column in report.columns if column.verdict == verdict]
         if names:
             shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
-            yield QualityFinding(
+            yield Finding(
                 "silent-columns",
                 "note",
                 names[0] if len(names) == 1 else None,

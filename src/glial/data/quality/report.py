@@ -10,10 +10,11 @@ from typing import Any
 
 import polars as pl
 
+from glial.core.findings import Finding
 from glial.data.quality.columns import describe_columns
 from glial.data.quality.duplicates import find_duplicates
 from glial.data.quality.evidence import QualityEvidence
-from glial.data.quality.findings import QualityFinding, findings_of
+from glial.data.quality.findings import findings_of
 from glial.data.quality.groups import find_groups, find_times
 from glial.data.quality.labels import LabelDoubt, check_labels
 from glial.data.quality.leaks import find_giveaways
@@ -45,7 +46,7 @@ class QualityReport(QualityEvidence):
         return [doubt for check in self.label_checks for doubt in check.doubts]
 
     @property
-    def findings(self) -> list[QualityFinding]:
+    def findings(self) -> list[Finding]:
         """What somebody should look at, warnings first."""
         return findings_of(self)
 

@@ -1,0 +1,1 @@
+"""What is wrong with a training: evidence, the rules that read it, and their findings."""
