@@ -1,0 +1,92 @@
+"""What was seen of loaders and of rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from glial.core.findings import Place
+
+
+@dataclass
+class LoaderSeen:
+    """One ``DataLoader``.
+
+    Attributes:
+        name: The variable that holds it, or ``DataLoader``.
+        at: Where it was made.
+        rows: Of its data set; 0 where that does not tell.
+        batch_size: None where batches are made elsewhere.
+        shuffles: Whether the order is drawn anew each time.
+        workers: Processes that read.
+        wait: Seconds that training waited for batches.
+        work: Seconds between a batch and the call for the next.
+        twins: Share of the sampled batches of which a random part equals that of another
+            worker's batch; NaN where it was not tested.
+        training: Whether its batches were trained on.
+
+    Example:
+        >>> LoaderSeen("loader", rows=100).workers
+        0
+    """
+
+    name: str
+    at: Place | None = None
+    rows: int = 0
+    batch_size: int | None = None
+    shuffles: bool = False
+    workers: int = 0
+    wait: float = 0.0
+    work: float = 0.0
+    twins: float = math.nan
+    training: bool = False
+
+
+@dataclass
+class RowsSeen:
+    """Rows of inputs and targets, kept apart to be compared.
+
+    Attributes:
+        train: Number of training rows that were seen.
+        evaluated: Number of evaluation rows that were seen.
+        distinct: Number of different training rows (inputs only).
+        repeated: Training rows that stand twice or more within one pass over the data.
+        conflicting: Training rows that equal another and have a different target.
+        columns: Number of input columns.
+        crossing: Evaluation rows that equal a training row.
+        crossing_share: Their share, evaluations of nothing but training rows left out; 0 where
+            not all training rows are known.
+        score: How well a simple reference predicts held-out training rows, from 0, a constant,
+            to 1, perfect; NaN where it was not tried.
+        single_column: The input column that alone predicts best.
+        single_score: How well, on the same scale.
+        suspects: Share of the rows whose label the reference surely contradicts.
+        eval_score: How well the reference predicts evaluation rows; NaN without targets.
+        unseen_classes: Classes of evaluation rows that training never showed.
+        eval_accuracy: The network's own share of right classes in evaluation, last seen.
+        confused: The pair of classes that suspects go between most, by their spelling.
+        merged: A class that only evaluation has, and the one that its rows look like in training,
+            where that has as many rows as two; empty elsewhere.
+
+    Example:
+        >>> RowsSeen().train
+        0
+    """
+
+    train: int = 0
+    evaluated: int = 0
+    distinct: int = 0
+    repeated: int = 0
+    conflicting: int = 0
+    columns: int = 0
+    crossing: int = 0
+    crossing_share: float = 0.0
+    score: float = math.nan
+    single_column: int | None = None
+    single_score: float = math.nan
+    suspects: float = math.nan
+    eval_score: float = math.nan
+    unseen_classes: list[str] = field(default_factory=list)
+    eval_accuracy: float = math.nan
+    confused: list[str] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)

@@ -1,0 +1,140 @@
+"""What was seen of optimisers and losses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from glial.core.findings import Place
+from glial.doctor.evidence.numbers import Series, TensorSeen
+
+
+@dataclass
+class LineProbe:
+    """The loss along a step.
+
+    Attributes:
+        step: Which.
+        multiples: Of the step: 0 stands where it began, 1 where it went.
+        same: The loss there, on the step's own batch.
+        other: Likewise, on the batch before it; empty where there was none.
+
+    Example:
+        >>> LineProbe(1, [0.0, 1.0], [2.0, 1.0]).other
+        []
+    """
+
+    step: int
+    multiples: list[float]
+    same: list[float]
+    other: list[float] = field(default_factory=list)
+
+
+@dataclass
+class OptimizerSeen:
+    """One optimiser.
+
+    Attributes:
+        name: The variable that holds it, or its class's name.
+        kind: Its class.
+        settings: Its first group's numbers (``lr``, ``momentum``, ``beta1``, ``eps``, ...).
+        steps: How often it stepped, sampled or not.
+        lr: Series of the first group's rate.
+        at: Where ``step`` is called.
+        model: The name of the network whose parameters it holds, if there is one.
+        parameters: Number of parameters that it holds.
+        foreign: Number of these that no backward pass ever reached.
+        kept_gradients: Sampled steps whose gradients hold those of the step before.
+        cleared_gradients: Sampled steps whose gradients do not.
+        empty_steps: Sampled steps at which no parameter had a gradient, or those that a backward
+            pass had given were cleared.
+        backwards: Backward passes that reached its parameters, for each sampled step.
+        scheduler: The class of the scheduler that sets its rate; None without one.
+        scheduler_first: Whether the scheduler stepped before the optimiser ever did.
+        clipped: Sampled steps before which gradients were clipped.
+        alignment: Series of the cosine between what a step changed and the gradient, turned so
+            that 1 is straight down.
+        line: Probes along a step's direction: for each, the step, and the loss at the given
+            multiples of the step, divided by the loss at 0; on another batch than the step's.
+
+    Example:
+        >>> OptimizerSeen("optimizer", "SGD", {"lr": 0.1}).steps
+        0
+    """
+
+    name: str
+    kind: str
+    settings: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+    lr: Series = field(default_factory=Series)
+    at: Place | None = None
+    model: str | None = None
+    parameters: int = 0
+    foreign: int = 0
+    kept_gradients: int = 0
+    cleared_gradients: int = 0
+    empty_steps: int = 0
+    backwards: list[int] = field(default_factory=list)
+    scheduler: str | None = None
+    scheduler_first: bool = False
+    clipped: int = 0
+    alignment: Series = field(default_factory=Series)
+    line: list[LineProbe] = field(default_factory=list)
+
+
+@dataclass
+class LossSeen:
+    """One place at which a loss is computed from a network's outputs.
+
+    Attributes:
+        name: torch's name of the loss function (``cross_entropy``); ``hand-written`` where it
+            is made of other functions.
+        at: Where.
+        model: The name of the network whose outputs it takes.
+        functions: torch's functions from the outputs to the number whose gradient is taken, in
+            their order.
+        functions_at: Where each is called.
+        value: Series of that number, in training.
+        eval_value: Series of it in evaluation, where it is computed there.
+        outputs: What the loss function is given as outputs (its ``input``).
+        target: What it is given as target; None where there is none.
+        output_function: The function or layer that made these outputs (``softmax``,
+            ``sigmoid``, ``relu``, ``linear``, ...).
+        output_layer: The path of the layer that made them, if one did.
+        reduction: ``mean``, ``sum`` or ``none``; None where it is hand-written.
+        settings: Other numbers it is given (``label_smoothing``, ``delta``, ``ignore_index``).
+        sign: 1 where the number rises with the loss function's value, -1 where it falls; 0
+            where it does not depend on it.
+        weight: By how much it does.
+        broadcast: Pairs of shapes that were silently expanded, one against the other.
+        batch_sizes: Smallest and largest number of rows.
+        constant: The loss of the best constant outputs on the targets that were seen; NaN where
+            it is not known.
+        of_batch: Number of rows of the first batch.
+        weighted: Whether it is given weights of classes or rows.
+
+    Example:
+        >>> LossSeen("mse_loss").sign
+        1.0
+    """
+
+    name: str
+    at: Place | None = None
+    model: str | None = None
+    functions: list[str] = field(default_factory=list)
+    functions_at: list[Place | None] = field(default_factory=list)
+    value: Series = field(default_factory=Series)
+    eval_value: Series = field(default_factory=Series)
+    outputs: TensorSeen = field(default_factory=TensorSeen)
+    target: TensorSeen | None = None
+    output_function: str | None = None
+    output_layer: str | None = None
+    reduction: str | None = None
+    settings: dict[str, float] = field(default_factory=dict)
+    sign: float = 1.0
+    weight: float = 1.0
+    broadcast: list[list[list[int]]] = field(default_factory=list)
+    batch_sizes: list[int] = field(default_factory=list)
+    constant: float = math.nan
+    of_batch: int = 0
+    weighted: bool = False

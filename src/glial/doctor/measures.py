@@ -1,0 +1,189 @@
+"""What several rules ask of the evidence: how far a training came, and how far it could come."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from glial.doctor.evidence import Evidence, LayerSeen, LossSeen, ModelSeen, TensorSeen
+
+ENOUGH = 3
+CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+LINEAR = ("Linear", "LazyLinear", "Bilinear", "linear")
+CONVOLUTIONS = ("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d")
+RECTIFIERS = ("relu", "relu6", "threshold", "clamp_min")
+BOUNDED = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+BATCH_NORMS = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
+NORMS = (*BATCH_NORMS, "LayerNorm", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "RMSNorm")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a training came by one loss.
+
+    Attributes:
+        start: The first value.
+        end: The mean of the last tenth.
+        low: The lowest mean of a tenth.
+        constant: What the best constant outputs reach; NaN where that is not known.
+        skill: How much of the way from the constant to nought was made, at most 1; by the first
+            value where no constant is known.
+        reference: How far a forest comes on rows it has not seen, from 0 to 1; NaN if unknown.
+        finite: Whether all values were.
+        steps: Number of values.
+
+    Example:
+        >>> Outcome(2.0, 1.0, 1.0, 2.0, 0.5, float("nan"), True, 10).suffers
+        False
+    """
+
+    start: float
+    end: float
+    low: float
+    constant: float
+    skill: float
+    reference: float
+    finite: bool
+    steps: int
+
+    @property
+    def suffers(self) -> bool:
+        """Whether training did clearly worse than the data allow, as far as that is known."""
+        if not self.finite:
+            return True
+        if not math.isnan(self.reference) and self.reference > 0.1:
+            return self.skill < 0.6 * self.reference - 0.02
+        if not math.isnan(self.constant):
+            return self.skill < 0.15
+        return self.skill < 0.2
+
+    @property
+    def fails(self) -> bool:
+        """Whether it did no better than a constant, although better is possible."""
+        possible = math.isnan(self.reference) or self.reference > 0.1
+        return not self.finite or (self.skill < 0.05 and possible)
+
+
+def main_loss(evidence: Evidence) -> LossSeen | None:
+    """The loss that a training descends, where it is one: the one with most values.
+
+    Example:
+        >>> main_loss(Evidence()) is None
+        True
+    """
+    trained = [loss for loss in evidence.losses if len(loss.value)]
+    return max(trained, key=lambda loss: len(loss.value), default=None)
+
+
+def outcome(evidence: Evidence, loss: LossSeen | None = None) -> Outcome | None:
+    """How far a training came; None where no loss was seen.
+
+    Example:
+        >>> from glial.doctor.evidence import Series
+        >>> loss = LossSeen("mse_loss", value=Series([1, 2], [2.0, 1.0]))
+        >>> outcome(Evidence(losses=[loss])).skill
+        0.5
+    """
+    loss = loss or main_loss(evidence)
+    if loss is None or not len(loss.value):
+        return None
+    values = [abs(v) if loss.sign < 0 else v for v in loss.value.values]
+    finite = evidence.loss_not_finite is None and all(map(math.isfinite, values))
+    good = [value for value in values if math.isfinite(value)] or [math.nan]
+    tenth = max(1, len(good) // 10)
+    means = [sum(good[i : i + tenth]) / tenth for i in range(0, len(good) - tenth + 1, tenth)]
+    end = sum(good[-tenth:]) / tenth
+    base = loss.constant if loss.constant > 1e-12 else good[0]
+    skill = 1 - end / base if base > 0 else math.nan
+    return Outcome(
+        good[0],
+        end,
+        min(means),
+        loss.constant,
+        skill if not math.isnan(skill) else 0.0,
+        evidence.rows.score,
+        finite,
+        len(values),
+    )
+
+
+def suffers(evidence: Evidence) -> bool:
+    """Whether the training did clearly worse than it could, by its loss or in evaluation.
+
+    Example:
+        >>> suffers(Evidence())
+        False
+    """
+    found, rows = outcome(evidence), evidence.rows
+    if found is not None and found.suffers:
+        return True
+    known = not math.isnan(rows.eval_accuracy) and not math.isnan(rows.eval_score)
+    return known and rows.eval_accuracy < rows.eval_score - 0.08
+
+
+def model_of(evidence: Evidence, name: str | None) -> ModelSeen | None:
+    """The network of a name.
+
+    Example:
+        >>> model_of(Evidence(), "net") is None
+        True
+    """
+    return next((model for model in evidence.models if model.name == name), None)
+
+
+def trained_models(evidence: Evidence) -> list[ModelSeen]:
+    """The networks that a gradient was taken of.
+
+    Example:
+        >>> trained_models(Evidence())
+        []
+    """
+    return [model for model in evidence.models if model.calls.get("train")]
+
+
+def path_in(evidence: Evidence, model: ModelSeen, layer: str) -> str:
+    """A layer's path, led by the network's name where there are several networks.
+
+    Example:
+        >>> path_in(Evidence(), ModelSeen("net", "Sequential"), "0")
+        '0'
+    """
+    if len(evidence.models) < 2:
+        return layer or model.name
+    return f"{model.name}.{layer}" if layer else model.name
+
+
+def is_regression(loss: LossSeen) -> bool:
+    """Whether targets are numbers rather than classes, as far as loss and targets tell.
+
+    Example:
+        >>> is_regression(LossSeen("cross_entropy"))
+        False
+    """
+    target = loss.target
+    if target is None or loss.name in CLASSES or "float" not in target.dtype:
+        return False
+    return not (target.whole and len(target.counts) <= 20)
+
+
+def inner_layers(model: ModelSeen) -> list[LayerSeen]:
+    """A network's layers but for the last, which makes its outputs.
+
+    Example:
+        >>> inner_layers(ModelSeen("net", "Linear"))
+        []
+    """
+    return model.layers[:-1]
+
+
+def scale_of(seen: TensorSeen) -> float:
+    """How far numbers lie from nought: the root of the mean square of the largest column.
+
+    Example:
+        >>> scale_of(TensorSeen(mean=3.0, std=4.0))
+        5.0
+    """
+    pairs = list(zip(seen.means, seen.stds, strict=True)) or [(seen.mean, seen.std)]
+    return max(math.hypot(mean, std) for mean, std in pairs)

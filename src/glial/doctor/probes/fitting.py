@@ -1,0 +1,72 @@
+"""Whether one batch can be fitted, and how the loss lies along a step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from glial.doctor.evidence import LineProbe
+from glial.doctor.probes.replay import Replay
+from glial.doctor.watching.rounds import Round
+
+STEPS = 40
+RATES = (1e-3, 1e-2)
+MULTIPLES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0, 30.0, 100.0)
+
+
+def probe_one_batch(replay: Replay) -> dict[str, float]:
+    """How far Adam brings the loss of one batch in 40 steps, at the better of two rates.
+
+    Source:
+        Karpathy (2019), "A recipe for training neural networks" (overfit one batch); Braiek,
+        Khomh (2023), "Testing feedforward neural networks training programs", TOSEM.
+    """
+    root = replay.root
+    found = {"start": float(root.detach()), "end": math.inf}
+    for rate in RATES:
+        replay.reset()
+        parameters = replay.parameters()
+        if not parameters:
+            return {}
+        optimizer = torch.optim.Adam(parameters, lr=rate)
+        for _ in range(STEPS):
+            loss = replay.loss(root)
+            gradients = torch.autograd.grad(loss.sum(), parameters, allow_unused=True)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            _step(optimizer)
+        with torch.no_grad():
+            end = float(replay.loss(root))
+        if end < found["end"]:
+            found["end"], found["rate"] = end, rate
+    return found
+
+
+def probe_line(
+    replay: Replay, changes: list[tuple[Tensor, Tensor]], previous: Round | None, step: int
+) -> LineProbe | None:
+    """The loss at multiples of a round's last step, on its batch and on the one before."""
+    twins = [replay.twin_of(new) for new, _ in changes]
+    pairs = [
+        (*change, twin) for change, twin in zip(changes, twins, strict=True) if twin is not None
+    ]
+    if not pairs or len(pairs) < len(changes):
+        return None
+    found = LineProbe(step, list(MULTIPLES), [])
+    for multiple in MULTIPLES:
+        replay.reset()
+        with torch.no_grad():
+            for new, old, twin in pairs:
+                twin.copy_(old + multiple * (new.detach() - old))
+            found.same.append(float(replay.loss(replay.root)))
+            if previous is not None and previous.tested is not None:
+                found.other.append(float(replay.loss(previous.tested, kept=previous)))
+    return found
+
+
+def _step(optimizer: torch.optim.Optimizer) -> None:
+    """A step that no hook of anybody's hears."""
+    step = type(optimizer).step
+    getattr(step, "__wrapped__", step)(optimizer)

@@ -1,0 +1,125 @@
+"""What a network's outputs depend on: the seed, the mode, other rows, later tokens, order."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from glial.doctor.probes.replay import Replay
+from glial.doctor.watching.statistics import is_plain
+from glial.doctor.watching.tape import Entry, tensors_in
+
+CHANGED = 1e-5
+
+
+def probe_repeat(replay: Replay) -> dict[str, float]:
+    """The round's last loss, and the same computed again."""
+    root = replay.root
+    again = replay.loss(root)
+    return {"loss": float(root.detach()), "again": float(again.detach())}
+
+
+def probe_modes(replay: Replay) -> dict[str, float]:
+    """The loss of the batch in training mode and in evaluation mode."""
+    root = replay.root
+    found = {}
+    flags = {m: m.training for twin in replay.twins.values() for m in twin.modules()}
+    for name, mode in (("train", True), ("eval", False)):
+        for twin in replay.twins.values():
+            twin.train(mode)
+        with torch.no_grad():
+            found[name] = float(replay.loss(root))
+        replay.reset()
+    for module, flag in flags.items():
+        module.training = flag
+    return found
+
+
+def probe_rows(replay: Replay) -> dict[str, float]:
+    """Whether another row's output changes, in evaluation mode, when one row is changed."""
+    entry = _only_call(replay)
+    if entry is None:
+        return {}
+    inputs = [value for value in tensors_in((entry.args, entry.kwargs)) if is_plain(value)]
+    outputs = next((value for value in tensors_in(entry.result) if is_plain(value)), None)
+    if len(inputs) != 1 or outputs is None or not inputs[0].dim() or not outputs.dim():
+        return {}
+    rows = inputs[0]
+    if len(rows) < 3 or len(outputs) != len(rows) or outputs.dim() == 0:
+        return {}
+    base = _answer(replay, entry, {})
+    changed = rows.detach().clone()
+    changed[0] = rows[1].detach() if not torch.equal(rows[0], rows[1]) else rows[2].detach()
+    if torch.equal(changed[0], rows[0]):
+        return {}
+    other = _answer(replay, entry, {id(rows): changed})
+    moved = (other[2:] - base[2:]).abs().float()
+    scale = float(base.float().std()) + 1e-12
+    own = float((other[0] - base[0]).abs().float().mean())
+    return {
+        "others": float((moved.flatten(1).amax(1) > CHANGED * scale).float().mean()),
+        "size": float(moved.mean()) / scale,
+        "own": own / scale,
+    }
+
+
+def probe_tokens(replay: Replay) -> dict[str, float]:
+    """For networks over sequences of tokens: what each place can see, and what it must predict."""
+    entry = _only_call(replay)
+    if entry is None:
+        return {}
+    inputs = [value for value in tensors_in((entry.args, entry.kwargs)) if is_plain(value)]
+    outputs = next((v for v in tensors_in(entry.result) if is_plain(v) and v.dim() == 3), None)
+    if not inputs or outputs is None or inputs[0].dim() != 2 or inputs[0].is_floating_point():
+        return {}
+    tokens = inputs[0]
+    if outputs.shape[:2] != tokens.shape or tokens.shape[1] < 4:
+        return {}
+    found = {}
+    target = replay.round.losses[-1].last_target
+    if target is not None and target.numel() == tokens.numel():
+        target = target.reshape(tokens.shape)
+        found["next_token"] = float((target[:, :-1] == tokens[:, 1:]).float().mean())
+        found["same_token"] = float((target == tokens).float().mean())
+    base = _answer(replay, entry, {})
+    changed = tokens.detach().clone()
+    changed[:, -1] = tokens.roll(1, 0)[:, -1]
+    changed[:, -1] = torch.where(changed[:, -1] == tokens[:, -1], tokens[:, 0], changed[:, -1])
+    later = _answer(replay, entry, {id(tokens): changed})
+    touched = changed[:, -1] != tokens[:, -1]
+    if bool(touched.any()):
+        moved = (later - base).abs()[touched][:, :-1].amax(-1)
+        found["sees_later"] = float((moved > CHANGED * float(base.std())).float().mean())
+    swapped = tokens.detach().clone()
+    swapped[:, [0, 1]] = tokens[:, [1, 0]]
+    order = _answer(replay, entry, {id(tokens): swapped})
+    touched = tokens[:, 0] != tokens[:, 1]
+    if bool(touched.any()):
+        moved = (order - base).abs()[touched][:, -1].amax(-1)
+        found["sees_order"] = float((moved > CHANGED * float(base.std())).float().mean())
+    return found
+
+
+def _only_call(replay: Replay) -> Entry | None:
+    """The one call of a network that the last loss depends on."""
+    entries = replay.round.tape.slice_to(replay.root)
+    calls = [entry for entry in entries if entry.is_model]
+    return calls[0] if len(calls) == 1 else None
+
+
+def _answer(replay: Replay, entry: Entry, given: dict[int, Tensor]) -> Tensor:
+    """What the copy of a network answers in evaluation mode."""
+    twin = replay.twins[id(entry.function)]
+    flags = {module: module.training for module in twin.modules()}
+    twin.eval()
+    try:
+        with torch.no_grad():
+            wanted = next(v for v in tensors_in(entry.result) if is_plain(v))
+            found = replay.round.tape.replay([wanted], replay.twins, given, entries=[entry])
+    finally:
+        for module, flag in flags.items():
+            module.training = flag
+    answer = found[0].detach()
+    return answer if math.prod(answer.shape) else answer.reshape(0)

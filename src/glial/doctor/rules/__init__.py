@@ -1,0 +1,87 @@
+"""What evidence says: rules, each a pure function from evidence to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from glial.core.findings import Finding
+from glial.doctor.evidence import Evidence
+from glial.doctor.rules import (
+    adversarial,
+    curves,
+    data,
+    layers,
+    loop,
+    machine,
+    objective,
+    rates,
+    sequences,
+)
+
+Rule = Callable[[Evidence, float], Iterator[Finding]]
+
+# In the order in which they are asked; which finding comes first is decided by the causes.
+RULES: tuple[Rule, ...] = (
+    loop.missing_zero_grad,
+    loop.missing_step,
+    loop.wrong_order,
+    loop.gradient_ascent,
+    loop.untrained_parameters,
+    loop.frozen_parameters,
+    loop.wrong_mode,
+    loop.cross_sample_leak,
+    objective.shape_broadcast,
+    objective.softmax_twice,
+    objective.wrong_output_activation,
+    objective.wrong_output_width,
+    objective.wrong_loss,
+    objective.wrong_reduction,
+    objective.wrong_axis,
+    objective.unsafe_numerics,
+    objective.loss_not_finite,
+    objective.bad_initial_loss,
+    data.missing_values,
+    data.unscaled_input,
+    data.unscaled_target,
+    data.constant_input,
+    data.preprocessing_mismatch,
+    data.class_imbalance,
+    data.label_noise,
+    data.misaligned_labels,
+    data.unshuffled_data,
+    data.bad_split,
+    data.leakage,
+    data.duplicate_samples,
+    data.wrong_layout,
+    layers.symmetric_units,
+    layers.bad_initial_scale,
+    layers.vanishing_gradient,
+    layers.exploding_gradient,
+    layers.dead_units,
+    layers.saturated_units,
+    layers.activation_collapse,
+    layers.missing_nonlinearity,
+    layers.misplaced_activation,
+    layers.redundant_layer,
+    layers.underfitting,
+    rates.learning_rate_too_high,
+    rates.learning_rate_too_low,
+    rates.schedule_collapse,
+    rates.wrong_optimizer_setting,
+    rates.over_regularised,
+    rates.batch_size_unsuitable,
+    rates.undertrained,
+    sequences.target_in_input,
+    sequences.missing_position,
+    adversarial.players_unbalanced,
+    adversarial.mode_collapse,
+    curves.loss_not_decreasing,
+    curves.loss_oscillating,
+    curves.loss_spike,
+    curves.overfitting,
+    machine.data_stall,
+    machine.memory_growth,
+    machine.out_of_memory,
+    machine.low_precision,
+    machine.failed_call,
+)

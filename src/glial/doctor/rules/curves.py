@@ -1,0 +1,122 @@
+"""The curve of the loss: what it looks like, which the causes explain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from glial.core.findings import Finding
+from glial.doctor.evidence import Evidence
+from glial.doctor.measures import main_loss, outcome, suffers
+
+_BOOK = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 11.5"
+
+
+def loss_not_decreasing(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """The loss ends where it began, or where a constant answer is."""
+    loss, found = main_loss(evidence), outcome(evidence)
+    if loss is None or found is None or not found.finite or found.steps < 20:
+        return
+    if len(evidence.optimizers) > 1 or not found.fails:
+        return
+    yield Finding(
+        "loss-not-decreasing",
+        "warning",
+        None,
+        {"first": found.start, "last": found.end, "constant": found.constant},
+        f"the loss ends at {found.end:.4g}"
+        + (f", a constant answer gives {found.constant:.4g}" if found.constant > 0 else ""),
+        "try to fit a single batch; look at scales, rate and whether labels belong to their rows",
+        at=loss.at,
+        source=_BOOK,
+    )
+
+
+def loss_oscillating(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """The loss swings up and down more than it falls."""
+    loss, found = main_loss(evidence), outcome(evidence)
+    if loss is None or found is None or found.steps < 40 or not suffers(evidence):
+        return
+    if len(evidence.optimizers) > 1 or not found.finite:
+        return
+    values = loss.value.values[len(loss.value) // 2 :]
+    mean = sum(values) / len(values)
+    size = math.sqrt(sum((v - mean) ** 2 for v in values) / len(values)) / max(1e-12, abs(mean))
+    if size < 0.6 / sensitivity:
+        return
+    yield Finding(
+        "loss-oscillating",
+        "warning",
+        None,
+        {"relative_deviation": size, "mean": mean},
+        f"in the second half the loss swings by {size:.0%} of its mean from batch to batch",
+        "lower the learning rate, or use larger batches",
+        at=loss.at,
+        source=_BOOK,
+    )
+
+
+def loss_spike(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """A sudden jump of the loss."""
+    loss, found = main_loss(evidence), outcome(evidence)
+    if loss is None or found is None or found.steps < 60 or len(evidence.optimizers) > 1:
+        return
+    values = loss.value.values
+    for place in range(30, len(values)):
+        before = sorted(values[place - 30 : place])
+        middle = before[15]
+        spread = sorted(abs(v - middle) for v in before)[15] + 1e-9
+        if values[place] > middle + 60 * spread / sensitivity and values[place] > 8 * abs(middle):
+            yield Finding(
+                "loss-spike",
+                "warning" if suffers(evidence) else "note",
+                None,
+                {"loss": values[place], "usual": middle},
+                f"the loss jumps from {middle:.3g} to {values[place]:.3g}",
+                "look at the batch of this step; clip gradients or lower the rate",
+                at=loss.at,
+                since_step=loss.value.steps[place],
+                source="Chowdhery et al. (2022), PaLM, section 5.1",
+            )
+            return
+
+
+def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """The evaluation loss rises while the training loss falls."""
+    loss, found = main_loss(evidence), outcome(evidence)
+    if loss is None or found is None or not found.finite or len(evidence.optimizers) > 1:
+        return
+    seen = loss.eval_value
+    if len(seen) >= 5:
+        low = min(seen.values)
+        place = seen.values.index(low)
+        last = seen.mean(0.1)
+        rises = low > 0 and last > (1 + 0.3 / sensitivity) * low and place < 0.7 * len(seen)
+        if rises and found.end < 0.7 * last:
+            yield Finding(
+                "overfitting",
+                "warning",
+                None,
+                {"lowest": low, "last": last, "training_loss": found.end},
+                f"the evaluation loss rose from {low:.3g} to {last:.3g} while the training loss "
+                f"fell to {found.end:.3g}",
+                "stop at the lowest evaluation loss; add data, augmentation, decay or dropout",
+                at=loss.at,
+                since_step=seen.steps[place],
+                source="Prechelt (1998), Early stopping - but when?",
+            )
+            return
+    rows = evidence.rows
+    known = not math.isnan(rows.eval_accuracy) and not math.isnan(rows.eval_score)
+    if known and found.skill > 0.95 and rows.eval_accuracy < rows.eval_score - 0.1 / sensitivity:
+        yield Finding(
+            "overfitting",
+            "warning",
+            None,
+            {"eval_accuracy": rows.eval_accuracy, "reference": rows.eval_score},
+            f"the training data are fitted, and {rows.eval_accuracy:.0%} of the evaluation rows "
+            f"are right, where a forest gets {rows.eval_score:.0%}",
+            "use a smaller network, decay, dropout, or stop earlier",
+            at=loss.at,
+            source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 5.2",
+        )

@@ -1,0 +1,377 @@
+"""The objective: outputs, loss and targets that do not fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from glial.core.findings import Finding
+from glial.doctor.evidence import Evidence, LossSeen
+from glial.doctor.measures import (
+    BINARY,
+    BOUNDED,
+    CLASSES,
+    DISTANCES,
+    RECTIFIERS,
+    is_regression,
+    main_loss,
+    outcome,
+    suffers,
+)
+
+SUM_TO_ONE = 0.98
+_GOODFELLOW = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.2.2"
+
+
+def _losses(evidence: Evidence) -> list[LossSeen]:
+    return [loss for loss in evidence.losses if loss.outputs.batches]
+
+
+def softmax_twice(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Probabilities where a loss expects logits."""
+    for loss in _losses(evidence):
+        out = loss.outputs
+        twice = (
+            loss.name == "cross_entropy"
+            and out.shape[-1:] != [1]
+            and out.rows_sum_to_one >= SUM_TO_ONE
+        )
+        sigmoid = (
+            loss.name == "binary_cross_entropy_with_logits"
+            and loss.output_function == "sigmoid"
+            and out.min >= 0
+            and out.max <= 1
+        )
+        if not (twice or sigmoid) or out.batches < 2:
+            continue
+        name = "softmax" if twice else "sigmoid"
+        yield Finding(
+            "softmax-twice",
+            "error" if suffers(evidence) else "warning",
+            loss.output_layer,
+            {"rows_that_are_probabilities": out.rows_sum_to_one, "min": out.min, "max": out.max},
+            f"{loss.name} is given probabilities and applies {name} to them again, which flattens "
+            "its gradient",
+            f"give it the network's outputs before the {name}",
+            at=loss.at,
+            since_step=1,
+            source="PyTorch documentation, cross_entropy; pytorch/pytorch#55902",
+        )
+
+
+def wrong_output_activation(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Outputs that cannot reach the targets, or that are no answer to the task."""
+    for loss in _losses(evidence):
+        found = _activation_fault(loss)
+        if found is None:
+            continue
+        means, do, numbers = found
+        yield Finding(
+            "wrong-output-activation",
+            "error" if suffers(evidence) else "warning",
+            loss.output_layer,
+            numbers,
+            means,
+            do,
+            at=loss.at,
+            since_step=1,
+            source=_GOODFELLOW,
+        )
+
+
+def _activation_fault(loss: LossSeen) -> tuple[str, str, dict[str, int | float]] | None:
+    out, target, made_by = loss.outputs, loss.target, loss.output_function
+    if made_by == "softmax" and out.shape[-1:] == [1]:
+        return (
+            "softmax over one output gives 1 whatever the input",
+            "use a sigmoid, or two outputs",
+            {"outputs": 1, "min": out.min, "max": out.max},
+        )
+    if target is None or loss.name in CLASSES:
+        return None
+    numbers: dict[str, int | float] = {
+        "target_min": target.min,
+        "target_max": target.max,
+        "output_min": out.min,
+        "output_max": out.max,
+    }
+    if made_by in RECTIFIERS and target.min < 0:
+        return (
+            f"outputs pass through {made_by} and cannot be negative, and targets are",
+            f"take the {made_by} off the last layer",
+            numbers,
+        )
+    if made_by == "softmax" and _is_multilabel(loss):
+        return (
+            "softmax makes the labels of a row compete, and rows have several or none",
+            "give each label a sigmoid: binary_cross_entropy_with_logits on plain outputs",
+            numbers,
+        )
+    if made_by in BOUNDED and loss.name not in BINARY:
+        low, high = BOUNDED[made_by]
+        room = 0.02 * max(high - low, target.max - target.min)
+        if target.min < low - room or target.max > high + room:
+            return (
+                f"outputs pass through {made_by} and stay within {low:g} and {high:g}; targets lie "
+                f"between {target.min:.3g} and {target.max:.3g}",
+                f"take the {made_by} off the last layer, or scale the targets to its range",
+                numbers,
+            )
+    return None
+
+
+def _is_multilabel(loss: LossSeen) -> bool:
+    target = loss.target
+    if target is None or len(target.shape) != 2 or target.shape[1] < 2:
+        return False
+    return set(target.counts) <= {"0", "1"} and 0 < target.rows_sum_to_one < 0.9
+
+
+def wrong_loss(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """A loss that measures something else than the task is about."""
+    for loss in _losses(evidence):
+        found = _loss_fault(loss)
+        if found is None:
+            continue
+        means, do, numbers = found
+        yield Finding(
+            "wrong-loss",
+            "warning" if suffers(evidence) else "note",
+            None,
+            numbers,
+            means,
+            do,
+            at=loss.at,
+            since_step=1,
+            source=_GOODFELLOW,
+        )
+
+
+def _loss_fault(loss: LossSeen) -> tuple[str, str, dict[str, int | float]] | None:
+    target, out = loss.target, loss.outputs
+    if target is None:
+        return None
+    numbers: dict[str, int | float] = {"target_min": target.min, "target_max": target.max}
+    labels = target.whole and 2 <= len(target.counts) <= 50
+    wide = len(target.shape) == 2 and target.shape[1] > 1
+    if loss.name in DISTANCES and labels and set(target.counts) == {"0", "1"}:
+        if wide and target.rows_sum_to_one >= SUM_TO_ONE:
+            return (
+                f"{loss.name} between outputs and one-hot classes: its gradient fades where the "
+                "network is surely wrong",
+                "use cross_entropy with the classes as numbers",
+                numbers,
+            )
+        if loss.output_function in ("sigmoid", "softmax") and out.count == target.count:
+            return (
+                f"{loss.name} on {loss.output_function} outputs for yes and no: its gradient fades "
+                "where the network is surely wrong",
+                "use binary_cross_entropy_with_logits on plain outputs",
+                numbers,
+            )
+    if loss.name in DISTANCES and labels and not wide and 3 <= len(target.counts) <= 20:
+        dense = target.min in (0.0, 1.0) and len(target.counts) > target.max - target.min - 1
+        if dense and target.count >= 20 * len(target.counts):
+            return (
+                f"{loss.name} on {len(target.counts)} class numbers treats them as amounts",
+                "use cross_entropy with an output for each class",
+                numbers,
+            )
+    likelihood = loss.name in BINARY or ("log" in loss.functions and loss.name == "hand-written")
+    beyond = target.min < -0.01 or target.max > 1.01
+    if likelihood and beyond and "float" in target.dtype:
+        return (
+            "a loss for probabilities on targets that are none: "
+            f"they lie between {target.min:.3g} and {target.max:.3g}",
+            "use mse_loss or huber_loss on plain outputs for amounts, cross_entropy for classes",
+            numbers,
+        )
+    if loss.name in ("hinge_embedding_loss", "soft_margin_loss") and "0" in target.counts:
+        return (
+            f"{loss.name} expects targets -1 and 1, and is given 0",
+            "turn 0 into -1",
+            numbers,
+        )
+    return None
+
+
+def wrong_output_width(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """More or fewer outputs than there are classes."""
+    for loss in _losses(evidence):
+        target, out = loss.target, loss.outputs
+        if target is None:
+            continue
+        refused = not len(loss.value)
+        if loss.name in BINARY and target.max > 1 and target.whole:
+            yield Finding(
+                "wrong-output-width",
+                "error",
+                loss.output_layer,
+                {"outputs": out.shape[-1] if out.shape else 1, "largest_target": target.max},
+                f"{loss.name} is given class numbers up to {target.max:g}, and takes 0 and 1",
+                f"use {target.max + 1:g} outputs and cross_entropy",
+                at=loss.at,
+                source=_GOODFELLOW,
+            )
+        if loss.name not in CLASSES or len(out.shape) < 2 or "int" not in target.dtype:
+            continue
+        width, used = out.shape[1], len(target.counts)
+        if target.max >= width or (target.min < 0 and refused):
+            yield Finding(
+                "wrong-output-width",
+                "error",
+                loss.output_layer,
+                {"outputs": width, "largest_target": target.max},
+                f"there are {width} outputs, and targets go from {target.min:g} to {target.max:g}",
+                "give the last layer an output for each class, numbered from 0",
+                at=loss.at,
+                source=_GOODFELLOW,
+            )
+        elif used and target.count >= 20 * width and width > used and width <= 100:
+            yield Finding(
+                "wrong-output-width",
+                "note",
+                loss.output_layer,
+                {"outputs": width, "classes": used},
+                f"there are {width} outputs, and only {used} classes were ever seen",
+                "number the classes from 0 and give the last layer as many outputs",
+                at=loss.at,
+                source=_GOODFELLOW,
+            )
+
+
+def shape_broadcast(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """A column against a row: every output is compared with every target."""
+    for loss in evidence.losses:
+        if loss.broadcast:
+            a, b = loss.broadcast[0]
+            yield Finding(
+                "shape-broadcast",
+                "error",
+                None,
+                {"rows": a[0]},
+                f"outputs of shape {a} against targets of shape {b} are silently made a table: "
+                "every output is compared with every target",
+                "give both the same shape, by squeeze(-1) or unsqueeze(-1)",
+                at=loss.at,
+                since_step=1,
+                source="PyTorch documentation, broadcasting semantics",
+            )
+
+
+def wrong_reduction(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """A sum over the batch, so that the rate depends on how many rows it has."""
+    loss = main_loss(evidence)
+    if loss is None or loss.reduction != "sum" or not loss.batch_sizes:
+        return
+    rows = loss.batch_sizes[1]
+    if rows < 4 or loss.weight < 0.5 or evidence.optimizers[:1] == []:
+        return
+    plain = evidence.optimizers[0].kind in ("SGD", "Adagrad", "Adadelta", "ASGD")
+    yield Finding(
+        "wrong-reduction",
+        "warning" if suffers(evidence) and plain else "note",
+        None,
+        {"rows": rows, "loss_at_first": loss.value.first},
+        f"{loss.name} is summed over {rows} rows: the rate is in effect {rows} times as large",
+        "use reduction='mean', or divide by the number of rows",
+        at=loss.at,
+        since_step=1,
+        source="Goyal et al. (2017), Accurate, large minibatch SGD, section 2.1",
+    )
+
+
+def unsafe_numerics(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """A logarithm of what may be nought."""
+    for loss in evidence.losses:
+        names = loss.functions
+        risky = [n for n, name in enumerate(names) if name in ("log", "log2", "log10", "log_")]
+        if not risky or loss.name in CLASSES + BINARY:
+            continue
+        before = names[: risky[0]]
+        safe = any(name in ("clamp", "clamp_min", "clip", "add", "__add__") for name in before)
+        made = "softmax" in before or "sigmoid" in before
+        made = made or loss.output_function in ("softmax", "sigmoid")
+        broke = evidence.loss_not_finite is not None
+        if safe or not (made or broke):
+            continue
+        place = loss.functions_at[risky[0]] if risky[0] < len(loss.functions_at) else None
+        yield Finding(
+            "unsafe-numerics",
+            "error" if broke else "note",
+            None,
+            {"smallest_output": loss.outputs.min, "logarithms": len(risky)},
+            "a logarithm is taken of probabilities that may round to 0",
+            "use cross_entropy or log_softmax on the network's plain outputs",
+            at=place or loss.at,
+            since_step=evidence.loss_not_finite,
+            source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 4.1",
+        )
+
+
+def wrong_axis(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Softmax over the rows of a batch."""
+    probe = evidence.probe("rows")
+    for model in evidence.models:
+        for layer in model.layers:
+            if layer.kind.lower() not in ("softmax", "log_softmax", "logsoftmax"):
+                continue
+            if layer.settings.get("dim") == 0 and len(layer.output_shape) >= 2:
+                yield Finding(
+                    "wrong-axis",
+                    "error" if suffers(evidence) else "warning",
+                    layer.name,
+                    {"dim": 0, "others_moved": probe.numbers["others"] if probe else 1.0},
+                    "softmax runs over the rows of the batch instead of over the classes",
+                    "use dim=-1",
+                    at=layer.at,
+                    since_step=1,
+                    source=_GOODFELLOW,
+                )
+
+
+def loss_not_finite(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """NaN or infinity, with where it was born."""
+    step = evidence.loss_not_finite
+    loss = main_loss(evidence)
+    if step is None or loss is None:
+        return
+    born = next(
+        (
+            (model, layer)
+            for model in evidence.models
+            for layer in model.layers
+            if layer.not_finite is not None and layer.not_finite <= step
+        ),
+        None,
+    )
+    yield Finding(
+        "loss-not-finite",
+        "error",
+        born[1].name if born else None,
+        {"step": step},
+        f"the loss is NaN or infinite from step {step} on",
+        "look at the layer and the cause named beside it; nothing is learnt after this step",
+        at=loss.at,
+        since_step=step,
+        source="Goldberg (1991), What every computer scientist should know about floating point",
+    )
+
+
+def bad_initial_loss(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """The first loss is far above what a constant answer gives."""
+    loss, found = main_loss(evidence), outcome(evidence)
+    if loss is None or found is None or not found.constant > 1e-6 or not loss.sign > 0:
+        return
+    ratio = found.start / found.constant
+    if ratio > 5 / sensitivity and not (is_regression(loss) and found.constant < 1e-3):
+        yield Finding(
+            "bad-initial-loss",
+            "warning" if suffers(evidence) else "note",
+            None,
+            {"first_loss": found.start, "constant": found.constant},
+            f"the first loss is {ratio:.1f} times that of a constant answer",
+            "scale inputs and targets, and initialise the last layer near 0",
+            at=loss.at,
+            since_step=1,
+            source="Karpathy (2019), A recipe for training neural networks",
+        )

@@ -1,0 +1,322 @@
+"""The step: its size, its schedule, the optimiser's settings, and the batch it is taken on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from glial.core.findings import Finding
+from glial.doctor.evidence import Evidence, LineProbe, OptimizerSeen
+from glial.doctor.measures import (
+    BATCH_NORMS,
+    ENOUGH,
+    Outcome,
+    main_loss,
+    outcome,
+    path_in,
+    suffers,
+    trained_models,
+)
+
+_SMITH = "Smith (2017), Cyclical learning rates; Goodfellow et al. (2016), section 8.5"
+
+
+def _only_optimizer(evidence: Evidence) -> OptimizerSeen | None:
+    used = [optimizer for optimizer in evidence.optimizers if optimizer.steps]
+    return used[0] if len(used) == 1 else None
+
+
+def best_multiple(probe: LineProbe) -> float:
+    """The multiple of a step at which the loss is lowest, on another batch where there is one.
+
+    Example:
+        >>> best_multiple(LineProbe(1, [0.0, 1.0, 10.0], [1.0, 0.9, 2.0]))
+        1.0
+    """
+    losses = probe.other if len(probe.other) == len(probe.multiples) else probe.same
+    known = [(v, m) for v, m in zip(losses, probe.multiples, strict=True) if math.isfinite(v)]
+    return min(known)[1] if known else math.nan
+
+
+def rises_at_once(probe: LineProbe) -> bool:
+    """Whether a step makes the loss of its own batch larger.
+
+    Example:
+        >>> rises_at_once(LineProbe(1, [0.0, 1.0], [1.0, 3.0]))
+        True
+    """
+    start, after = probe.same[0], probe.same[probe.multiples.index(1.0)]
+    return not math.isfinite(after) or after > 1.05 * start + 1e-12
+
+
+def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Steps that go too far: they raise the loss of their own batch, or replace the weights."""
+    optimizer, found = _only_optimizer(evidence), outcome(evidence)
+    loss = main_loss(evidence)
+    if optimizer is None or found is None or loss is None or not found.suffers:
+        return
+    probes = [probe for probe in optimizer.line if math.isfinite(probe.same[0])]
+    rising = sum(map(rises_at_once, probes)) / len(probes) if probes else 0.0
+    leap = _leap(evidence)
+    early = [value for value in loss.value.values[:50] if math.isfinite(value)] or [math.nan]
+    jump = max(early) / max(1e-12, abs(found.start))
+    signs = (
+        (rising >= 0.5 / sensitivity and len(probes) >= 2)
+        + (leap > 0.5 / sensitivity)
+        + (jump > 3)
+        + (not found.finite)
+    )
+    if signs < 2 and not (rising >= 0.7 and len(probes) >= ENOUGH):
+        return
+    yield Finding(
+        "learning-rate-too-high",
+        "error" if found.fails else "warning",
+        None,
+        {
+            "lr": optimizer.settings.get("lr", math.nan),
+            "share_of_steps_that_raise_the_loss": rising,
+            "update_to_weight": leap,
+            "largest_to_first_loss": jump,
+        },
+        f"a step at this rate ({optimizer.settings.get('lr', math.nan):g}) goes too far: the loss "
+        "of its own batch is larger after it",
+        "divide the learning rate by 10, or warm it up",
+        at=optimizer.at,
+        since_step=probes[0].step if probes else 1,
+        source=_SMITH,
+    )
+
+
+def _leap(evidence: Evidence) -> float:
+    """How large the first steps are beside the weights: the median over weights."""
+    ratios = sorted(
+        parameter.update.mean(0.2, end=False) / max(1e-12, parameter.weight.first)
+        for model in trained_models(evidence)
+        for parameter in model.parameters
+        if len(parameter.shape) >= 2 and len(parameter.update) and len(parameter.weight)
+    )
+    ratios = [ratio if math.isfinite(ratio) else math.inf for ratio in ratios]
+    return ratios[len(ratios) // 2] if ratios else 0.0
+
+
+def learning_rate_too_low(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Steps so small that the loss would fall much further along each of them, to the end."""
+    optimizer, found = _only_optimizer(evidence), outcome(evidence)
+    if optimizer is None or found is None or not found.finite or not found.suffers:
+        return
+    late = [probe for probe in optimizer.line if probe.step > 0.2 * evidence.steps]
+    if not late or optimizer.settings.get("lr", 0.0) == 0 or found.steps < 10:
+        return
+    long = [probe for probe in late if best_multiple(probe) >= 30 / sensitivity]
+    leap = _leap(evidence)
+    dropped = optimizer.lr.last < 0.05 * max(optimizer.lr.values)
+    if len(long) < 0.75 * len(late) or leap > 3e-3 * sensitivity or dropped:
+        return
+    yield Finding(
+        "learning-rate-too-low",
+        "error" if found.fails else "warning",
+        None,
+        {
+            "lr": optimizer.settings.get("lr", math.nan),
+            "best_multiple_of_a_step": best_multiple(late[-1]),
+            "update_to_weight": leap,
+            "skill": found.skill,
+        },
+        f"the loss would still fall along {best_multiple(late[-1]):.0f} times the last steps, and "
+        "hardly anything is learnt",
+        "multiply the learning rate by 10",
+        at=optimizer.at,
+        since_step=late[0].step,
+        source=_SMITH,
+    )
+
+
+def schedule_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """A rate that is next to nothing for most of a training that could still learn."""
+    optimizer, found = _only_optimizer(evidence), outcome(evidence)
+    if optimizer is None or found is None or len(optimizer.lr) < 5 or not suffers(evidence):
+        return
+    rates = optimizer.lr.values
+    top = max(rates)
+    if not top > 0:
+        return
+    tiny = sum(rate < 0.01 * top for rate in rates) / len(rates)
+    rising = rates[-1] >= 0.99 * top and rates[0] < 0.5 * top and rates[len(rates) // 2] < 0.9 * top
+    if tiny < 0.4 / sensitivity and not rising:
+        return
+    first = next((s for s, rate in optimizer.lr if rate < 0.01 * top), None)
+    yield Finding(
+        "schedule-collapse",
+        "error" if found.fails else "warning",
+        None,
+        {"highest_lr": top, "last_lr": rates[-1], "share_of_steps_below_1_percent": tiny},
+        f"the rate is below a hundredth of its peak for {tiny:.0%} of the steps"
+        if not rising
+        else "the rate is still being warmed up when the training ends",
+        "let the rate fall over the whole training: step the scheduler once an epoch, and slower",
+        at=optimizer.at,
+        since_step=first,
+        source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3.1",
+    )
+
+
+def wrong_optimizer_setting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Momentum, eps or betas that keep an optimiser from working."""
+    for optimizer in evidence.optimizers:
+        found = _setting_fault(optimizer)
+        if found is None:
+            continue
+        name, value, usual, means = found
+        yield Finding(
+            "wrong-optimizer-setting",
+            "warning" if suffers(evidence) else "note",
+            None,
+            {name: value},
+            f"{name}={value:g} of {optimizer.name}: {means}",
+            f"use {name}={usual:g}",
+            at=optimizer.at,
+            since_step=1,
+            source="Kingma, Ba (2015), Adam; Sutskever et al. (2013), On momentum",
+        )
+
+
+def _setting_fault(optimizer: OptimizerSeen) -> tuple[str, float, float, str] | None:
+    settings = optimizer.settings
+    if optimizer.kind in ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adamax"):
+        if settings.get("eps", 0.0) > 1e-2:
+            return ("eps", settings["eps"], 1e-8, "it outweighs the gradients it divides by")
+        if settings.get("beta1", 0.9) >= 0.99:
+            return ("beta1", settings["beta1"], 0.9, "steps follow gradients of long ago")
+        if settings.get("beta2", 0.999) < 0.5:
+            return ("beta2", settings["beta2"], 0.999, "each step is scaled by its own noise")
+    if settings.get("momentum", 0.0) >= 0.99:
+        return ("momentum", settings["momentum"], 0.9, "steps add up to about 100 times the rate")
+    return None
+
+
+def over_regularised(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Dropout or decay so strong that the training data are not fitted."""
+    found = outcome(evidence)
+    if found is None or not found.finite or not suffers(evidence):
+        return
+    for model in trained_models(evidence):
+        drops = [layer for layer in model.layers if "dropout" in layer.kind.lower()]
+        strong = [layer for layer in drops if layer.settings.get("p", 0.0) >= 0.75]
+        if strong:
+            yield Finding(
+                "over-regularised",
+                "warning",
+                path_in(evidence, model, strong[0].name),
+                {"p": strong[0].settings["p"], "layers": len(strong), "skill": found.skill},
+                f"dropout keeps only {1 - strong[0].settings['p']:.0%} of the units of "
+                f"{strong[0].name}, and the training data are not fitted",
+                "use 0.1 to 0.5",
+                at=strong[0].at,
+                since_step=1,
+                source="Srivastava et al. (2014), Dropout, section 7.3",
+            )
+            return
+        decayed = [p for p in model.parameters if len(p.shape) >= 2 and p.weight_decay > 0]
+        shrunk = [p for p in decayed if p.weight.last < 0.3 * p.weight.first]
+        strong_decay = [p for p in decayed if p.weight_decay >= 0.05 / sensitivity]
+        coupled = any(o.kind not in ("AdamW", "NAdamW") for o in evidence.optimizers)
+        if strong_decay and (shrunk or coupled) and len(shrunk) >= 0.5 * len(decayed):
+            weight = shrunk[0]
+            yield Finding(
+                "over-regularised",
+                "warning",
+                path_in(evidence, model, weight.layer),
+                {
+                    "weight_decay": weight.weight_decay,
+                    "weight_norm_at_first": weight.weight.first,
+                    "weight_norm_at_last": weight.weight.last,
+                },
+                f"a weight decay of {weight.weight_decay:g} shrinks the weights to nothing",
+                "use 1e-4 (or 1e-2 with AdamW)",
+                at=weight.at,
+                since_step=1,
+                source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 7.1.1",
+            )
+            return
+
+
+def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Too few rows for batch normalisation or the rate, or so many that few steps are taken."""
+    loss, found = main_loss(evidence), outcome(evidence)
+    if loss is None or found is None or not loss.batch_sizes:
+        return
+    rows, usual = loss.batch_sizes[1], loss.of_batch
+    for model in trained_models(evidence):
+        norm = next((layer for layer in model.layers if layer.kind in BATCH_NORMS), None)
+        if norm is not None and rows <= 4 and len(norm.output_shape) == 2:
+            yield Finding(
+                "batch-size-unsuitable",
+                "warning",
+                path_in(evidence, model, norm.name),
+                {"rows": rows},
+                f"batch normalisation takes its mean and variance from {rows} rows at a time",
+                "use batches of 16 or more, or LayerNorm or GroupNorm",
+                at=norm.at,
+                since_step=1,
+                source="Wu, He (2018), Group normalization",
+            )
+            return
+    if rows <= 2 and usual <= 2 and suffers(evidence):
+        yield Finding(
+            "batch-size-unsuitable",
+            "warning",
+            None,
+            {"rows": rows},
+            f"steps are taken on {rows} row(s) at a time: their direction is mostly noise",
+            "use batches of 16 to 128 rows, or a smaller rate and less momentum",
+            at=loss.at,
+            since_step=1,
+            source="Masters, Luschi (2018), Revisiting small batch training",
+        )
+    data = max([loader.rows for loader in evidence.loaders if loader.training], default=0)
+    whole = rows >= max(200, 0.9 * (data or evidence.rows.distinct))
+    if whole and found.suffers and found.finite and found.steps <= 100 and rows >= 256:
+        yield Finding(
+            "batch-size-unsuitable",
+            "warning",
+            None,
+            {"rows": rows, "steps": found.steps},
+            f"batches of {rows} rows leave only {found.steps} steps",
+            "use smaller batches, or more epochs",
+            at=loss.at,
+            source="Keskar et al. (2017), On large-batch training; Goyal et al. (2017)",
+        )
+
+
+def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Stopped while the loss was still falling, far from what is possible."""
+    loss, found = main_loss(evidence), outcome(evidence)
+    optimizer = _only_optimizer(evidence)
+    if loss is None or found is None or optimizer is None or not found.finite:
+        return
+    if found.steps < 4 or not found.suffers or evidence.stopped:
+        return
+    fall = _late_fall(found, loss.value.values)
+    if fall < 0.05 / sensitivity:
+        return
+    yield Finding(
+        "undertrained",
+        "warning",
+        None,
+        {"steps": found.steps, "fall_in_the_last_third": fall, "skill": found.skill},
+        f"the loss was still falling (by {fall:.0%} in the last third) when training ended after "
+        f"{found.steps} steps",
+        "train for more epochs",
+        at=loss.at,
+        since_step=found.steps,
+        source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3",
+    )
+
+
+def _late_fall(found: Outcome, values: list[float]) -> float:
+    """The share by which the loss falls from the second third to the last."""
+    third = max(1, len(values) // 3)
+    middle = sum(values[-2 * third : -third]) / third
+    end = sum(values[-third:]) / third
+    scale = abs(middle) if math.isnan(found.constant) else max(abs(middle), 1e-12)
+    return (middle - end) / scale if scale else 0.0

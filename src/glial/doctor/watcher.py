@@ -1,0 +1,431 @@
+"""Watches every training that happens in this process, and changes nothing of it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from glial.core.files import to_json, write_atomic
+from glial.core.memory import used_memory
+from glial.doctor.evidence import Evidence, NotChecked
+from glial.doctor.probes.rounds import RoundProbes
+from glial.doctor.watching.evaluations import Evaluations
+from glial.doctor.watching.hooks import Hooks
+from glial.doctor.watching.layers import ACTIVATIONS
+from glial.doctor.watching.loaders import LoaderWatch
+from glial.doctor.watching.losses import LOSSES, LossWatch, is_loss
+from glial.doctor.watching.networks import Networks, NetworkWatch, is_network
+from glial.doctor.watching.optimizers import OptimizerWatch
+from glial.doctor.watching.places import place_of, user_frame, user_place
+from glial.doctor.watching.rounds import Round, Schedule
+from glial.doctor.watching.rows import RowStore
+from glial.doctor.watching.statistics import is_plain
+from glial.doctor.watching.tape import Entry, tensors_in
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MOST_FAULTS = 20
+MOST_LOSSES = 50
+WRITE_SECONDS = 1.0
+
+
+class EnoughSteps(BaseException):
+    """Ends a training after as many steps as were asked for.
+
+    Example:
+        >>> issubclass(EnoughSteps, Exception)
+        False
+    """
+
+
+def _guarded(method: F) -> F:
+    """Time what a method takes, and keep its errors from the script."""
+
+    @functools.wraps(method)
+    def run(self: Watcher, *args: Any, **kwargs: Any) -> Any:
+        if not self._mine():
+            return None
+        start, self._busy = time.perf_counter(), True
+        try:
+            with torch._C.DisableTorchFunction():
+                return method(self, *args, **kwargs)
+        except EnoughSteps:
+            raise
+        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the script
+            self._fault(method.__name__, error)
+        finally:
+            self._busy = False
+            self._evidence.watching += time.perf_counter() - start
+
+    return run  # type: ignore[return-value]
+
+
+class Watcher:
+    """Sees networks, losses, optimisers and loaders at work, and keeps what it saw as evidence.
+
+    Every round, from one step of the first optimiser to its next, is looked at closely at first,
+    then ever fewer.
+
+    Args:
+        folder: Where ``evidence.json`` is written while the training runs, and at the end.
+        most_steps: Updates after which the training is ended; None lets it run.
+        budget: The share of the time that probes may take.
+        floor: Seconds that probes may take in any case.
+        probes: Whether tests are made on copies of the state.
+
+    Example:
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> watcher = Watcher()
+        >>> watcher.begin()
+        >>> for _ in range(3):
+        ...     loss = nn.functional.mse_loss(model(torch.ones(4, 2)), torch.ones(4, 1))
+        ...     optimizer.zero_grad()
+        ...     loss.backward()
+        ...     optimizer.step()
+        >>> evidence = watcher.end()
+        >>> evidence.steps, evidence.losses[0].name, len(evidence.models[0].parameters)
+        (3, 'mse_loss', 2)
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        most_steps: int | None = None,
+        budget: float = 0.1,
+        floor: float = 2.0,
+        *,
+        probes: bool = True,
+    ) -> None:
+        self.listens = False
+        self._folder, self._most_steps = folder, most_steps
+        self._evidence = Evidence()
+        self._hooks = Hooks(self)
+        self._networks = Networks()
+        self._losses: dict[Any, LossWatch] = {}
+        self._optimizers: dict[int, OptimizerWatch] = {}
+        self._loaders = LoaderWatch()
+        self._rows = RowStore()
+        self._evaluations = Evaluations(self._rows)
+        self._schedule = Schedule()
+        self._probes = RoundProbes(self._evidence, budget, floor) if probes else None
+        self._round = Round()
+        self._clock: weakref.ref[torch.optim.Optimizer] | None = None
+        self._stack: list[tuple[nn.Module, NetworkWatch | None]] = []
+        self._inner: list[Entry] = []
+        self._trained: set[int] = set()
+        self._stepping = False
+        self._active = self._busy = False
+        self._faults = 0
+        self._process, self._thread = os.getpid(), threading.get_ident()
+        self._began = self._written = 0.0
+
+    # Beginning and end.
+
+    def begin(self) -> None:
+        """Put the hooks in place."""
+        self._active, self._began = True, time.perf_counter()
+        self._process, self._thread = os.getpid(), threading.get_ident()
+        self._hooks.put()
+        self._loaders.put(self)
+        self._begin_round()
+
+    def end(self) -> Evidence:
+        """Take the hooks away; the evidence of the whole."""
+        if self._active and os.getpid() == self._process:
+            self._hooks.take_away()
+            self._loaders.take_away()
+            self.listens = False
+        evidence = self.evidence(whole=True)
+        self._active = False
+        if self._folder is not None and os.getpid() == self._process:
+            self._write(evidence)
+        return evidence
+
+    def evidence(self, *, whole: bool = False) -> Evidence:
+        """What was seen so far.
+
+        Args:
+            whole: Whether rows are compared with each other as well, which may take seconds.
+        """
+        found = self._evidence
+        with torch._C.DisableTorchFunction(), torch.no_grad():
+            found.seconds = time.perf_counter() - self._began
+            found.models = self._networks.seen()
+            found.optimizers = [watch.summary() for watch in self._optimizers.values()]
+            found.losses = [watch.summary() for watch in self._losses.values()]
+            found.loaders = self._loaders.seen()
+            if whole:
+                found.rows = self._rows.examine()
+        return found
+
+    def _write(self, evidence: Evidence) -> None:
+        folder = self._folder or Path()
+        write_atomic(folder / "evidence.json", to_json(evidence.to_dict()))
+        self._written = time.perf_counter()
+
+    def _mine(self) -> bool:
+        """Whether what happens now is to be watched."""
+        return (
+            self._active
+            and not self._busy
+            and os.getpid() == self._process
+            and threading.get_ident() == self._thread
+            and torch._C._get_tracing_state() is None
+            and not torch.compiler.is_compiling()
+        )
+
+    def _fault(self, where: str, error: Exception) -> None:
+        self._faults += 1
+        note = NotChecked("*", f"watching failed in {where}: {type(error).__name__}: {error}"[:300])
+        if note.why not in [known.why for known in self._evidence.not_checked]:
+            self._evidence.not_checked.append(note)
+        if os.environ.get("GLIAL_DOCTOR_DEBUG"):
+            raise error
+        if self._faults >= MOST_FAULTS:
+            self._active = False
+            self._hooks.take_away()
+
+    # Calls of functions and modules.
+
+    def function(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call of one of torch's functions, and note it."""
+        try:
+            result = call(*args, **kwargs)
+        except Exception:
+            if self._mine() and is_loss(call):
+                self._note_refusal(call, args, kwargs)
+            raise
+        if self._mine():
+            self._note_function(call, args, kwargs, result)
+        return result
+
+    @_guarded
+    def _note_refusal(self, call: Any, args: Any, kwargs: Any) -> None:
+        """A loss function refused what it was given."""
+        watch = LossWatch(user_place())
+        watch.refused(Entry(call, args, kwargs, None, user_place()))
+        self._losses[("refused", len(self._losses))] = watch
+
+    @_guarded
+    def _note_function(self, call: Any, args: Any, kwargs: Any, result: Any) -> None:
+        entry = Entry(call, args, kwargs, result, None)
+        name = entry.name
+        if self._stack:
+            if name in ACTIVATIONS:
+                self._note_activation(name, args, kwargs, result)
+            elif name in LOSSES:
+                entry.place = user_place()
+                self._inner.append(entry)
+            return
+        if next(tensors_in(result), None) is None and not entry.writes:
+            return
+        entry.place = user_place()
+        self._round.tape.add(entry)
+        self._evaluations.note(entry, self._round.tape, self._losses.values(), self._step)
+
+    def _note_activation(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        module, network = self._stack[-1]
+        network = network or next((held for _, held in self._stack if held is not None), None)
+        if network is None:
+            return
+        dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        p = kwargs.get("p", args[1] if name == "dropout" and len(args) > 1 else None)
+        numbers = {"dim": dim, "p": p}
+        settings = {n: float(v) for n, v in numbers.items() if isinstance(v, (int, float))}
+        network.function(name, module, settings, args, result, self._step, user_place())
+
+    @_guarded
+    def enter(self, module: nn.Module) -> None:
+        """A module is about to be called."""
+        network = None
+        if not self._stack:
+            if not is_network(module):
+                return
+            network = self._networks.of(module, user_frame())
+        self._stack.append((module, network))
+
+    @_guarded
+    def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        """A module was called."""
+        if not self._stack:
+            return
+        while len(self._stack) > 1 and self._stack[-1][0] is not module:
+            self._stack.pop()  # an exception left it without our knowing
+        if self._stack[-1][0] is not module:
+            return
+        network = self._stack[0][1]
+        if network is None:
+            return
+        network.layer(module, args, output, self._step)
+        self._stack.pop()
+        if self._stack:
+            return
+        frame = user_frame()
+        trained = not self._trained.isdisjoint(network.parameters)
+        learns = torch.is_grad_enabled() and any(t.requires_grad for t in tensors_in(output))
+        if not learns and trained:
+            network.called(args, kwargs, output, "eval", place_of(frame))
+            self._evaluations.add(args, kwargs, output)
+            if self._evaluations.had_enough and not self._schedule.is_due:
+                self._rest()
+            return
+        if learns:
+            network.called(args, kwargs, output, "train", place_of(frame))
+        self._round.tape.add(Entry(module, args, kwargs, output, place_of(frame)))
+
+    @_guarded
+    def made(self, module: nn.Module) -> None:
+        """A module is being made."""
+        place = user_place()
+        if place is not None:
+            self._networks.places[module] = place
+
+    def wake(self) -> None:
+        """An evaluation may begin: look, the first times."""
+        if self.listens or self._stepping or not self._active or self._busy:
+            return
+        if self._mine() and self._trained and self._evaluations.begin():
+            self._round = Round()
+            self._alert()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is in place meanwhile."""
+        was = self._hooks.is_alert
+        self.listens = False
+        self._hooks.rest()
+        try:
+            yield
+        finally:
+            if was and self._active:
+                self._alert()
+
+    # Gradients and steps.
+
+    @_guarded
+    def before_backward(self, roots: Any) -> None:
+        """Gradients are about to be taken: where the loss comes from, and what lies there."""
+        root = roots if isinstance(roots, Tensor) else next(tensors_in(roots), None)
+        if root is None or not is_plain(root):
+            return
+        frame = user_frame()
+        place = place_of(frame)
+        key = (place.file, place.line) if place else None
+        watch = self._losses.get(key)
+        if watch is None:
+            if len(self._losses) >= MOST_LOSSES:
+                return
+            watch = self._losses[key] = LossWatch(place)
+        if self.listens_to_rounds:
+            for optimizer in self._optimizers.values():
+                optimizer.before_backward()
+            watch.describe(self._round.tape, root, self._inner, self._networks)
+            self._inner = []
+            self._round.roots.append(root)
+            self._round.tested = root if not self._round.steps else self._round.tested
+            self._round.losses.append(watch)
+            self._rows.add_round(self._round.tape, root, watch)
+        watch.value(root, self._step)
+        value = watch.seen.value.last
+        if not math.isfinite(value) and self._evidence.loss_not_finite is None:
+            self._evidence.loss_not_finite = self._step
+        self._loaders.used()
+
+    @_guarded
+    def after_backward(self, roots: Any) -> None:
+        """Gradients were taken: whose they are."""
+        if self.listens_to_rounds:
+            for optimizer in self._optimizers.values():
+                optimizer.after_backward()
+
+    @_guarded
+    def before_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
+        """An optimiser is about to step."""
+        watch = self._optimizers.get(id(optimizer))
+        if watch is None or watch.optimizer() is not optimizer:
+            if len(self._optimizers) >= MOST_LOSSES:
+                return
+            watch = OptimizerWatch(optimizer, self._networks, user_frame())
+            self._optimizers[id(optimizer)] = watch
+            self._trained |= {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if self._clock is None or self._clock() is None:
+            self._clock = weakref.ref(optimizer)
+        self._stepping = closure is None or not closure
+        watch.before_step(self._step, looks=self.listens_to_rounds, closure=bool(closure))
+
+    @_guarded
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimiser stepped."""
+        self._stepping = False
+        watch = self._optimizers.get(id(optimizer))
+        if watch is None:
+            return
+        watch.after_step(self._step, looks=self.listens_to_rounds)
+        self._evidence.steps += 1
+        self._round.steps.append(watch)
+        if self._clock is not None and self._clock() is optimizer:
+            self._end_round()
+        if self._folder and time.perf_counter() - self._written > WRITE_SECONDS:
+            self._write(self.evidence())
+        if self._most_steps is not None and self._evidence.steps >= self._most_steps:
+            self._evidence.stopped = True
+            raise EnoughSteps
+
+    # Rounds.
+
+    @property
+    def _step(self) -> int:
+        return self._evidence.steps + 1
+
+    @property
+    def listens_to_rounds(self) -> bool:
+        """Whether this round is looked at from its beginning."""
+        return self._hooks.is_alert and self._round.is_close
+
+    def _begin_round(self) -> None:
+        self._round = Round(is_close=True)
+        self._networks.begin_round()
+        self._evaluations.forget()
+        self._inner = []
+        self._stack = []
+        if not self._alert():
+            self._round.is_close = False
+        elif self._probes is not None:
+            self._probes.before_round(self._round, self._schedule.rounds)
+
+    def _end_round(self) -> None:
+        if self.listens_to_rounds:
+            self._evidence.sampled += 1
+            self._evidence.memory.add(self._step, used_memory() / 1e6)
+            if self._probes is not None:
+                self._probes.after_round(
+                    self._round, self._schedule.rounds, self._networks, self._step
+                )
+        spent = self._evidence.watching / max(1e-9, time.perf_counter() - self._began)
+        self._schedule.next(spent)
+        tests = self._probes is not None and self._probes.needs(self._schedule.rounds)
+        if self._schedule.is_due or tests:
+            self._begin_round()
+        else:
+            self._rest()
+            self._round = Round()
+
+    def _alert(self) -> bool:
+        self.listens = self._hooks.alert()
+        return self.listens
+
+    def _rest(self) -> None:
+        self._hooks.rest()
+        self.listens = False

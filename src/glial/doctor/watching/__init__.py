@@ -1,0 +1,1 @@
+"""What happens in a training, turned into evidence: hooks, a function mode, measurements."""

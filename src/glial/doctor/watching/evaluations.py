@@ -1,0 +1,92 @@
+"""Evaluations: what a trained network is asked without learning from it, and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glial.doctor.watching.losses import LOSSES, LossWatch
+from glial.doctor.watching.rows import RowStore
+from glial.doctor.watching.statistics import is_plain
+from glial.doctor.watching.tape import Entry, Tape, tensors_in
+
+MOST_CALLS = 8
+MOST_STRETCHES = 30
+
+
+class Evaluations:
+    """The stretches of a training in which its network is evaluated.
+
+    Args:
+        rows: Where rows and answers are kept.
+
+    Example:
+        >>> evaluations = Evaluations(RowStore())
+        >>> evaluations.begin(), evaluations.had_enough
+        (True, False)
+    """
+
+    def __init__(self, rows: RowStore) -> None:
+        self._rows = rows
+        self._calls = self._stretches = 0
+        self._inputs: dict[int, Tensor] = {}
+        self._kept: list[Tensor] = []
+
+    def begin(self) -> bool:
+        """A stretch may begin; whether it is to be looked at."""
+        if self._stretches >= MOST_STRETCHES:
+            return False
+        self._stretches += 1
+        self._calls = 0
+        return True
+
+    @property
+    def had_enough(self) -> bool:
+        """Whether enough calls of this stretch were looked at."""
+        return self._calls > MOST_CALLS
+
+    def forget(self) -> None:
+        """Let go of what was asked: training goes on."""
+        self._inputs.clear()
+        self._kept.clear()
+
+    def add(self, args: Any, kwargs: Any, output: Any) -> None:
+        """A network was called."""
+        self._calls += 1
+        given = next((value for value in tensors_in((args, kwargs)) if is_plain(value)), None)
+        if given is None:
+            return
+        self._rows.add_evaluated(given)
+        for value in tensors_in(output):
+            self._inputs[id(value)] = given
+            self._kept.append(value)
+
+    def note(self, entry: Entry, tape: Tape, losses: Iterable[LossWatch], step: int) -> None:
+        """A function was called: a loss, or a comparison of answers with targets."""
+        if entry.name in LOSSES and is_plain(entry.result) and not torch.is_grad_enabled():
+            for watch in losses:
+                if watch.seen.name == entry.name:
+                    watch.observe_evaluation(entry.result, step)
+                    break
+        elif entry.name in ("eq", "__eq__", "ne", "__ne__"):
+            for left, right in (entry.args[:2], entry.args[1::-1]):
+                if is_plain(left) and is_plain(right) and left.shape == right.shape:
+                    given = self._asked(left, tape)
+                    if given is not None:
+                        share = float((left == right).float().mean())
+                        self._rows.add_answers(given, right, share)
+                        return
+
+    def _asked(self, value: Tensor, tape: Tape) -> Tensor | None:
+        """The inputs of the call that answers were made from."""
+        seen = {id(value)}
+        for entry in reversed(tape.entries):
+            if any(id(made) in seen for made in entry.made()):
+                for given in entry.given():
+                    if id(given) in self._inputs:
+                        return self._inputs[id(given)]
+                    seen.add(id(given))
+        return self._inputs.get(id(value))

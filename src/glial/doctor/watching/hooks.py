@@ -1,0 +1,217 @@
+"""How torch tells what a script does: global hooks, a function mode, and a few of its doors.
+
+Everything is put in place once and taken away at the end. What it calls may look at everything
+and change nothing; whatever goes wrong in it is kept from the script.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import nn
+from torch.nn.modules import module as modules
+from torch.optim import optimizer as optimizers
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.utils.hooks import RemovableHandle
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """Who is told.
+
+    Example:
+        >>> class Deaf:
+        ...     listens = False
+        >>> Deaf().listens
+        False
+    """
+
+    listens: bool
+
+    def function(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call of one of torch's functions, and return what it gives."""
+
+    def enter(self, module: nn.Module) -> None:
+        """A module is about to be called."""
+
+    def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        """A module was called."""
+
+    def before_backward(self, roots: Any) -> None:
+        """Gradients are about to be taken."""
+
+    def after_backward(self, roots: Any) -> None:
+        """Gradients were taken."""
+
+    def before_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
+        """An optimiser is about to step."""
+
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimiser stepped."""
+
+    def wake(self) -> None:
+        """An evaluation may begin."""
+
+    def made(self, module: nn.Module) -> None:
+        """A module is being made."""
+
+    def paused(self) -> Any:
+        """A context in which nothing of the function mode or the hooks is in place."""
+
+
+class FunctionMode(TorchFunctionMode):
+    """Sends every call of a torch function to a listener while it listens."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self._listener = listener
+
+    def __torch_function__(
+        self, call: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Make the call, heard or not."""
+        if self._listener.listens:
+            return self._listener.function(call, args, kwargs or {})
+        return call(*args, **(kwargs or {}))
+
+
+class Hooks:
+    """What is put in place to hear of a training.
+
+    Args:
+        listener: Who is told.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._mode = FunctionMode(listener)
+        self._handles: list[RemovableHandle] = []
+        self._module_handles: list[RemovableHandle] = []
+        self._doors: list[tuple[Any, str, Any]] = []
+        self.thread = threading.get_ident()
+
+    def put(self) -> None:
+        """Put everything in place that stays there."""
+        listener = self._listener
+        self._handles = [
+            optimizers.register_optimizer_step_pre_hook(
+                lambda optimizer, args, kwargs: listener.before_step(
+                    optimizer, args[1:] or kwargs.get("closure")
+                )
+            ),
+            optimizers.register_optimizer_step_post_hook(
+                lambda optimizer, args, kwargs: listener.after_step(optimizer)
+            ),
+        ]
+        self._door(torch.autograd, "backward", self._around_backward)
+        self._door(nn.Module, "__init__", self._around_making)
+        self._door(nn.Module, "train", self._waking)
+        self._door(torch.no_grad, "__enter__", self._waking)
+        self._door(torch.inference_mode, "__enter__", self._waking)
+        self._door(torch, "compile", self._around_compile)
+
+    def take_away(self) -> None:
+        """Take everything away; what others put there since stays."""
+        self.rest()
+        for handle in self._handles:
+            handle.remove()
+        for owner, name, original in reversed(self._doors):
+            if getattr(getattr(owner, name), "__wrapped__", None) is original:
+                setattr(owner, name, original)
+        self._handles, self._doors = [], []
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether calls of functions and modules are heard."""
+        return bool(self._module_handles)
+
+    def alert(self) -> bool:
+        """Hear calls of functions and modules from now on; False where that is impossible."""
+        if self.is_alert:
+            return True
+        stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+        if self._mode not in stack:
+            if stack:  # somebody's mode would be taken away in our place
+                return False
+            self._mode.__enter__()  # type: ignore[no-untyped-call]
+        listener = self._listener
+        self._module_handles = [
+            modules.register_module_forward_pre_hook(lambda module, args: listener.enter(module)),
+            modules.register_module_forward_hook(
+                lambda module, args, kwargs, output: listener.leave(module, args, kwargs, output),
+                with_kwargs=True,
+                always_call=True,
+            ),
+        ]
+        return True
+
+    def rest(self) -> None:
+        """Hear them no more, as far as somebody else's modes let us."""
+        for handle in self._module_handles:
+            handle.remove()
+        self._module_handles = []
+        stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+        if stack and stack[-1] is self._mode:
+            self._mode.__exit__(None, None, None)
+
+    def _door(self, owner: Any, name: str, around: Callable[[Any], Any]) -> None:
+        original = getattr(owner, name)
+        self._doors.append((owner, name, original))
+        setattr(owner, name, functools.wraps(original)(around(original)))
+
+    def _around_backward(self, original: Any) -> Any:
+        listener = self._listener
+
+        def backward(*args: Any, **kwargs: Any) -> Any:
+            roots = args[0] if args else kwargs.get("tensors")
+            listener.before_backward(roots)
+            result = original(*args, **kwargs)
+            listener.after_backward(roots)
+            return result
+
+        return backward
+
+    def _around_making(self, original: Any) -> Any:
+        listener = self._listener
+
+        def __init__(module: nn.Module, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            original(module, *args, **kwargs)
+            listener.made(module)
+
+        return __init__
+
+    def _waking(self, original: Any) -> Any:
+        listener = self._listener
+
+        def waking(*args: Any, **kwargs: Any) -> Any:
+            listener.wake()
+            return original(*args, **kwargs)
+
+        return waking
+
+    def _around_compile(self, original: Any) -> Any:
+        """Compiled code runs without hooks and modes: they would change what it computes."""
+        paused = self._listener.paused
+
+        def unheard(call: Any) -> Any:
+            @functools.wraps(call)
+            def run(*args: Any, **kwargs: Any) -> Any:
+                with paused():
+                    return call(*args, **kwargs)
+
+            return run
+
+        def compile(model: Any = None, **kwargs: Any) -> Any:
+            if model is None:
+                return lambda function: compile(function, **kwargs)
+            compiled = original(model, **kwargs)
+            if isinstance(compiled, nn.Module):
+                compiled.forward = unheard(compiled.forward)
+                return compiled
+            return unheard(compiled) if callable(compiled) else compiled
+
+        return compile

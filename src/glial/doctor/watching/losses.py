@@ -1,0 +1,315 @@
+"""Losses: from which outputs and targets they are computed, by what, and their values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glial.core.findings import Place
+from glial.doctor.evidence import LossSeen
+from glial.doctor.watching.networks import Networks, NetworkWatch
+from glial.doctor.watching.statistics import Gathered, Sequence, is_plain
+from glial.doctor.watching.tape import Entry, Tape, tensors_in
+
+MOST_VALUES = 2000
+MOST_FUNCTIONS = 40
+
+# torch's loss functions that take outputs and targets, and where the target stands.
+LOSSES = {
+    **dict.fromkeys(
+        (
+            *("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"),
+            *("binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"),
+            *("poisson_nll_loss", "gaussian_nll_loss", "hinge_embedding_loss", "ctc_loss"),
+            *("multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss"),
+            "soft_margin_loss",
+        ),
+        1,
+    ),
+    **dict.fromkeys(
+        (
+            *("triplet_margin_loss", "triplet_margin_with_distance_loss", "margin_ranking_loss"),
+            "cosine_embedding_loss",
+        ),
+        2,
+    ),
+}
+# What changes neither the meaning of outputs nor their order.
+_PLAIN = {
+    *("view", "reshape", "squeeze", "unsqueeze", "flatten", "float", "double", "to", "contiguous"),
+    *("transpose", "permute", "clamp", "clip", "clamp_min", "clamp_max", "__getitem__", "clone"),
+    *("T", "mT", "type", "half", "bfloat16", "nan_to_num", "ravel", "movedim", "swapaxes"),
+}
+_MIXES = {
+    *("sub", "rsub", "__sub__", "__rsub__", "add", "__add__", "__radd__", "mul", "__mul__"),
+    *("__rmul__", "div", "__truediv__", "__rtruediv__", "where", "maximum", "minimum"),
+}
+
+
+class LossWatch:
+    """One place at which a gradient is taken.
+
+    Example:
+        >>> watch = LossWatch(None)
+        >>> watch.value(torch.tensor(2.0), 1)
+        >>> watch.summary().value.last
+        2.0
+    """
+
+    def __init__(self, place: Place | None) -> None:
+        self.seen = LossSeen("hand-written", at=place)
+        self._outputs, self._target = Gathered(), Gathered()
+        self._order = Sequence()
+        self._has_target = False
+        self.last_target: Tensor | None = None
+        self._late: list[tuple[int, Tensor]] = []
+
+    def value(self, root: Tensor, step: int) -> None:
+        """Keep the number of one backward pass; read now where that costs no waiting."""
+        if root.numel() != 1:
+            root = root.detach().float().mean()
+        if root.device.type == "cpu":
+            self._keep(step, float(root.detach()))
+        else:
+            self._late.append((step, root.detach()))
+
+    def read_late(self) -> None:
+        """Read the numbers that lie on a device."""
+        for step, value in self._late:
+            self._keep(step, float(value))
+        self._late.clear()
+
+    def _keep(self, step: int, value: float) -> None:
+        scale = self.seen.weight if self.seen.weight not in (0.0, 1.0) else 1.0
+        self.seen.value.add(step, value / scale, MOST_VALUES)
+
+    def describe(self, tape: Tape, root: Tensor, inner: list[Entry], networks: Networks) -> None:
+        """Find out how a number comes from a network's outputs, and look at both sides.
+
+        Args:
+            tape: The round so far.
+            root: The number whose gradient is about to be taken.
+            inner: Calls of loss functions within networks.
+            networks: The networks that are known.
+        """
+        entries = tape.slice_to(root)
+        models = [entry for entry in entries if entry.is_model and _learns(entry)]
+        sources = list(tensors_in(models[-1].result)) if models else _parameters(entries)
+        after = [e for e in tape.behind(sources, entries) if not models or e is not models[-1]]
+        seen = self.seen
+        network = networks.of(models[-1].function, None) if models else None
+        seen.model = network.seen.name if network else None
+        seen.functions = [entry.name for entry in after][:MOST_FUNCTIONS]
+        seen.functions_at = [entry.place for entry in after][:MOST_FUNCTIONS]
+        known = [entry for entry in after if entry.name in LOSSES and not entry.is_model]
+        known = known or [entry for entry in inner if entry.name in LOSSES]
+        seen.broadcast = [pair for pair in map(_expanded, after) if pair is not None][:3]
+        slopes = {id(entry): _slope(entry, root) for entry in known}
+        known = [entry for entry in known if slopes[id(entry)] != 0]
+        if known:
+            best = max(known, key=_weighs)
+            self._of_function(best)
+            slope = slopes[id(best)]
+            if math.isfinite(slope):
+                seen.sign, seen.weight = math.copysign(1.0, slope), abs(slope)
+        else:
+            self._by_hand(after, sources)
+        self._name_output(after, network)
+
+    def _of_function(self, entry: Entry) -> None:
+        seen = self.seen
+        seen.name, seen.at = entry.name, entry.place or seen.at
+        place = LOSSES[entry.name]
+        outputs = entry.args[0] if entry.args else entry.kwargs.get("input")
+        target = entry.args[place] if len(entry.args) > place else entry.kwargs.get("target")
+        seen.reduction = entry.kwargs.get("reduction", "mean")
+        seen.settings = {
+            name: float(value)
+            for name, value in entry.kwargs.items()
+            if isinstance(value, (bool, int, float))
+        }
+        seen.weighted = any(
+            entry.kwargs.get(name) is not None for name in ("weight", "pos_weight")
+        ) or (len(entry.args) > 2 and isinstance(entry.args[2], Tensor))
+        self._gather(outputs, target)
+
+    def _by_hand(self, after: list[Entry], sources: list[Tensor]) -> None:
+        self.seen.name = "hand-written"
+        outputs = next((value for value in sources if is_plain(value)), None)
+        rows = {len(value) for value in sources if value.dim()}
+        reached = {id(source) for source in sources}
+        target = None
+        for entry in after:
+            others = [
+                value
+                for value in entry.given()
+                if id(value) not in reached and not value.requires_grad and value.dim()
+            ]
+            others = [value for value in others if len(value) in rows and value.numel() > 1]
+            if others and target is None and (entry.name in _MIXES or len(others) == 1):
+                target = others[0]
+                if len(others) > 1 and not others[0].is_floating_point():
+                    target = others[-1]
+            reached |= {id(made) for made in entry.made()}
+        self._gather(outputs, target)
+
+    def refused(self, entry: Entry) -> None:
+        """A loss function ended with an error on what it was given."""
+        self._of_function(entry)
+
+    def _gather(self, outputs: Any, target: Any) -> None:
+        if is_plain(outputs):
+            self._outputs.add(outputs)
+            rows = len(outputs) if outputs.dim() else 1
+            sizes = self.seen.batch_sizes or [rows, rows]
+            self.seen.batch_sizes = [min(sizes[0], rows), max(sizes[1], rows)]
+            self.seen.of_batch = self.seen.of_batch or rows
+        self.last_target = target if is_plain(target) and target.dim() else None
+        if self.last_target is not None:
+            self._has_target = True
+            self._target.add(target)
+            self._order.add(target)
+
+    def _name_output(self, after: list[Entry], network: NetworkWatch | None) -> None:
+        """Which function or layer made what the loss takes."""
+        seen = self.seen
+        seen.output_layer, seen.output_function = (network and network.last_layer) or (None, None)
+        seen.output_function = seen.output_function and seen.output_function.lower()
+        for entry in after:
+            if entry.name in LOSSES or entry.name in _MIXES:
+                break
+            if entry.name not in _PLAIN:
+                seen.output_function, seen.output_layer = entry.name, None
+
+    def observe_evaluation(self, value: Tensor, step: int) -> None:
+        """Keep the value of the same loss in evaluation."""
+        if value.numel() == 1:
+            self.seen.eval_value.add(step, float(value.detach()), MOST_VALUES)
+
+    def summary(self) -> LossSeen:
+        """What was seen so far."""
+        self.read_late()
+        seen = self.seen
+        seen.outputs = self._outputs.seen()
+        seen.target = self._target.seen() if self._has_target else None
+        if seen.target is not None:
+            seen.target.in_order = self._order.order()
+        seen.constant = best_constant(seen)
+        return seen
+
+
+def best_constant(seen: LossSeen) -> float:
+    """The loss of the best constant outputs, by the targets that were seen; NaN if unknown.
+
+    Example:
+        >>> from glial.doctor.evidence import TensorSeen
+        >>> target = TensorSeen(shape=[4], count=4, whole=True, counts={"0": 2, "1": 2}, std=0.5)
+        >>> round(best_constant(LossSeen("cross_entropy", target=target, reduction="mean")), 4)
+        0.6931
+        >>> best_constant(LossSeen("mse_loss", target=target, reduction="mean"))
+        0.25
+    """
+    target = seen.target
+    if target is None or target.count == 0 or seen.weighted or seen.reduction == "none":
+        return math.nan
+    rows = 1.0
+    if seen.reduction == "sum":
+        rows = float(seen.batch_sizes[1] if seen.batch_sizes else 1)
+        rows *= target.count / max(1, sum(seen.outputs.shape[:1])) if len(target.shape) > 1 else 1
+    shares = [n / sum(target.counts.values()) for n in target.counts.values()]
+    if seen.name in ("cross_entropy", "nll_loss"):
+        if len(target.shape) == len(seen.outputs.shape) and "float" in target.dtype:
+            shares = [mean for mean in target.means if mean > 0]
+        return rows * -sum(p * math.log(p) for p in shares if p > 0) if shares else math.nan
+    if seen.name == "mse_loss":
+        per_column = [std**2 for std in target.stds]
+        variance = sum(per_column) / len(per_column) if per_column else target.std**2
+        return rows * variance
+    if seen.name.startswith("binary_cross_entropy"):
+        means = target.means or [target.mean]
+        if min(means) < 0 or max(means) > 1:
+            return math.nan
+        return rows * sum(map(_entropy, means)) / len(means)
+    if seen.name == "l1_loss" and target.counts and len(target.shape) == 1:
+        values = sorted((float(v), n) for v, n in target.counts.items())
+        return rows * _absolute_deviation(values)
+    return math.nan
+
+
+def _entropy(p: float) -> float:
+    return -sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
+
+
+def _absolute_deviation(values: list[tuple[float, int]]) -> float:
+    total, half, median = sum(n for _, n in values), 0, values[0][0]
+    for value, n in values:
+        half += n
+        median = value
+        if 2 * half >= total:
+            break
+    return sum(n * abs(value - median) for value, n in values) / total
+
+
+def _learns(entry: Entry) -> bool:
+    return any(made.requires_grad for made in tensors_in(entry.result))
+
+
+def _parameters(entries: list[Entry]) -> list[Tensor]:
+    """What a gradient is taken of where no network was called: leaves that require one."""
+    return [
+        value
+        for entry in entries
+        for value in entry.given()
+        if value.requires_grad and value.is_leaf
+    ]
+
+
+def _slope(entry: Entry, root: Tensor) -> float:
+    """By how much a number rises with a loss function's value; NaN where that cannot be asked."""
+    value = entry.result
+    if value is root:
+        return 1.0
+    if not is_plain(value) or value.numel() != 1 or not value.requires_grad:
+        return math.nan
+    try:
+        slope = torch.autograd.grad(root.sum(), value, retain_graph=True, allow_unused=True)[0]
+    except RuntimeError:
+        return math.nan
+    return 0.0 if slope is None else float(slope.detach())
+
+
+def _weighs(entry: Entry) -> float:
+    """How large a loss function's value is, as the one that matters most has to be found."""
+    value = entry.result
+    if not is_plain(value) or value.numel() == 0:
+        return -1.0
+    size = float(value.detach().float().abs().mean())
+    return size if math.isfinite(size) else math.inf
+
+
+def _expanded(entry: Entry) -> list[list[int]] | None:
+    """Two shapes of which each was expanded against the other, as [N] and [N, 1] are."""
+    shapes = [list(value.shape) for value in entry.given() if value.dim()]
+    if len(shapes) != 2 or entry.name not in {*_MIXES, *LOSSES} or entry.name == "cross_entropy":
+        return None
+    a, b = shapes
+    longest = max(len(a), len(b))
+    left = [1] * (longest - len(a)) + a
+    right = [1] * (longest - len(b)) + b
+    grows = [x > y for x, y in zip(left, right, strict=True)]
+    shrinks = [x < y for x, y in zip(left, right, strict=True)]
+    same_rows = a[0] == b[0] and a[0] > 1
+    return [a, b] if any(grows) and any(shrinks) and same_rows else None
+
+
+def is_loss(function: Any) -> bool:
+    """Whether a function is one of torch's losses.
+
+    Example:
+        >>> is_loss(torch.nn.functional.mse_loss)
+        True
+    """
+    return getattr(function, "__name__", "") in LOSSES

@@ -1,0 +1,240 @@
+"""Networks: which there are, how they are called, and what their inputs and outputs are."""
+
+from __future__ import annotations
+
+import weakref
+from types import FrameType
+from typing import Any
+
+from torch import Tensor, nn
+
+from glial.core.findings import Place
+from glial.doctor.evidence import LayerSeen, ModelSeen, ParameterSeen, Phase
+from glial.doctor.watching.layers import MOST_LAYERS, LayerWatch, settings_of
+from glial.doctor.watching.parameters import describe_parameter, equal_units
+from glial.doctor.watching.places import name_of, place_of
+from glial.doctor.watching.statistics import Gathered, is_plain
+from glial.doctor.watching.tape import tensors_in
+
+_MODES_MATTER = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+CALLS_A_ROUND = 2
+
+
+def is_network(module: nn.Module) -> bool:
+    """Whether a module has parameters, so that it is watched as a network.
+
+    Example:
+        >>> is_network(nn.Linear(1, 1)), is_network(nn.ReLU())
+        (True, False)
+    """
+    return next(module.parameters(), None) is not None
+
+
+def mode_matters(model: nn.Module) -> bool:
+    """Whether a network works otherwise in evaluation mode.
+
+    Example:
+        >>> mode_matters(nn.Dropout(0.5)), mode_matters(nn.Dropout(0.0))
+        (True, False)
+    """
+    for module in model.modules():
+        if isinstance(module, _MODES_MATTER) and getattr(module, "track_running_stats", False):
+            return True
+        if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
+            return True
+        dropout = getattr(module, "dropout", 0.0)
+        if isinstance(dropout, float) and dropout > 0:
+            return True
+    return False
+
+
+class NetworkWatch:
+    """One network that the user's code calls.
+
+    Args:
+        model: It.
+        name: What it is called.
+        places: Where modules were made.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+        >>> watch = NetworkWatch(model, "net", {})
+        >>> [parameter.name for parameter in watch.seen.parameters]
+        ['0.weight', '0.bias']
+    """
+
+    def __init__(self, model: nn.Module, name: str, places: Any) -> None:
+        self.model = weakref.ref(model)
+        self.paths = {id(module): path for path, module in model.named_modules()}
+        self.places = {path: places.get(module) for path, module in model.named_modules()}
+        self.seen = ModelSeen(name=name, kind=type(model).__name__)
+        self.parameters: dict[int, ParameterSeen] = {}
+        for path, value in model.named_parameters():
+            kept = describe_parameter(path, value)
+            kept.at = self.places.get(kept.layer)
+            self.parameters[id(value)] = kept
+        self.seen.parameters = list(self.parameters.values())
+        self.seen.size = sum(value.numel() for value in model.parameters())
+        self.seen.at = self.places.get("")
+        self.seen.mode_matters = mode_matters(model)
+        self.layers: dict[str, LayerSeen] = {}
+        self._measures = LayerWatch()
+        self._inputs: dict[Phase, list[Gathered]] = {"train": [], "eval": []}
+        self._outputs: dict[Phase, Gathered] = {"train": Gathered(), "eval": Gathered()}
+        self._calls: dict[str, int] = {}
+        self._made: dict[int, tuple[str, str]] = {}
+        self.last_layer: tuple[str, str] | None = None
+
+    def begin_round(self) -> None:
+        """Layers are measured anew."""
+        self._calls.clear()
+        self._made.clear()
+
+    def layer(self, module: nn.Module, inputs: Any, output: Any, step: int) -> None:
+        """One of its layers was called."""
+        path = self.paths.get(id(module))
+        if path is None or next(module.children(), None) is not None:
+            return
+        self._measure(path, type(module).__name__, self.places.get(path), inputs, output, step)
+        layer = self.layers.get(path)
+        if layer is not None:
+            layer.training = module.training
+            layer.settings = layer.settings or settings_of(module)
+
+    def function(
+        self,
+        name: str,
+        module: nn.Module,
+        settings: dict[str, float],
+        given: Any,
+        output: Any,
+        step: int,
+        place: Place | None,
+    ) -> None:
+        """One of its modules called a function that works as a layer."""
+        path = self.paths.get(id(module))
+        if path is None or type(module).__module__.startswith("torch.nn"):
+            return
+        number = 0
+        while self._calls.get(f"{path}:{name}{number or ''}", 0) and number < 20:
+            number += 1
+        path = f"{path}:{name}{number or ''}".lstrip(":")
+        self._measure(path, name.rstrip("_"), place, given, output, step)
+        if path in self.layers:
+            self.layers[path].settings = settings
+
+    def _measure(
+        self, path: str, kind: str, place: Place | None, inputs: Any, output: Any, step: int
+    ) -> None:
+        calls = self._calls.get(path, 0)
+        self._calls[path] = calls + 1
+        if calls >= CALLS_A_ROUND:
+            return
+        layer = self.layers.get(path)
+        if layer is None:
+            if len(self.layers) >= MOST_LAYERS:
+                return
+            layer = self.layers[path] = LayerSeen(path, kind, len(self.layers), place)
+        self._measures.measure(layer, inputs, output, step)
+        self._made |= {id(value): (path, kind) for value in tensors_in(output)}
+
+    def called(
+        self, args: Any, kwargs: Any, output: Any, phase: Phase, place: Place | None
+    ) -> None:
+        """The network was called from outside."""
+        model, seen = self.model(), self.seen
+        if model is None:
+            return
+        seen.calls[phase] = seen.calls.get(phase, 0) + 1
+        inputs = [value for value in tensors_in((args, kwargs)) if is_plain(value)]
+        if phase == "train":
+            seen.eval_mode_training += not model.training
+        else:
+            seen.eval_at = place or seen.eval_at
+            seen.training_mode_eval += model.training
+            sizes = [*seen.eval_sizes, *(len(value) for value in inputs[:1] if value.dim())]
+            seen.eval_sizes = [min(sizes), max(sizes)] if sizes else []
+        held = self._inputs[phase]
+        for number, value in enumerate(inputs[:4]):
+            if number == len(held):
+                held.append(Gathered())
+            held[number].add(value)
+        outputs = [value for value in tensors_in(output) if is_plain(value)]
+        if outputs:
+            self._outputs[phase].add(outputs[0])
+            self.last_layer = self._made.get(id(outputs[0]))
+
+    def summary(self) -> ModelSeen:
+        """What was seen so far."""
+        seen, model = self.seen, self.model()
+        seen.layers = list(self.layers.values())
+        for phase in ("train", "eval"):
+            if self._inputs[phase]:
+                seen.inputs[phase] = [gathered.seen() for gathered in self._inputs[phase]]
+                seen.outputs[phase] = self._outputs[phase].seen()
+        if model is not None:
+            for value in model.parameters():
+                kept = self.parameters.get(id(value))
+                if kept is not None and is_plain(value):
+                    kept.equal_units_last = equal_units(value)
+        return seen
+
+
+class Networks:
+    """All networks that were called, by identity.
+
+    Example:
+        >>> networks = Networks()
+        >>> model = nn.Linear(1, 1)
+        >>> networks.of(model, None) is networks.of(model, None)
+        True
+    """
+
+    def __init__(self) -> None:
+        self.places: weakref.WeakKeyDictionary[nn.Module, Place] = weakref.WeakKeyDictionary()
+        self._watches: dict[int, NetworkWatch] = {}
+        self._gone: list[ModelSeen] = []
+
+    def of(self, model: nn.Module, frame: FrameType | None) -> NetworkWatch:
+        """What watches a network; it is named after the variable that holds it."""
+        watch = self._watches.get(id(model))
+        if watch is not None and watch.model() is model:
+            return watch
+        if watch is not None:
+            self._gone.append(watch.summary())
+        name = name_of(model, frame) or type(model).__name__
+        taken = {other.seen.name for other in self._watches.values()}
+        number, free = 2, name
+        while free in taken:
+            free, number = f"{name}-{number}", number + 1
+        watch = NetworkWatch(model, free, self.places)
+        watch.seen.at = watch.seen.at or place_of(frame)
+        self._watches[id(model)] = watch
+        return watch
+
+    def find(self, parameter: Tensor) -> ParameterSeen | None:
+        """What was seen of a parameter, whichever network has it."""
+        for watch in self._watches.values():
+            seen = watch.parameters.get(id(parameter))
+            if seen is not None:
+                return seen
+        return None
+
+    def owner(self, parameters: list[Tensor]) -> str | None:
+        """The network that has most of some parameters."""
+        known = {id(parameter) for parameter in parameters}
+        best, most = None, 0
+        for watch in self._watches.values():
+            shared = len(known & set(watch.parameters))
+            if shared > most:
+                best, most = watch.seen.name, shared
+        return best
+
+    def begin_round(self) -> None:
+        """A round begins that is looked at."""
+        for watch in self._watches.values():
+            watch.begin_round()
+
+    def seen(self) -> list[ModelSeen]:
+        """What was seen of each, the ones that are gone first."""
+        return [*self._gone, *(watch.summary() for watch in self._watches.values())]

@@ -1,0 +1,138 @@
+"""Optimisers: what they are set to, whether gradients are cleared, and what their steps do."""
+
+from __future__ import annotations
+
+import weakref
+from types import FrameType
+
+import torch
+
+from glial.doctor.evidence import OptimizerSeen
+from glial.doctor.watching.networks import Networks
+from glial.doctor.watching.parameters import StepWatch, held_by, numbers_of, total_norm
+from glial.doctor.watching.places import name_of, place_of
+
+SAME = 1e-6
+
+
+class OptimizerWatch:
+    """One optimiser.
+
+    Args:
+        optimizer: It.
+        networks: The networks that are known.
+        frame: The user's frame that calls its ``step``.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.ones(1))
+        >>> watch = OptimizerWatch(torch.optim.SGD([weight], lr=0.5), Networks(), None)
+        >>> watch.seen.settings["lr"], watch.seen.parameters
+        (0.5, 1)
+    """
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, networks: Networks, frame: FrameType | None
+    ) -> None:
+        self.optimizer = weakref.ref(optimizer)
+        group = optimizer.param_groups[0] if optimizer.param_groups else {}
+        parameters = held_by(optimizer)
+        kind = type(optimizer).__name__
+        self.seen = OptimizerSeen(
+            name=name_of(optimizer, frame) or kind,
+            kind=kind,
+            settings=numbers_of(group),
+            at=place_of(frame),
+            parameters=len(parameters),
+        )
+        self._networks = networks
+        self._steps = StepWatch(self.seen, networks.find)
+        self._norm_at_step: float | None = None
+        self._norm_before: float | None = None
+        self._norm_after: float | None = None
+        self._is_kept: bool | None = None
+        self._backwards = self._passes = 0
+
+    def _note_owner(self, optimizer: torch.optim.Optimizer) -> None:
+        self.seen.model = self._networks.owner(held_by(optimizer))
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                seen = self._networks.find(parameter)
+                if seen is not None:
+                    seen.optimizer = self.seen.name
+                    seen.weight_decay = float(group.get("weight_decay", 0.0))
+                    seen.lr = float(group.get("lr", float("nan")))
+
+    def before_backward(self) -> None:
+        """See whether gradients of its last step are there before a backward pass of a round."""
+        optimizer = self.optimizer()
+        if optimizer is None:
+            return
+        norm = _gradient_norm(optimizer)
+        self._norm_before = norm
+        if not norm:
+            self._is_kept = False
+        elif self._is_kept is None and self._norm_at_step:
+            old = self._norm_at_step
+            self._is_kept = abs(norm - old) <= SAME * old
+
+    def after_backward(self) -> None:
+        """See whether the pass reached it."""
+        optimizer = self.optimizer()
+        if optimizer is None:
+            return
+        self._passes += 1
+        norm = _gradient_norm(optimizer)
+        if norm is not None and norm != self._norm_before:
+            self._backwards += 1
+            self._norm_after = norm
+
+    def before_step(self, step: int, *, looks: bool, closure: bool) -> None:
+        """It is about to step."""
+        optimizer = self.optimizer()
+        if optimizer is None:
+            return
+        self.seen.lr.add(step, float(optimizer.param_groups[0].get("lr", 0.0)))
+        if not looks or closure:
+            self._norm_at_step = None
+            return
+        self._note_owner(optimizer)
+        self._steps.before(optimizer, step)
+        if self._norm_at_step is not None and self._is_kept is not None:
+            self.seen.kept_gradients += self._is_kept
+            self.seen.cleared_gradients += not self._is_kept
+        gone = (self._norm_after or 0.0) > 0 and not self._steps.norm > 0
+        self.seen.empty_steps += _gradient_norm(optimizer) is None or gone or not self._passes
+        self._norm_at_step = self._steps.norm
+
+    def after_step(self, step: int, *, looks: bool) -> None:
+        """It stepped."""
+        optimizer = self.optimizer()
+        self.seen.steps += 1
+        if optimizer is None:
+            return
+        if looks and self._norm_at_step is not None:
+            self._steps.after(optimizer, step)
+            self.seen.backwards.append(self._backwards)
+            del self.seen.backwards[:-50]
+        self._is_kept, self._backwards, self._passes = None, 0, 0
+        self._norm_before = self._norm_after = None
+
+    def changes(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Each parameter with what it was before the last step; empty if that is not known."""
+        optimizer = self.optimizer()
+        return self._steps.changes(optimizer) if optimizer is not None else []
+
+    def summary(self) -> OptimizerSeen:
+        """What was seen so far."""
+        optimizer = self.optimizer()
+        if optimizer is not None and self.seen.steps:
+            scheduler = getattr(optimizer.step, "_wrapped_by_lr_sched", None)
+            if scheduler is not None and self.seen.scheduler is None:
+                self.seen.scheduler = "LRScheduler"
+        return self.seen
+
+
+def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
+    """The norm of its gradients; None where there are none."""
+    gradients = [p.grad for p in held_by(optimizer) if p.grad is not None]
+    return total_norm(gradients) if gradients else None

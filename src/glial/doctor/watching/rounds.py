@@ -1,0 +1,86 @@
+"""One round of training, from one step of the first optimiser to its next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from glial.doctor.watching.tape import Tape
+
+if TYPE_CHECKING:
+    from glial.doctor.watching.losses import LossWatch
+    from glial.doctor.watching.optimizers import OptimizerWatch
+
+CLOSE_ROUNDS = 24
+ROUNDS_A_STEP = 12
+SHARE_OF_WATCHING = 0.04
+
+
+@dataclass
+class Schedule:
+    """Which rounds are looked at closely: each at first, then ever fewer.
+
+    Attributes:
+        rounds: Rounds that are over.
+        due: The number of the next that is looked at.
+
+    Example:
+        >>> schedule = Schedule(rounds=1000, due=1000)
+        >>> schedule.next(spent=0.0)
+        >>> schedule.due
+        1084
+    """
+
+    rounds: int = 0
+    due: int = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the round that begins is to be looked at."""
+        return self.rounds >= self.due
+
+    def next(self, spent: float) -> None:
+        """A round is over.
+
+        Args:
+            spent: The share of the time that watching took so far.
+        """
+        self.rounds += 1
+        if self.rounds <= self.due:
+            return
+        late = self.rounds >= CLOSE_ROUNDS
+        gap = max(1, self.rounds // ROUNDS_A_STEP) if late else 0
+        if late and spent > SHARE_OF_WATCHING:
+            gap = int(gap * 2 * spent / SHARE_OF_WATCHING) + 1
+        self.due = self.rounds + gap
+
+
+@dataclass
+class Round:
+    """What happened in a round.
+
+    Attributes:
+        is_close: Whether it is looked at from its beginning.
+        tape: The calls.
+        roots: The numbers whose gradients were taken, in their order.
+        losses: What watches each of them.
+        steps: What watches each optimiser that stepped, in their order.
+        kept: Tensors that must live as long as the round.
+        tested: The number whose gradient was last taken before anything stepped; None of none.
+        random: The state of torch's generator when it began; None if it was not kept.
+
+    Example:
+        >>> Round().roots
+        []
+    """
+
+    is_close: bool = False
+    tape: Tape = field(default_factory=Tape)
+    roots: list[Tensor] = field(default_factory=list)
+    losses: list[LossWatch] = field(default_factory=list)
+    steps: list[OptimizerWatch] = field(default_factory=list)
+    kept: list[Tensor] = field(default_factory=list)
+    tested: Tensor | None = None
+    random: Tensor | None = None

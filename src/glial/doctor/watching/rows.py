@@ -1,0 +1,144 @@
+"""Rows of training and evaluation, kept apart so that they can be compared with each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glial.doctor.evidence import RowsSeen
+from glial.doctor.reference import examine_rows
+from glial.doctor.watching.statistics import is_plain
+from glial.doctor.watching.tape import Tape, tensors_in
+
+MOST_ROWS = 3000
+MOST_COLUMNS = 4096
+MOST_VALUES = 6_000_000
+
+Array = NDArray[Any]
+
+
+class Store:
+    """Rows in the order they came, up to a number of them.
+
+    Example:
+        >>> store = Store()
+        >>> store.add(torch.ones(2, 3), torch.zeros(2))
+        >>> store.inputs().shape, store.targets().tolist()
+        ((2, 3), [0.0, 0.0])
+    """
+
+    def __init__(self) -> None:
+        self._inputs: list[Array] = []
+        self._targets: list[Array] = []
+        self.rows = 0
+        self.batches: list[int] = []
+
+    def add(self, inputs: Tensor, targets: Tensor | None) -> None:
+        """Keep the rows of a batch."""
+        width = inputs[0].numel() if len(inputs) else 0
+        if not 0 < width <= MOST_COLUMNS or self.rows >= MOST_ROWS:
+            return
+        if (self.rows + len(inputs)) * width > MOST_VALUES:
+            return
+        if self._inputs and self._inputs[0].shape[1] != width:
+            return
+        if targets is None and self._targets:
+            return
+        flat = inputs.detach().reshape(len(inputs), -1)
+        self._inputs.append(flat.cpu().float().numpy().copy())
+        if targets is not None:
+            self._targets.append(targets.detach().cpu().double().numpy().copy())
+        self.rows += len(inputs)
+        self.batches.append(len(inputs))
+
+    def inputs(self) -> Array:
+        """``[rows, columns]``."""
+        return np.concatenate(self._inputs) if self._inputs else np.zeros((0, 0), np.float32)
+
+    def targets(self) -> Array | None:
+        """``[rows]`` or ``[rows, outputs]``; None where rows are kept without."""
+        return np.concatenate(self._targets) if self._targets else None
+
+
+class RowStore:
+    """Training rows with their targets, evaluation rows, and how well these were answered.
+
+    Example:
+        >>> store = RowStore()
+        >>> store.add_evaluated(torch.ones(2, 3))
+        >>> store.examine().evaluated
+        2
+    """
+
+    def __init__(self) -> None:
+        self._train, self._evaluated, self._answered = Store(), Store(), Store()
+        self._whole: Store | None = None
+        self._correct: list[tuple[int, float]] = []
+
+    def add_round(self, tape: Tape, root: Tensor, loss: Any) -> None:
+        """Keep the rows that a loss was computed on, where they stand with their targets."""
+        if self._train.rows >= MOST_ROWS:
+            return
+        entries = [entry for entry in tape.slice_to(root) if entry.is_model]
+        if len(entries) != 1 or loss.last_target is None:
+            return
+        inputs = [v for v in tensors_in((entries[0].args, entries[0].kwargs)) if is_plain(v)]
+        target = loss.last_target
+        if len(inputs) != 1 or inputs[0].dim() < 2 or len(inputs[0]) != len(target):
+            return
+        if target.dim() > 2 or not bool(torch.isfinite(inputs[0]).all()):
+            return
+        self._train.add(inputs[0], target)
+        if self._whole is None:
+            sources = _source(tape, inputs[0]), _source(tape, target)
+            if all(v is not None and len(v) <= MOST_ROWS * 4 for v in sources):
+                x, y = sources
+                if x is not None and y is not None and len(x) == len(y):
+                    self._whole = Store()
+                    self._whole.add(x, y)
+
+    def add_evaluated(self, inputs: Tensor) -> None:
+        """Keep rows that a network was asked about without learning from them."""
+        if inputs.dim() >= 2:
+            self._evaluated.add(inputs, None)
+
+    def add_answers(self, inputs: Tensor, targets: Tensor, share: float) -> None:
+        """Keep rows whose answers were compared with targets, and how many were right."""
+        self._correct.append((len(targets), share))
+        if inputs.dim() >= 2 and len(inputs) == len(targets) and targets.dim() == 1:
+            self._answered.add(inputs, targets)
+
+    def examine(self) -> RowsSeen:
+        """Compare the rows."""
+        whole = self._whole is not None and self._whole.rows > 0
+        train = self._whole if self._whole is not None and whole else self._train
+        return examine_rows(
+            train.inputs(),
+            train.targets(),
+            self._evaluated.inputs(),
+            self._evaluated.batches if whole else None,
+            self._answered.inputs(),
+            self._answered.targets(),
+            self._correct[-1][1] if self._correct else float("nan"),
+        )
+
+
+def _source(tape: Tape, batch: Tensor) -> Tensor | None:
+    """The tensor of all rows that a batch was taken from, row by row and unchanged."""
+    for _ in range(6):
+        entry = tape.maker(batch)
+        if entry is None:
+            return batch
+        given = entry.given()
+        if entry.name in ("__getitem__", "index_select") and given:
+            whole = given[0]
+            same = whole.shape[1:] == batch.shape[1:] or whole.shape[1:] == batch.shape
+            return whole if same and is_plain(whole) else None
+        if entry.name not in ("stack", "to", "float", "contiguous") or not given:
+            return None
+        batch = given[0]
+    return None
