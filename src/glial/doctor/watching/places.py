@@ -1,0 +1,112 @@
+"""Where in the user's code something happens, and what the user calls it."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+import glial
+from glial.core.findings import Place
+
+_FOREIGN = tuple(
+    {
+        str(Path(folder).resolve())
+        for folder in (
+            str(Path(str(torch.__file__)).parent),
+            str(Path(str(glial.__file__)).parent),
+            *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        )
+    }
+)
+_MOST_FRAMES = 200
+
+
+@lru_cache(maxsize=4096)
+def is_users(filename: str) -> bool:
+    """Whether a file is the user's own: of no installed package, and not Python's.
+
+    Example:
+        >>> is_users(torch.__file__), is_users("train.py")
+        (False, True)
+    """
+    if filename.startswith("<frozen") or filename in ("<string>", "<__array_function__ internals>"):
+        return False
+    return not str(Path(filename).resolve()).startswith(_FOREIGN)
+
+
+def user_frame(depth: int = 1) -> FrameType | None:
+    """The innermost frame of the user's code; None where there is none.
+
+    Args:
+        depth: Frames to leave out, this function's caller first.
+    """
+    frame: FrameType | None = sys._getframe(depth)
+    for _ in range(_MOST_FRAMES):
+        if frame is None or is_users(frame.f_code.co_filename):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def place_of(frame: FrameType | None) -> Place | None:
+    """The line that a frame is at."""
+    return None if frame is None else Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+def user_place() -> Place | None:
+    """The line of the user's code that is being run; None where there is none.
+
+    Example:
+        >>> user_place() is None or user_place().line > 0
+        True
+    """
+    return place_of(user_frame(2))
+
+
+def name_of(value: Any, frame: FrameType | None) -> str | None:
+    """The variable that holds an object, as seen from a frame of the user's code.
+
+    Locals come first, then attributes of what locals hold, then the same of the callers, then
+    globals. Names that start with an underscore are only taken where there is no other.
+
+    Args:
+        value: The object.
+        frame: Where to look from.
+
+    Returns:
+        ``net`` or ``trainer.net`` (``self.`` left out); None where no variable holds it.
+    """
+    spare = None
+    for _ in range(_MOST_FRAMES):
+        if frame is None:
+            break
+        if is_users(frame.f_code.co_filename):
+            for scope in (frame.f_locals, frame.f_globals):
+                found = _held(value, scope)
+                if found is not None and not found.startswith("_"):
+                    return found
+                spare = spare or found
+        frame = frame.f_back
+    return spare
+
+
+def _held(value: Any, scope: dict[str, Any]) -> str | None:
+    for name, held in scope.items():
+        if held is value:
+            return name
+    for name, held in list(scope.items())[:_MOST_FRAMES]:
+        if isinstance(held, (type, torch.Tensor)) or not hasattr(held, "__dict__"):
+            continue
+        if type(held).__module__ == "builtins":
+            continue
+        fields = {**vars(held), **vars(held).get("_modules", {})}
+        for field, inner in list(fields.items())[:_MOST_FRAMES]:
+            if inner is value:
+                return field if name == "self" else f"{name}.{field}"
+    return None
