@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from glial.core.findings import SEVERITIES, Finding, Severity
+from glial.core.findings import SEVERITIES, Severity
+from glial.doctor.telling import sentence, tell
 
 if TYPE_CHECKING:
     from glial.doctor.evidence import Evidence
@@ -33,32 +34,11 @@ def print_verdict(verdict: Verdict, *, verbose: bool = False, quiet: bool = Fals
     for severity in shown:
         for finding in verdict.findings:
             if finding.severity == severity:
-                print("\n".join(_finding_lines(finding)))
+                print("\n".join(tell(finding)))
     if quiet:
         return
     for line in _summary(verdict, verbose):
         print(line)
-
-
-def _finding_lines(finding: Finding) -> Iterable[str]:
-    """What and where; the numbers; what to do."""
-    at = f"{finding.at}: " if finding.at else ""
-    where = f", {finding.where}" if finding.where else ""
-    yield f"{at}{finding.severity}: {_sentence(finding.means)} ({finding.problem}{where})"
-    numbers = [f"{name.replace('_', ' ')} {_number(x)}" for name, x in finding.evidence.items()]
-    seen = ", ".join(numbers) or "no numbers"
-    since = f"; since step {finding.since_step:,}" if finding.since_step is not None else ""
-    follows = f"; which brings {', '.join(finding.symptoms)}" if finding.symptoms else ""
-    yield f"    seen: {seen}{since}{follows}"
-    yield f"    do: {_sentence(finding.do)}"
-
-
-def _sentence(text: str) -> str:
-    return text.strip().removesuffix(".")
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _summary(verdict: Verdict, verbose: bool) -> Iterable[str]:
@@ -116,7 +96,7 @@ def _named(what: str, names: list[str]) -> str:
 def _not_checked(seen: Evidence, verbose: bool) -> Iterable[str]:
     if verbose:
         for each in seen.not_checked:
-            yield f"not checked: {each.problem}, as {_sentence(each.why)}"
+            yield f"not checked: {each.problem}, as {sentence(each.why)}"
         return
     count = len({each.problem for each in seen.not_checked})
     yield f"not checked: {count} problem{'' if count == 1 else 's'}, named with --verbose"

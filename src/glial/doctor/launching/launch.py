@@ -28,6 +28,8 @@ from glial.doctor.traces import FOLDER, PREFLIGHT, STEPS, Traces
 
 BOOTSTRAP = Path(glial.doctor.__path__[0]) / "bootstrap"
 
+NOTHING = "torch was never imported: there is nothing to judge"
+
 logger = logging.getLogger(__name__)
 
 
@@ -84,13 +86,13 @@ def watch(
         failure = failure_of(folder, ended.process)
     verdict = _verdict(script, found, ended, sensitivity, ignore)
     if failure is not None:
+        logger.error("%s", failure.strip())
         if not verdict.failed:
             raise GlialError(
-                "the doctor failed while it watched; the script itself went on",
+                "the doctor failed while it watched; the script itself was not disturbed",
                 got=failure.strip().splitlines()[-1],
-                do=f"please report this with its traceback:\\n{failure}",
+                do="this is an error of Glial's own: please report it with the traceback",
             )
-        logger.warning("the doctor failed while it watched: %s", failure.strip())
     return verdict
 
 
@@ -118,15 +120,14 @@ def _verdict(
     ignore: Collection[str],
 ) -> Verdict:
     if not found:
-        note = "torch was never imported: there is nothing to judge"
-        return Verdict([], None, ended, note=note)
+        return Verdict([], None, ended, note=NOTHING)
     seen = next(iter(found.values()))
     seen = replace(seen, error_at=script.place(seen.error_at))
     findings = [
         replace(finding, at=script.place(finding.at))
         for finding in diagnose(seen, sensitivity, ignore)
     ]
-    note = None
+    note: str | None = None
     if ended.forced and not seen.stopped:
         note = "the script was done, but its process neither worked nor ended: it was ended"
     if not seen.steps:

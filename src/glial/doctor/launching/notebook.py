@@ -20,7 +20,7 @@ _MAGIC = re.compile(r"^\s*(?:[%!?]|[\w.,\s]+=\s*[%!])|\?\s*$")
 
 @dataclass(frozen=True)
 class Notebook:
-    """The code of a notebook.
+    r"""The code of a notebook.
 
     Attributes:
         path: Its file.
@@ -30,7 +30,7 @@ class Notebook:
         taken_out: The lines that are no Python, each with its place.
 
     Example:
-        >>> notebook = Notebook.of(Path("a.ipynb"), [(2, "%time\\nx = 1")])
+        >>> notebook = Notebook.of(Path("a.ipynb"), [(2, "%time\nx = 1")])
         >>> str(notebook.place(3)), [str(place) for place, _ in notebook.taken_out]
         ('a.ipynb:cell 2:2', ['a.ipynb:cell 2:1'])
     """
@@ -112,7 +112,7 @@ def _as_python(text: str) -> tuple[list[str], list[tuple[int, str]]]:
 
 def _take_out(lines: list[str], index: int) -> list[tuple[int, str]]:
     """Replace a line by one that does nothing, with those that a backslash joins to it."""
-    told = []
+    told: list[tuple[int, str]] = []
     while True:
         line = lines[index]
         indent = line[: len(line) - len(line.lstrip())]

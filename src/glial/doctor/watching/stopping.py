@@ -9,25 +9,17 @@ from typing import NoReturn
 from glial.doctor.traces import Traces
 
 
-class TrainingStopped(SystemExit):
-    """As many steps were made as were to be watched; ends a script quietly, with status 0.
-
-    Example:
-        >>> TrainingStopped(0).code
-        0
-    """
-
-
 def stop_training(folder: Path | None) -> NoReturn:
     """End the script: by an exception at first, by leaving the process where that was swallowed.
 
-    The evidence must be written before.
+    The exception is ``SystemExit`` itself, which ends a program, a thread or a worker with
+    status 0 and without a traceback. The evidence must be written before.
 
     Args:
         folder: Where this process keeps its evidence; a file there says that it was stopped.
 
     Raises:
-        TrainingStopped: At the first call.
+        SystemExit: At the first call.
 
     Example:
         >>> try:
@@ -41,4 +33,4 @@ def stop_training(folder: Path | None) -> NoReturn:
         if stopped.exists():
             os._exit(0)
         stopped.touch()
-    raise TrainingStopped(0)
+    raise SystemExit(0)

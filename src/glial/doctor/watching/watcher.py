@@ -14,7 +14,6 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from glial.core.files import write_atomic
-from glial.core.findings import Place
 from glial.doctor.evidence import Evidence, LossSeen, ModelSeen, OptimizerSeen
 from glial.doctor.watching.places import user_place
 from glial.doctor.watching.stopping import stop_training
@@ -50,6 +49,7 @@ class Watcher:
         self._process = os.getpid()
         self._seen = Evidence()
         self._handles: list[Any] = []
+        self._known: set[int] = set()
         self._began = self._written = time.monotonic()
 
     def begin(self) -> None:
@@ -92,12 +92,13 @@ class Watcher:
     def _on_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if os.getpid() != self._process:
             return
+        if self._seen.stopped:
+            stop_training(self.folder)
         self._seen.steps += 1
-        if len(self._seen.optimizers) < 10 and self._seen.steps <= 10:
-            place: Place | None = user_place()
-            self._seen.optimizers.append(
-                OptimizerSeen("optimizer", type(optimizer).__name__, at=place)
-            )
+        if id(optimizer) not in self._known:
+            self._known.add(id(optimizer))
+            kind = type(optimizer).__name__
+            self._seen.optimizers.append(OptimizerSeen("optimizer", kind, at=user_place()))
         if self._most_steps and self._seen.steps >= self._most_steps:
             self._seen.stopped = True
             self._write()
