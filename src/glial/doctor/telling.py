@@ -35,5 +35,5 @@ def sentence(text: str) -> str:
     return text.strip().removesuffix(".")
 
 
-def _number(value: float) -> str:
+def _number(value: int | float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -55,6 +55,11 @@ class Told(NamedTuple):
         return found
 
     @property
+    def is_status_of_findings(self) -> bool:
+        """Whether the exit status is what the findings ask for: 1 for an error or a warning."""
+        return self.status == int(not self.json["healthy"])
+
+    @property
     def watched(self) -> dict[str, Any]:
         """What was watched."""
         found: dict[str, Any] = self.json["watched"]

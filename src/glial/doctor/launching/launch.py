@@ -28,7 +28,10 @@ from glial.doctor.traces import FOLDER, PREFLIGHT, STEPS, Traces
 
 BOOTSTRAP = Path(glial.doctor.__path__[0]) / "bootstrap"
 
-NOTHING = "torch was never imported: there is nothing to judge"
+NO_TORCH = "torch was never imported: there is nothing to judge"
+NO_TIME = "the script ended before anything could be seen of it"
+NO_STEP = "no optimiser made a step: there was no training to judge"
+HUNG = "the script was done, but its process neither worked nor ended: the doctor ended it"
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +87,11 @@ def watch(
         )
         found = gather(folder, ended.process)
         failure = failure_of(folder, ended.process)
-    verdict = _verdict(script, found, ended, sensitivity, ignore)
+        blind = NO_TIME if Traces.all_of(folder) else NO_TORCH
+    if found:
+        verdict = _verdict(script, found, ended, sensitivity, ignore)
+    else:
+        verdict = Verdict([], None, ended, note=blind)
     if failure is not None:
         logger.error("%s", failure.strip())
         if not verdict.failed:
@@ -119,19 +126,15 @@ def _verdict(
     sensitivity: Sensitivity,
     ignore: Collection[str],
 ) -> Verdict:
-    if not found:
-        return Verdict([], None, ended, note=NOTHING)
     seen = next(iter(found.values()))
     seen = replace(seen, error_at=script.place(seen.error_at))
     findings = [
         replace(finding, at=script.place(finding.at))
         for finding in diagnose(seen, sensitivity, ignore)
     ]
-    note: str | None = None
+    note = None if seen.steps else NO_STEP
     if ended.forced and not seen.stopped:
-        note = "the script was done, but its process neither worked nor ended: it was ended"
-    if not seen.steps:
-        note = "no optimiser made a step: there was no training to judge"
+        note = HUNG
     steps_of = {process: evidence.steps for process, evidence in found.items()}
     return Verdict(findings, seen, ended, steps_of, note)
 
@@ -162,17 +165,17 @@ def examine_run(
     """
     ignore = check_ignored(ignore)
     if (folder / "evidence.json").exists():
-        evidence = _checked(folder / "evidence.json", TypeAdapter(Evidence))
+        evidence = _read(folder / "evidence.json", Evidence)
         return Verdict(diagnose(evidence, sensitivity, ignore), evidence)
-    findings = _checked(folder / "findings.json", TypeAdapter(list[Finding]))
+    findings = _read(folder / "findings.json", list[Finding])
     note = "the run keeps no evidence: these are the findings that it was saved with"
     return Verdict([x for x in findings if not is_ignored(x, ignore)], None, note=note)
 
 
-def _checked(path: Path, kind: TypeAdapter[Any]) -> Any:
-    """The content of a file of a run."""
+def _read(path: Path, kind: Any) -> Any:
+    """The content of a file of a run, of a kind."""
     try:
-        return kind.validate_python(read_json(path))
+        return TypeAdapter(kind).validate_python(read_json(path))
     except ValidationError as error:
         raise InputError(
             f"{path} cannot be read",
