@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100,PTH120 - pathlib is slow here
+# As they are now: the script may change its environment before it imports torch.
+VARIABLES = {name: os.environ[name] for name in os.environ if name.startswith("GLIAL_DOCTOR_")}
 
 
 class TorchFinder:
@@ -59,9 +61,9 @@ class TorchLoader:
 def begin() -> None:
     """Watch this process; what goes wrong is left for the parent to read, the script goes on."""
     try:
-        importlib.import_module("glial.doctor.watching.child").begin_child()
+        importlib.import_module("glial.doctor.watching.child").begin_child(VARIABLES)
     except Exception:  # noqa: BLE001 - somebody else's script must run, whatever fails here
-        folder = f"{os.environ['GLIAL_DOCTOR_FOLDER']}/process-{os.getpid()}"
+        folder = f"{VARIABLES['GLIAL_DOCTOR_FOLDER']}/process-{os.getpid()}"
         with contextlib.suppress(OSError):
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103
             with open(f"{folder}/failure.txt", "w", encoding="utf-8") as file:  # noqa: PTH123
@@ -85,7 +87,7 @@ def find_glial() -> bool:
 
 if __name__ == "sitecustomize":
     sys.path[:] = [place for place in sys.path if place != FOLDER]
-    if "GLIAL_DOCTOR_FOLDER" in os.environ and find_glial():
+    if "GLIAL_DOCTOR_FOLDER" in VARIABLES and find_glial():
         if "torch" in sys.modules:
             begin()
         else:

@@ -111,6 +111,8 @@ def _environment(
     beside = [str(script.folder)] if script.folder else []
     before = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
     values["PYTHONPATH"] = os.pathsep.join([str(BOOTSTRAP), *beside, *before])
+    if script.notebook is not None:
+        values.setdefault("MPLBACKEND", "Agg")  # a notebook opens no windows
     values[FOLDER] = str(folder)
     if steps is not None:
         values[STEPS] = str(steps)

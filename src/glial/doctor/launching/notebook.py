@@ -15,6 +15,7 @@ from glial.core.findings import Place
 
 # Cell magics whose cell is Python all the same; what the others hold is something else.
 _PYTHON_CELLS = {"%%time", "%%timeit", "%%capture", "%%prun", "%%python", "%%python3"}
+_PRELUDE = "from builtins import print as display"  # which a notebook has without importing it
 _MAGIC = re.compile(r"^\s*(?:[%!?]|[\w.,\s]+=\s*[%!])|\?\s*$")
 
 
@@ -31,7 +32,7 @@ class Notebook:
 
     Example:
         >>> notebook = Notebook.of(Path("a.ipynb"), [(2, "%time\nx = 1")])
-        >>> str(notebook.place(3)), [str(place) for place, _ in notebook.taken_out]
+        >>> str(notebook.place(4)), [str(place) for place, _ in notebook.taken_out]
         ('a.ipynb:cell 2:2', ['a.ipynb:cell 2:1'])
     """
 
@@ -74,8 +75,8 @@ class Notebook:
     @classmethod
     def of(cls, path: Path, cells: list[tuple[int, str]]) -> Notebook:
         """The notebook of code cells: the number of each, and its text."""
-        lines: list[str] = []
-        origins: list[tuple[int, int] | None] = []
+        lines = [_PRELUDE]
+        origins: list[tuple[int, int] | None] = [None]
         taken_out: list[tuple[Place, str]] = []
         for number, text in cells:
             kept, out = _as_python(text)

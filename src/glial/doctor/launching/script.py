@@ -93,11 +93,12 @@ def script_of(path: Path, arguments: Sequence[str] = ()) -> Script:
         )
     if path.suffix == ".ipynb":
         return Script(str(path), tuple(arguments), Notebook.read(path))
-    if path.suffix not in ENDINGS or b"\0" in _start(path):
+    got = _what_it_is_instead(path)
+    if got is not None:
         raise InputError(
             f"{path} is not Python",
             expected="a script that Python can run, or a notebook",
-            got=f"a file that ends with {path.suffix}" if path.suffix else "a binary file",
+            got=got,
             do="name the script that trains; glial inspect looks at data",
         )
     return Script(str(path), (str(path), *arguments))
@@ -132,10 +133,13 @@ def _names(folder: Path) -> Iterable[str]:
         return []
 
 
-def _start(path: Path) -> bytes:
+def _what_it_is_instead(path: Path) -> str | None:
+    """What a file is that is not Python; None where it may be."""
+    if path.suffix not in ENDINGS:
+        return f"a file that ends with {path.suffix}"
     try:
         with path.open("rb") as file:
-            return file.read(4096)
+            start = file.read(4096)
     except OSError as error:
         raise InputError(
             f"{path} cannot be read",
@@ -143,3 +147,9 @@ def _start(path: Path) -> bytes:
             got=error.strerror or str(error),
             do="check its permissions",
         ) from error
+    if b"\0" in start:
+        return "a binary file"
+    first = start.partition(b"\n")[0]
+    if first.startswith(b"#!") and b"python" not in first:
+        return f"a script for {first[2:].decode(errors='replace').strip()}"
+    return None

@@ -63,7 +63,7 @@ class Verdict:
             130 (or 143) interrupted, 3 the script failed, 1 it is not healthy, 0 it is.
 
         Example:
-            >>> Verdict([], None).exit_status(strict=True)
+            >>> Verdict([], None, Ended(42, 0)).exit_status(strict=True)
             1
         """
         if self.ended is not None and self.ended.asked is not None:

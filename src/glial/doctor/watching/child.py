@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,20 +22,24 @@ from glial.doctor.watching.places import is_users
 LONGEST_MESSAGE = 2000
 
 
-def begin_child() -> None:
-    """Watch this process until it ends, as the variables of its environment say.
+def begin_child(variables: Mapping[str, str]) -> None:
+    """Watch this process until it ends.
+
+    Args:
+        variables: Those of its environment that say where to write and when to stop.
 
     Example:
-        >>> FOLDER in os.environ  # where it is not, this is not called
-        False
+        >>> begin_child({})  # not a process that the doctor started
+        Traceback (most recent call last):
+        KeyError: 'GLIAL_DOCTOR_FOLDER'
     """
-    traces = Traces.of(Path(os.environ[FOLDER]))
+    traces = Traces.of(Path(variables[FOLDER]))
     traces.folder.mkdir(exist_ok=True)
-    steps = os.environ.get(STEPS)
+    steps = variables.get(STEPS)
     watcher = Watcher(
         traces.folder,
         most_steps=int(steps) if steps else None,
-        preflight=PREFLIGHT in os.environ,
+        preflight=PREFLIGHT in variables,
     )
     watcher.begin()
     _Ending(watcher, traces).arrange()
