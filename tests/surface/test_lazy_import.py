@@ -29,7 +29,9 @@ def test_errors_load_nothing_heavy():
     assert loaded_by("import glial; glial.InputError") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["train", "--help"], ["doctor", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments):
     code = (
         "from glial.cli import main\n"

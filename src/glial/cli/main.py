@@ -21,6 +21,7 @@ VERBS = {
     "train": "train a network on a source or a plan",
     "evaluate": "metrics of a run on rows with known targets",
     "predict": "predictions of a run for the rows of a source",
+    "doctor": "what is wrong with a training: a script, a module, a notebook or a run",
     "compare": "runs side by side",
     "inspect": "the quality of a source; or layers, parameters, FLOPs and graph of a model",
     "models": "the models that can be trained",
@@ -47,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after ``glial``; by default the process's own.
 
     Returns:
-        The exit status: 0 it worked, 1 a check failed, 2 wrong input, 4 an error of Glial's
-        own, 130 interrupted (143 by SIGTERM).
+        The exit status: 0 it worked, 1 a check failed, 2 wrong input, 3 the watched script
+        failed, 4 an error of Glial's own, 130 interrupted (143 by SIGTERM).
 
     Example:
         >>> main(["--version"]).bit_length()
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in words
+    as_json = "--json" in _split(words)[0]
     try:
         status = _dispatch(words)
         sys.stdout.flush()
@@ -96,13 +97,23 @@ def _dispatch(words: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--strict", action="store_true", help="exit with 1 where a check failed")
     parser.add_argument("--quiet", action="store_true", help="no progress and no notes")
+    passes_on = parser.get_default("arguments") is not None
+    own, passed = _split(words) if passes_on else (words, [])
     try:
-        options = parser.parse_args(words[1:])
+        options = parser.parse_args(own[1:])
     except SystemExit:  # --help of a verb
         return 0
+    if passes_on:
+        options.arguments = passed
     _show_notes(quiet=options.quiet)
     status: int = module.run(options)
     return status
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words before ``--``, and those after it: a verb may pass these on to a program."""
+    end = words.index("--") if "--" in words else len(words)
+    return words[:end], words[end + 1 :]
 
 
 def _help() -> str:
@@ -112,7 +123,7 @@ def _help() -> str:
         [
             "usage: glial VERB [ARGUMENTS] [--json] [--quiet] [--strict]",
             "",
-            "Glial builds, trains and judges neural networks.",
+            "Glial builds, trains and diagnoses neural networks.",
             "",
             *lines,
             "",

@@ -9,7 +9,7 @@ from glial.core.errors import unknown_name
 from glial.core.findings import Finding
 from glial.doctor.causes import rank
 from glial.doctor.evidence import Evidence
-from glial.doctor.problems import PROBLEMS
+from glial.doctor.ignoring import check_ignored, is_ignored
 from glial.doctor.rules import RULES
 
 Sensitivity = Literal["low", "normal", "high"]
@@ -36,22 +36,12 @@ def diagnose(
     """
     if sensitivity not in SENSITIVITIES:
         raise unknown_name("sensitivity", sensitivity, SENSITIVITIES)
-    silenced = [_silenced(word) for word in ignore]
+    silenced = check_ignored(ignore)
     found = [
         finding
         for rule in RULES
         for finding in rule(evidence, SENSITIVITIES[sensitivity])
-        if not any(
-            finding.problem == problem and layer in (None, finding.where)
-            for problem, layer in silenced
-        )
+        if not is_ignored(finding, silenced)
     ]
     order = [layer.name for model in evidence.models for layer in model.layers]
     return rank(found, order)
-
-
-def _silenced(word: str) -> tuple[str, str | None]:
-    problem, _, layer = word.partition("@")
-    if problem not in PROBLEMS:
-        raise unknown_name("problem", problem, PROBLEMS)
-    return problem, layer or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import math
 import os
 import threading
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from glial.core.files import to_json, write_atomic
+from glial.core.files import write_atomic
 from glial.core.memory import used_memory
 from glial.doctor.evidence import Evidence, NotChecked
 from glial.doctor.probes.rounds import RoundProbes
@@ -31,22 +32,15 @@ from glial.doctor.watching.places import place_of, user_frame, user_place
 from glial.doctor.watching.rounds import Round, Schedule
 from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.statistics import is_plain
+from glial.doctor.watching.stopping import stop_training
 from glial.doctor.watching.tape import Entry, tensors_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_FAULTS = 20
+PREFLIGHT_STEPS = 4
 MOST_LOSSES = 50
 WRITE_SECONDS = 1.0
-
-
-class EnoughSteps(BaseException):
-    """Ends a training after as many steps as were asked for.
-
-    Example:
-        >>> issubclass(EnoughSteps, Exception)
-        False
-    """
 
 
 def _guarded(method: F) -> F:
@@ -60,8 +54,6 @@ def _guarded(method: F) -> F:
         try:
             with torch._C.DisableTorchFunction():
                 return method(self, *args, **kwargs)
-        except EnoughSteps:
-            raise
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the script
             self._fault(method.__name__, error)
         finally:
@@ -80,6 +72,7 @@ class Watcher:
     Args:
         folder: Where ``evidence.json`` is written while the training runs, and at the end.
         most_steps: Updates after which the training is ended; None lets it run.
+        preflight: Whether it is ended as soon as the early tests have been made.
         budget: The share of the time that probes may take.
         floor: Seconds that probes may take in any case.
         probes: Whether tests are made on copies of the state.
@@ -103,13 +96,15 @@ class Watcher:
         self,
         folder: Path | None = None,
         most_steps: int | None = None,
+        preflight: bool = False,
         budget: float = 0.1,
         floor: float = 2.0,
         *,
         probes: bool = True,
     ) -> None:
         self.listens = False
-        self._folder, self._most_steps = folder, most_steps
+        self._folder = folder
+        self._most_steps = PREFLIGHT_STEPS if preflight else most_steps
         self._evidence = Evidence()
         self._hooks = Hooks(self)
         self._networks = Networks()
@@ -172,7 +167,7 @@ class Watcher:
 
     def _write(self, evidence: Evidence) -> None:
         folder = self._folder or Path()
-        write_atomic(folder / "evidence.json", to_json(evidence.to_dict()))
+        write_atomic(folder / "evidence.json", json.dumps(evidence.to_dict()))
         self._written = time.perf_counter()
 
     def _mine(self) -> bool:
@@ -381,7 +376,9 @@ class Watcher:
             self._write(self.evidence())
         if self._most_steps is not None and self._evidence.steps >= self._most_steps:
             self._evidence.stopped = True
-            raise EnoughSteps
+            if self._folder is not None:
+                self._write(self.evidence())
+            stop_training(self._folder)
 
     # Rounds.
 

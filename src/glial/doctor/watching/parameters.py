@@ -106,7 +106,7 @@ class StepWatch:
         parameters = held_by(optimizer)
         gradients = [p.grad for p in parameters]
         some = [(p, g) for p, g in zip(parameters, gradients, strict=True) if _readable(p, g)]
-        norms = _norms([g for _, g in some])
+        norms = _norms([g for _, g in some if g is not None])
         self.norm = math.hypot(*norms) if norms else 0.0
         sizes = _norms([p for p, _ in some])
         for (parameter, _), norm, size in zip(some, norms, sizes, strict=True):
