@@ -25,7 +25,7 @@ from doctor.effects import Effects
 
 def listed(cases: list[Case], known: Effects) -> None:
     """Print each case with its mean score and what its fault does."""
-    healthy = {case.program: case for case in cases if case.operator is None}
+    healthy = {case.program: case for case in all_cases("healthy", "all")}
     words = {True: "matters", False: "harmless", None: "unmeasured"}
     for case in cases:
         scores = [s for s in known.of(case).values() if s is not None]
@@ -41,8 +41,11 @@ def main() -> None:
     )
     parser.add_argument("verb", choices=["list", "show", "measure", "run", "report"])
     parser.add_argument("name", nargs="?", default="", help="regular expression that names hold")
-    parser.add_argument("--what", choices=["healthy", "faults", "open", "all"], default="all")
+    parser.add_argument(
+        "--what", choices=["healthy", "faults", "all", "rates", "open"], default="all"
+    )
     parser.add_argument("--half", choices=["tune", "report", "all"], default="all")
+    parser.add_argument("--most", type=int, help="programs for each kind of fault, at most")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--results", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
@@ -51,7 +54,7 @@ def main() -> None:
         "--command", default=f"{sys.executable} -m glial doctor", help="how the doctor is called"
     )
     options = parser.parse_args()
-    cases = list(all_cases(options.what, options.half, options.name))
+    cases = all_cases(options.what, options.half, options.name, options.most)
     if options.verb == "list":
         listed(cases, Effects())
     elif options.verb == "show":

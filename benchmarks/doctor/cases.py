@@ -6,15 +6,22 @@ import hashlib
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from doctor.catalogue import PROGRAMS, Program
 from doctor.mutations import OPERATORS
+from doctor.mutations.loop import learning_rate
 from doctor.script import Script
 
 OPEN_CASES = Path(__file__).parents[3] / "shared" / "faults" / "open_cases.py"
+
+
+def digest(text: str) -> str:
+    """A short number of a text, the same on every machine."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Case:
     def version(self) -> str:
         """A short digest of the script: what was measured of another text is out of date."""
         text = self.text if self.text is not None else (self.path or Path()).read_text()
-        return hashlib.sha256(f"{self.arguments}{text}".encode()).hexdigest()[:12]
+        return digest(f"{self.arguments}{text}")
 
     def command(self, folder: Path, seed: int) -> tuple[Path, list[str]]:
         """The script's place and its arguments; it is written into a folder where it has none."""
@@ -90,6 +97,16 @@ def faults(program: Program) -> Iterator[Case]:
             )
 
 
+def rates(program: Program) -> Iterator[Case]:
+    """The healthy program with a third and with three times its learning rate."""
+    script = Script(program.path.read_text())
+    for factor in (0.3, 3):
+        fault = learning_rate(factor)(script, program)
+        if fault is not None:
+            text = script.plant(fault).text
+            yield Case(program.name, f"rate-times-{factor:g}", text, half=program.half)
+
+
 def open_cases() -> Iterator[Case]:
     """The open cases, faulty and fixed, where they are on this machine."""
     if not OPEN_CASES.is_file():
@@ -113,13 +130,14 @@ def open_cases() -> Iterator[Case]:
             )
 
 
-def all_cases(what: str, half: str, only: str = "") -> Iterator[Case]:
+def all_cases(what: str, half: str, only: str = "", most: int | None = None) -> list[Case]:
     """Cases that a choice names.
 
     Args:
-        what: ``healthy``, ``faults``, ``open`` or ``all`` (the first two).
+        what: ``healthy``, ``faults``, ``all`` (both), ``rates`` or ``open``.
         half: ``tune``, ``report`` or ``all``.
         only: A regular expression that names must hold.
+        most: At most so many programs for each kind of fault, the same ones every time.
     """
     made: list[Case] = []
     if what == "open":
@@ -133,6 +151,15 @@ def all_cases(what: str, half: str, only: str = "") -> Iterator[Case]:
             made.append(Case(program.name, None, text, half=program.half, kinds=program.kinds))
         if what in ("faults", "all"):
             made.extend(faults(program))
-    for case in made:
-        if half in ("all", case.half) and re.search(only, case.name):
-            yield case
+        if what == "rates":
+            made.extend(rates(program))
+    chosen = [c for c in made if half in ("all", c.half) and re.search(only, c.name)]
+    if most is None:
+        return chosen
+    kept: set[str] = set()
+    groups: dict[str | None, list[str]] = defaultdict(list)
+    for case in chosen:
+        groups[case.operator].append(case.name)
+    for operator, names in groups.items():
+        kept.update(sorted(names, key=digest)[: most if operator else None])
+    return [case for case in chosen if case.name in kept]

@@ -89,7 +89,7 @@ def measure(cases: Iterable[Case], seeds: Iterable[int], path: Path = EFFECTS) -
         (case, seed)
         for case in cases
         for seed in seeds
-        if (case.name, case.version, seed) not in done
+        if case.visible and (case.name, case.version, seed) not in done
     ]
     for number, (case, seed) in enumerate(todo, 1):
         record = run(case, seed)

@@ -172,8 +172,8 @@ class Script:
             text.append(self.text[here : edit.start])
             first = line()
             text.append(edit.text)
-            if edit.text:
-                lines.update(range(first, line() + (not edit.text.endswith("\n"))))
+            # Where something was taken out, the line that now stands there tells the place.
+            lines.update(range(first, line() + (not edit.text.endswith("\n"))))
             here = edit.end
         text.append(self.text[here:])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doctor.mutations import data, loop, loss, network
+from doctor.mutations import data, loop, loss, network, particular
 from doctor.mutations.operator import Operator
 
 OPERATORS: tuple[Operator, ...] = (
@@ -10,4 +10,5 @@ OPERATORS: tuple[Operator, ...] = (
     *data.OPERATORS,
     *network.OPERATORS,
     *loss.OPERATORS,
+    *particular.OPERATORS,
 )

@@ -102,7 +102,7 @@ RARE = (
     "{x}, {y} = {x}[kept], {y}[kept]",
 )
 CLASSES = ("classification", "binary", "multilabel")
-SUPERVISED = (*CLASSES, "regression")
+SUPERVISED = (*CLASSES, "regression", "segmentation", "metric")
 OPERATORS = (
     Operator(
         "labels-shuffled",
@@ -119,11 +119,13 @@ OPERATORS = (
         ("label-noise", "bad-split"),
         inserted("{y}[{y} == 1] = 0", kinds=("classification",)),
     ),
-    Operator("classes-3-in-100", ("class-imbalance",), inserted(*RARE, kinds=("binary",))),
+    Operator("classes-3-in-100", ("class-imbalance",), inserted(*RARE, kinds=("binary", "two"))),
     Operator("unshuffled", ("unshuffled-data",), unshuffled),
     Operator("split-in-order", ("bad-split", "preprocessing-mismatch"), sorted_split),
     Operator(
-        "input-times-1000", ("unscaled-input",), inserted("{x} = {x} * 1000", "{xt} = {xt} * 1000")
+        "input-times-1000",
+        ("unscaled-input",),
+        inserted("{x} = {x} * 1000", "{xt} = {xt} * 1000", kinds=SUPERVISED),
     ),
     Operator(
         "input-one-column-large",
@@ -135,7 +137,7 @@ OPERATORS = (
     Operator(
         "input-scaled-twice",
         ("constant-input", "unscaled-input"),
-        inserted("{x} = {x} / 255 / 16", "{xt} = {xt} / 255 / 16"),
+        inserted("{x} = {x} / 255 / 16", "{xt} = {xt} / 255 / 16", kinds=SUPERVISED),
     ),
     Operator(
         "input-missing",
@@ -154,7 +156,7 @@ OPERATORS = (
     Operator(
         "input-logarithm",
         ("unsafe-numerics", "missing-values"),
-        inserted("{x}, {xt} = torch.log({x}), torch.log({xt})"),
+        inserted("{x}, {xt} = torch.log(1.0 * {x}), torch.log(1.0 * {xt})"),
     ),
     Operator(
         "target-missing",
@@ -199,12 +201,8 @@ OPERATORS = (
         ),
     ),
     Operator(
-        "channels-scrambled",
-        ("wrong-layout",),
-        inserted(
-            "{x} = {x}.permute(0, 2, 3, 1).reshape({x}.shape)",
-            "{xt} = {xt}.permute(0, 2, 3, 1).reshape({xt}.shape)",
-            kinds=("rgb",),
-        ),
+        "class-unseen",
+        ("bad-split",),
+        inserted("seen = {y} != 0", "{x}, {y} = {x}[seen], {y}[seen]", kinds=("classification",)),
     ),
 )

@@ -9,7 +9,7 @@ import re
 from doctor.catalogue import Program
 from doctor.mutations.data import ready
 from doctor.mutations.operator import Operator, Plant
-from doctor.script import Edit, Fault, Script, name_of
+from doctor.script import Fault, Script, name_of
 
 MODULES = ("ReLU", "LeakyReLU", "Tanh", "ELU", "SELU", "GELU", "SiLU")
 FUNCTIONS = ("relu", "leaky_relu", "tanh", "elu", "selu", "gelu", "silu")
@@ -163,14 +163,21 @@ def across_rows(script: Script, program: Program) -> Fault | None:
     return None
 
 
-def reworded(before: str, after: str) -> Plant:
-    """A regular expression that some programs hold gives way to something else."""
+def deeper(layer: str, count: int) -> Plant:
+    """Many more hidden layers with one activation."""
 
     def plant(script: Script, program: Program) -> Fault | None:
-        found = re.search(before, script.text)
-        if not found:
-            return None
-        return Fault([Edit(*found.span(), found.expand(after))])
+        for call in activations(script):
+            parent = script.parents[call]
+            if not isinstance(parent, ast.Call) or name_of(parent.func) != "Sequential":
+                continue
+            before = parent.args[max(0, parent.args.index(call) - 1)]
+            if isinstance(before, ast.Call) and name_of(before.func) == "Linear":
+                width = script.code(before.args[1])
+                block = f"(nn.Linear({width}, {width}), nn.{layer}())"
+                many = f"*[layer for _ in range({count}) for layer in {block}]"
+                return Fault([script.wrap(call, "{}, " + many)])
+        return None
 
     return plant
 
@@ -196,6 +203,8 @@ MATRICES = "for p in {net}.parameters():\n    if p.dim() > 1:"
 OPERATORS = (
     Operator("no-activations", ("missing-nonlinearity",), linear),
     Operator("sigmoids", ("vanishing-gradient", "saturated-units", "bad-initial-scale"), sigmoids),
+    Operator("deep-sigmoids", ("vanishing-gradient", "saturated-units"), deeper("Sigmoid", 8)),
+    Operator("deep-relus", ("vanishing-gradient", "bad-initial-scale"), deeper("ReLU", 20)),
     Operator("activation-twice", ("redundant-layer",), doubled),
     Operator(
         "zero-weights",
@@ -252,16 +261,5 @@ OPERATORS = (
     Operator("hidden-detached", ("untrained-parameters",), detached),
     Operator("statistics-kept", ("stale-statistics",), statistics_kept),
     Operator("softmax-over-rows", ("cross-sample-leak", "wrong-axis"), across_rows),
-    Operator(
-        "batch-first-missing",
-        ("wrong-axis", "wrong-layout", "cross-sample-leak"),
-        reworded(r", batch_first=True", ""),
-    ),
-    Operator(
-        "no-causal-mask", ("target-in-input",), reworded(r"\n *att = att\.masked_fill\([^\n]*", "")
-    ),
-    Operator(
-        "no-positions", ("missing-position",), reworded(r"\n *x = x \+ self\.position\([^\n]*", "")
-    ),
     Operator("bfloat16-weights", ("low-precision",), low_precision),
 )
