@@ -1,0 +1,122 @@
+"""Scripts under the doctor: one process each, a few at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from doctor import records
+from doctor.cases import Case, all_cases
+from doctor.effects import Effects, score_in
+from doctor.records import Record
+
+MOST_SECONDS = 180.0
+
+
+def run_doctor(case: Case, seed: int, call: Sequence[str]) -> Record:
+    """What the doctor says of one script, and how long that took.
+
+    Args:
+        case: The script.
+        seed: Its seed.
+        call: How the doctor is called; ``--json SCRIPT -- ARGUMENTS`` is added.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    record: Record = {
+        "name": case.name,
+        "version": case.version,
+        "seed": seed,
+        "half": case.half,
+        "findings": [],
+        "crash": None,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        place, arguments = case.command(Path(folder), seed)
+        begin = time.monotonic()
+        process = subprocess.Popen(
+            [*call, "--json", str(place), "--", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=place.parent if case.path is None else folder,
+            start_new_session=True,
+        )
+        try:
+            said, script_said = process.communicate(timeout=MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return {**record, "crash": f"over {MOST_SECONDS:g} s", "seconds": MOST_SECONDS}
+        record["seconds"] = round(time.monotonic() - begin, 2)
+    record["status"] = process.returncode
+    record["score"] = score_in(script_said)
+    try:
+        answer = json.loads(said)
+        record["findings"] = [_short(finding, place) for finding in answer["findings"]]
+        record["healthy"] = answer["healthy"]
+        record["overhead"] = answer["watched"].get("overhead_share")
+        record["not_checked"] = len(answer["watched"].get("not_checked", []))
+    except (json.JSONDecodeError, KeyError, TypeError):
+        record["crash"] = (said + script_said).strip()[-2000:] or "no answer"
+    return record
+
+
+def _short(finding: Record, place: Path) -> Record:
+    """What is kept of a finding; its line only where that is the script's."""
+    at = finding.get("at")
+    own = at is not None and Path(at["file"]).name == place.name
+    kept = ("problem", "severity", "where", "symptoms", "evidence", "since_step")
+    return {**{name: finding.get(name) for name in kept}, "line": at["line"] if own else None}
+
+
+def run_all(
+    cases: Iterable[Case],
+    seeds: Iterable[int],
+    path: Path,
+    call: Sequence[str],
+    jobs: int,
+    harmless: bool,
+) -> None:
+    """Run what was not yet, and append what the doctor said to a file.
+
+    Args:
+        cases: The scripts.
+        seeds: The seeds of each.
+        path: Where results are kept.
+        call: How the doctor is called.
+        jobs: Number of scripts at a time.
+        harmless: Whether faults that were measured to do nothing are run too.
+    """
+    known = Effects()
+    originals = {case.program: case for case in all_cases("healthy", "all")}
+    chosen = [
+        case
+        for case in cases
+        if harmless
+        or case.operator is None
+        or case.path is not None
+        or known.matters(case, originals[case.program]) is not False
+    ]
+    done = {records.key(record) for record in records.read(path)}
+    todo = [
+        (case, seed)
+        for seed in seeds
+        for case in chosen
+        if (case.name, case.version, seed) not in done
+    ]
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(run_doctor, case, seed, call): case for case, seed in todo}
+        for number, future in enumerate(as_completed(running), 1):
+            record = future.result()
+            records.append(path, record)
+            named = [f"{f['severity'][0]}:{f['problem']}" for f in record["findings"]]
+            says = " ".join(named) if not record["crash"] else f"CRASH {record['crash'][-80:]!r}"
+            print(f"{number}/{len(todo)} {record['name']} {record['seed']}: {says}", flush=True)
