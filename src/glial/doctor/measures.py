@@ -87,9 +87,11 @@ def outcome(evidence: Evidence, loss: LossSeen | None = None) -> Outcome | None:
         0.5
     """
     loss = loss or main_loss(evidence)
-    if loss is None or not len(loss.value):
+    if loss is None or not len(loss.value) or loss.bootstrapped:
         return None
     values = [abs(v) if loss.sign < 0 else v for v in loss.value.values]
+    if loss.name == "hand-written" and min(values) < 0:
+        return None  # nought is no bound, so a share of the way to it means nothing
     finite = evidence.loss_not_finite is None and all(map(math.isfinite, values))
     good = [value for value in values if math.isfinite(value)] or [math.nan]
     tenth = max(1, len(good) // 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,10 @@ def examine_rows(
     train: Array,
     targets: Array | None,
     evaluated: Array,
-    batches: list[int] | None,
+    batches: Array | None,
     answered: Array,
     answers: Array | None,
-    accuracy: float,
+    accuracy: Array | float,
 ) -> RowsSeen:
     """Compare rows with each other, and see what a forest can predict of them.
 
@@ -44,11 +45,11 @@ def examine_rows(
 
     Example:
         >>> rows = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
-        >>> seen = examine_rows(rows, None, rows[:1], [1], rows[:0], None, 0.5)
+        >>> seen = examine_rows(rows, None, rows[:1], np.array([1]), rows[:0], None, 0.5)
         >>> seen.train, seen.distinct, seen.crossing
         (6, 3, 1)
     """
-    seen = RowsSeen(train=len(train), evaluated=len(evaluated), eval_accuracy=accuracy)
+    seen = RowsSeen(train=len(train), evaluated=len(evaluated), eval_accuracy=float(accuracy))
     marks = [row.tobytes() for row in train]
     seen.distinct = len(set(marks))
     seen.columns = train.shape[1] if train.size else 0
@@ -70,7 +71,18 @@ def examine_rows(
     return seen
 
 
-def _crossing_share(equal: Array, batches: list[int]) -> float:
+def examine_file(path: Path) -> RowsSeen:
+    """Compare the rows that were kept in a file, arrays under the names of the arguments.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with np.load(path, allow_pickle=False) as parts:
+        optional = dict.fromkeys(("targets", "batches", "answers"))
+        return examine_rows(**{**optional, **{name: parts[name] for name in parts.files}})
+
+
+def _crossing_share(equal: Array, batches: Array) -> float:
     """The share of rows that equal training rows, in evaluations of other rows."""
     ends = np.cumsum(batches)
     parts = [part for part in np.split(equal, ends[:-1]) if len(part) and part.mean() < ALL_OF_THEM]
@@ -153,7 +165,9 @@ def _votes(x: Array, y: Array, *, labels: bool) -> Array:
 
 def _score(y: Array, votes: Array, kinds: Array, *, labels: bool) -> float:
     if not labels:
-        return float(1 - np.mean((y - votes) ** 2) / max(1e-300, np.var(y)))
+        squared = float(1 - np.mean((y - votes) ** 2) / max(1e-300, np.var(y)))
+        ranks = np.corrcoef(y.argsort().argsort(), votes.argsort().argsort())[0, 1]
+        return max(squared, float(ranks) * abs(float(ranks)))  # outliers spoil squares, not ranks
     answers = kinds[votes.argmax(1)]
     right = float(np.mean([(answers[y == kind] == kind).mean() for kind in kinds]))
     chance = 1 / len(kinds)

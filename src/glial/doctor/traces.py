@@ -45,6 +45,11 @@ class Traces:
         return self.folder / "evidence.json"
 
     @property
+    def rows(self) -> Path:
+        """Rows that were seen, as arrays, for :func:`glial.doctor.reference.examine_file`."""
+        return self.folder / "rows.npz"
+
+    @property
     def error(self) -> Path:
         """The exception that nobody caught: ``ended``, ``error`` and ``error_at``."""
         return self.folder / "error.json"

@@ -18,14 +18,16 @@ import torch
 from torch import Tensor, nn
 
 from glial.core.files import write_atomic
+from glial.core.findings import Place
 from glial.core.memory import used_memory
 from glial.doctor.evidence import Evidence, NotChecked
 from glial.doctor.probes.rounds import RoundProbes
+from glial.doctor.traces import Traces
 from glial.doctor.watching.evaluations import Evaluations
 from glial.doctor.watching.hooks import Hooks
 from glial.doctor.watching.layers import ACTIVATIONS
 from glial.doctor.watching.loaders import LoaderWatch
-from glial.doctor.watching.losses import LOSSES, LossWatch, is_loss
+from glial.doctor.watching.losses import LOSSES, LossWatch, is_loss, network_of
 from glial.doctor.watching.networks import Networks, NetworkWatch, is_network
 from glial.doctor.watching.optimizers import OptimizerWatch
 from glial.doctor.watching.places import place_of, user_frame, user_place
@@ -108,7 +110,8 @@ class Watcher:
         self._evidence = Evidence()
         self._hooks = Hooks(self)
         self._networks = Networks()
-        self._losses: dict[Any, LossWatch] = {}
+        self._losses: dict[tuple[str, Any], LossWatch] = {}
+        self._latest: dict[str, LossWatch] = {}
         self._optimizers: dict[int, OptimizerWatch] = {}
         self._loaders = LoaderWatch()
         self._rows = RowStore()
@@ -142,9 +145,11 @@ class Watcher:
             self._hooks.take_away()
             self._loaders.take_away()
             self.listens = False
-        evidence = self.evidence(whole=True)
+        # What takes seconds, and libraries of its own, is left to whoever reads the folder.
+        evidence = self.evidence(whole=self._folder is None)
         self._active = False
         if self._folder is not None and os.getpid() == self._process:
+            self._rows.save(Traces(self._folder).rows)
             self._write(evidence)
         return evidence
 
@@ -249,6 +254,7 @@ class Watcher:
             if not is_network(module):
                 return
             network = self._networks.of(module, user_frame())
+            network.begin_call()
         self._stack.append((module, network))
 
     @_guarded
@@ -317,16 +323,16 @@ class Watcher:
             return
         frame = user_frame()
         place = place_of(frame)
-        key = (place.file, place.line) if place else None
-        watch = self._losses.get(key)
+        network = None
+        if self.listens_to_rounds:
+            network = network_of(self._round.tape, root, self._networks)
+        watch = self._loss_at(place, network)
         if watch is None:
-            if len(self._losses) >= MOST_LOSSES:
-                return
-            watch = self._losses[key] = LossWatch(place)
+            return
         if self.listens_to_rounds:
             for optimizer in self._optimizers.values():
                 optimizer.before_backward()
-            watch.describe(self._round.tape, root, self._inner, self._networks)
+            watch.describe(self._round.tape, root, self._inner, network)
             self._inner = []
             self._round.roots.append(root)
             self._round.tested = root if not self._round.steps else self._round.tested
@@ -337,6 +343,20 @@ class Watcher:
         if not math.isfinite(value) and self._evidence.loss_not_finite is None:
             self._evidence.loss_not_finite = self._step
         self._loaders.used()
+
+    def _loss_at(self, place: Place | None, network: NetworkWatch | None) -> LossWatch | None:
+        """What watches the loss of a network that is descended at a line."""
+        line = str(place)
+        if network is None and line in self._latest:
+            return self._latest[line]
+        key = (line, network.seen.name if network else None)
+        watch = self._losses.get(key)
+        if watch is None:
+            if len(self._losses) >= MOST_LOSSES:
+                return None
+            watch = self._losses[key] = LossWatch(place)
+        self._latest[line] = watch
+        return watch
 
     @_guarded
     def after_backward(self, roots: Any) -> None:

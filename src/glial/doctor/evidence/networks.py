@@ -71,6 +71,7 @@ class LayerSeen:
         name: Its path, as in ``named_modules()``; of a function the module's path, ``:`` and
             the function's name.
         kind: The class's name, or the function's.
+        after: The path of the layer that made its input, where nothing was done to it since.
         order: When it is first called in a forward pass, from 0.
         at: Where it was made, or is called.
         settings: What it was made with, as far as numbers tell (``p``, ``eps``, ``dim``, ...).
@@ -97,6 +98,7 @@ class LayerSeen:
     name: str
     kind: str
     order: int = 0
+    after: str | None = None
     at: Place | None = None
     settings: dict[str, float] = field(default_factory=dict)
     input_shape: list[int] = field(default_factory=list)

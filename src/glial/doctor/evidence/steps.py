@@ -112,6 +112,7 @@ class LossSeen:
             it is not known.
         of_batch: Number of rows of the first batch.
         weighted: Whether it is given weights of classes or rows.
+        bootstrapped: Whether its targets were computed by a network, so that it need not fall.
 
     Example:
         >>> LossSeen("mse_loss").sign
@@ -138,3 +139,4 @@ class LossSeen:
     constant: float = math.nan
     of_batch: int = 0
     weighted: bool = False
+    bootstrapped: bool = False

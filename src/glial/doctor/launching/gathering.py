@@ -8,6 +8,7 @@ from pathlib import Path
 
 from glial.core.findings import Place
 from glial.doctor.evidence import Evidence
+from glial.doctor.reference import examine_file
 from glial.doctor.traces import Traces
 
 
@@ -26,7 +27,7 @@ def gather(folder: Path, main: int) -> dict[int, Evidence]:
         {}
     """
     found = {
-        traces.process: _with_error(_read(traces.evidence), traces.error)
+        traces.process: _with_error(_read(traces), traces.error)
         for traces in Traces.all_of(folder)
         if traces.evidence.exists()
     }
@@ -45,8 +46,11 @@ def failure_of(folder: Path, main: int) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def _read(path: Path) -> Evidence:
-    return Evidence.from_dict(json.loads(path.read_bytes()))
+def _read(traces: Traces) -> Evidence:
+    evidence = Evidence.from_dict(json.loads(traces.evidence.read_bytes()))
+    if traces.rows.exists():
+        evidence.rows = examine_file(traces.rows)
+    return evidence
 
 
 def _with_error(evidence: Evidence, path: Path) -> Evidence:

@@ -93,9 +93,9 @@ def probe_tokens(replay: Replay) -> dict[str, float]:
         moved = (later - base).abs()[touched][:, :-1].amax(-1)
         found["sees_later"] = float((moved > CHANGED * float(base.std())).float().mean())
     swapped = tokens.detach().clone()
-    swapped[:, [0, 1]] = tokens[:, [1, 0]]
+    swapped[:, [-3, -2]] = tokens[:, [-2, -3]]
     order = _answer(replay, entry, {id(tokens): swapped})
-    touched = tokens[:, 0] != tokens[:, 1]
+    touched = tokens[:, -3] != tokens[:, -2]
     if bool(touched.any()):
         moved = (order - base).abs()[touched][:, -1].amax(-1)
         found["sees_order"] = float((moved > CHANGED * float(base.std())).float().mean())
@@ -114,6 +114,8 @@ def _answer(replay: Replay, entry: Entry, given: dict[int, Tensor]) -> Tensor:
     twin = replay.twins[id(entry.function)]
     flags = {module: module.training for module in twin.modules()}
     twin.eval()
+    if replay.round.random is not None:
+        torch.set_rng_state(replay.round.random)
     try:
         with torch.no_grad():
             wanted = next(v for v in tensors_in(entry.result) if is_plain(v))

@@ -237,7 +237,7 @@ def label_noise(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     conflicting = rows.conflicting / rows.train if rows.train else 0.0
     if rows.suspects >= 0.04 / sensitivity and rows.score > 0.2:
         means = f"a forest surely contradicts the label of {rows.suspects:.1%} of the training rows"
-    elif conflicting >= 0.05 and rows.distinct < 0.8 * rows.train:
+    elif loss and loss.name in CLASSES and conflicting >= 0.05 and rows.distinct < 0.8 * rows.train:
         means = f"{conflicting:.1%} of the training rows equal another with a different label"
     else:
         return

@@ -244,9 +244,7 @@ def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Fin
             linear = (*LINEAR, *CONVOLUTIONS)
             if before.kind not in linear or after.kind not in linear:
                 continue
-            if before.output_shape[-1:] != after.input_shape[-1:] or "." in before.name:
-                continue
-            if before.output_shape != after.input_shape:
+            if after.after != before.name:
                 continue
             narrow = min(before.output_shape[-1], after.output_shape[-1])
             factored = before.output_shape[-1] < 0.5 * min(
@@ -288,7 +286,7 @@ def misplaced_activation(evidence: Evidence, sensitivity: float) -> Iterator[Fin
             )
         for layer, following in zip(model.layers, model.layers[1:], strict=False):
             inside = layer.kind.lower() == "softmax" and following.kind in LINEAR
-            if inside and layer.output_shape == following.input_shape:
+            if inside and following.after == layer.name:
                 yield Finding(
                     "misplaced-activation",
                     "warning" if suffers(evidence) else "note",
@@ -311,7 +309,7 @@ def redundant_layer(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
                 layer.kind.lower() in RECTIFIERS and following.kind.lower() == layer.kind.lower()
             )
             cancelled = linear and following.kind in BATCH_NORMS
-            same = layer.output_shape == following.input_shape
+            same = following.after == layer.name
             if same and twice:
                 yield Finding(
                     "redundant-layer",

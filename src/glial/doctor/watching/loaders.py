@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import weakref
@@ -42,7 +43,8 @@ class LoaderWatch:
         @functools.wraps(begin)
         def __iter__(loader: Any) -> Any:  # noqa: N807
             iterator = begin(loader)
-            watch._begin(loader, iterator)
+            with contextlib.suppress(Exception):  # nothing of ours may reach the script
+                watch._begin(loader, iterator)
             return iterator
 
         @functools.wraps(following)

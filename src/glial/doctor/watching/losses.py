@@ -43,10 +43,25 @@ _PLAIN = {
     *("transpose", "permute", "clamp", "clip", "clamp_min", "clamp_max", "__getitem__", "clone"),
     *("T", "mT", "type", "half", "bfloat16", "nan_to_num", "ravel", "movedim", "swapaxes"),
 }
+_ELEMENTWISE = {
+    *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "kl_div"),
+    *("binary_cross_entropy", "binary_cross_entropy_with_logits"),
+}
 _MIXES = {
     *("sub", "rsub", "__sub__", "__rsub__", "add", "__add__", "__radd__", "mul", "__mul__"),
     *("__rmul__", "div", "__truediv__", "__rtruediv__", "where", "maximum", "minimum"),
 }
+
+
+def network_of(tape: Tape, root: Tensor, networks: Networks) -> NetworkWatch | None:
+    """The last network that a number was computed from and that it teaches; None without one.
+
+    Example:
+        >>> network_of(Tape(), torch.zeros(()), Networks()) is None
+        True
+    """
+    models = [entry for entry in tape.slice_to(root) if entry.is_model and _learns(entry)]
+    return networks.of(models[-1].function, None) if models else None
 
 
 class LossWatch:
@@ -86,21 +101,22 @@ class LossWatch:
         scale = self.seen.weight if self.seen.weight not in (0.0, 1.0) else 1.0
         self.seen.value.add(step, value / scale, MOST_VALUES)
 
-    def describe(self, tape: Tape, root: Tensor, inner: list[Entry], networks: Networks) -> None:
+    def describe(
+        self, tape: Tape, root: Tensor, inner: list[Entry], network: NetworkWatch | None
+    ) -> None:
         """Find out how a number comes from a network's outputs, and look at both sides.
 
         Args:
             tape: The round so far.
             root: The number whose gradient is about to be taken.
             inner: Calls of loss functions within networks.
-            networks: The networks that are known.
+            network: The network whose outputs it is computed from, if there is one.
         """
         entries = tape.slice_to(root)
         models = [entry for entry in entries if entry.is_model and _learns(entry)]
         sources = list(tensors_in(models[-1].result)) if models else _parameters(entries)
         after = [e for e in tape.behind(sources, entries) if not models or e is not models[-1]]
         seen = self.seen
-        network = networks.of(models[-1].function, None) if models else None
         seen.model = network.seen.name if network else None
         seen.functions = [entry.name for entry in after][:MOST_FUNCTIONS]
         seen.functions_at = [entry.place for entry in after][:MOST_FUNCTIONS]
@@ -117,6 +133,8 @@ class LossWatch:
                 seen.sign, seen.weight = math.copysign(1.0, slope), abs(slope)
         else:
             self._by_hand(after, sources)
+        if self.last_target is not None:
+            seen.bootstrapped = any(e.is_model for e in tape.slice_to(self.last_target))
         self._name_output(after, network)
 
     def _of_function(self, entry: Entry) -> None:
@@ -215,6 +233,8 @@ def best_constant(seen: LossSeen) -> float:
     target = seen.target
     if target is None or target.count == 0 or seen.weighted or seen.reduction == "none":
         return math.nan
+    if len(target.counts) == seen.of_batch and len(set(target.counts.values())) == 1:
+        return math.nan  # the rows of a batch numbered through, as in contrastive losses
     rows = 1.0
     if seen.reduction == "sum":
         rows = float(seen.batch_sizes[1] if seen.batch_sizes else 1)
@@ -293,7 +313,7 @@ def _weighs(entry: Entry) -> float:
 def _expanded(entry: Entry) -> list[list[int]] | None:
     """Two shapes of which each was expanded against the other, as [N] and [N, 1] are."""
     shapes = [list(value.shape) for value in entry.given() if value.dim()]
-    if len(shapes) != 2 or entry.name not in {*_MIXES, *LOSSES} or entry.name == "cross_entropy":
+    if len(shapes) != 2 or entry.name not in {*_MIXES, *_ELEMENTWISE}:
         return None
     a, b = shapes
     longest = max(len(a), len(b))

@@ -18,6 +18,7 @@ from glial.doctor.watching.tape import tensors_in
 
 _MODES_MATTER = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 CALLS_A_ROUND = 2
+MOST_FUNCTIONS = 20
 
 
 def is_network(module: nn.Module) -> bool:
@@ -82,6 +83,7 @@ class NetworkWatch:
         self._inputs: dict[Phase, list[Gathered]] = {"train": [], "eval": []}
         self._outputs: dict[Phase, Gathered] = {"train": Gathered(), "eval": Gathered()}
         self._calls: dict[str, int] = {}
+        self._functions: dict[str, int] = {}
         self._made: dict[int, tuple[str, str]] = {}
         self.last_layer: tuple[str, str] | None = None
 
@@ -89,6 +91,10 @@ class NetworkWatch:
         """Layers are measured anew."""
         self._calls.clear()
         self._made.clear()
+
+    def begin_call(self) -> None:
+        """It is about to be called from outside."""
+        self._functions.clear()
 
     def layer(self, module: nn.Module, inputs: Any, output: Any, step: int) -> None:
         """One of its layers was called."""
@@ -115,10 +121,12 @@ class NetworkWatch:
         path = self.paths.get(id(module))
         if path is None or type(module).__module__.startswith("torch.nn"):
             return
-        number = 0
-        while self._calls.get(f"{path}:{name}{number or ''}", 0) and number < 20:
-            number += 1
-        path = f"{path}:{name}{number or ''}".lstrip(":")
+        stem = f"{path}:{name}".lstrip(":")
+        number = self._functions.get(stem, 0)
+        self._functions[stem] = number + 1
+        if number >= MOST_FUNCTIONS:
+            return
+        path = f"{stem}{number or ''}"
         self._measure(path, name.rstrip("_"), place, given, output, step)
         if path in self.layers:
             self.layers[path].settings = settings
@@ -134,7 +142,10 @@ class NetworkWatch:
         if layer is None:
             if len(self.layers) >= MOST_LAYERS:
                 return
-            layer = self.layers[path] = LayerSeen(path, kind, len(self.layers), place)
+            layer = self.layers[path] = LayerSeen(path, kind, len(self.layers), at=place)
+        given = next(tensors_in(inputs), None)
+        before = self._made.get(id(given)) if given is not None else None
+        layer.after = before[0] if before else None
         self._measures.measure(layer, inputs, output, step)
         self._made |= {id(value): (path, kind) for value in tensors_in(output)}
 

@@ -101,12 +101,12 @@ def _held(value: Any, scope: dict[str, Any]) -> str | None:
         if held is value:
             return name
     for name, held in list(scope.items())[:_MOST_FRAMES]:
-        if isinstance(held, (type, torch.Tensor)) or not hasattr(held, "__dict__"):
+        fields = getattr(held, "__dict__", None)
+        if type(fields) is not dict or isinstance(held, (type, torch.Tensor)):
             continue
-        if type(held).__module__ == "builtins":
-            continue
-        fields = {**vars(held), **vars(held).get("_modules", {})}
-        for field, inner in list(fields.items())[:_MOST_FRAMES]:
-            if inner is value:
+        inner = fields.get("_modules")
+        fields = {**fields, **inner} if isinstance(inner, dict) else fields
+        for field, one in list(fields.items())[:_MOST_FRAMES]:
+            if one is value:
                 return field if name == "self" else f"{name}.{field}"
     return None

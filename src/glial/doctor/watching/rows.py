@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,19 +113,28 @@ class RowStore:
         if inputs.dim() >= 2 and len(inputs) == len(targets) and targets.dim() == 1:
             self._answered.add(inputs, targets)
 
+    def save(self, path: Path) -> None:
+        """Keep the rows in a file, to be examined by another process."""
+        parts = {name: part for name, part in self._parts().items() if part is not None}
+        with path.open("wb") as file:
+            np.savez(file, **parts)
+
     def examine(self) -> RowsSeen:
         """Compare the rows."""
+        return examine_rows(**self._parts())
+
+    def _parts(self) -> dict[str, Any]:
         whole = self._whole is not None and self._whole.rows > 0
         train = self._whole if self._whole is not None and whole else self._train
-        return examine_rows(
-            train.inputs(),
-            train.targets(),
-            self._evaluated.inputs(),
-            self._evaluated.batches if whole else None,
-            self._answered.inputs(),
-            self._answered.targets(),
-            self._correct[-1][1] if self._correct else float("nan"),
-        )
+        return {
+            "train": train.inputs(),
+            "targets": train.targets(),
+            "evaluated": self._evaluated.inputs(),
+            "batches": np.array(self._evaluated.batches, np.int64) if whole else None,
+            "answered": self._answered.inputs(),
+            "answers": self._answered.targets(),
+            "accuracy": np.array(self._correct[-1][1] if self._correct else np.nan),
+        }
 
 
 def _source(tape: Tape, batch: Tensor) -> Tensor | None:

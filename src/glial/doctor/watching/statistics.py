@@ -162,12 +162,14 @@ class Sequence:
     def __init__(self) -> None:
         self._parts: list[Tensor] = []
         self._held = 0
+        self._are_labels = False
 
     def add(self, value: Tensor) -> None:
         """Take in the next batch of targets; only those with one number a row count."""
         if value.numel() == len(value) and self._held < MOST_COLUMNS:
             self._parts.append(value.detach().reshape(-1).double().cpu())
             self._held += len(value)
+            self._are_labels = not value.is_floating_point()
 
     def order(self) -> float:
         """0 in shuffled data, 1 where a value is always that of the row before; NaN of few.
@@ -181,7 +183,7 @@ class Sequence:
         if not bool(values.isfinite().all()):
             return math.nan
         kinds, counts = torch.unique(values, return_counts=True)
-        if len(kinds) <= max(2, math.sqrt(len(values))):
+        if self._are_labels or len(kinds) <= max(2, math.sqrt(len(values))):
             chance = float((counts / len(values)).square().sum())
             equal = float((values[1:] == values[:-1]).double().mean())
             return (equal - chance) / (1 - chance) if chance < 1 else math.nan
