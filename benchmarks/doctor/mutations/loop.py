@@ -147,7 +147,7 @@ def last_layer_only(script: Script, program: Program) -> Fault | None:
     """The optimiser is given the last layer's parameters only."""
     for call in script.optimizers[:1]:
         if call.args and script.code(call.args[0]).endswith(".parameters()"):
-            return Fault([script.wrap(call.args[0], "list({})[-2:]")])
+            return Fault([script.wrap(call.args[0], "list({})[-2:]")], script.layers[:-1])
     return None
 
 
@@ -157,7 +157,8 @@ def frozen(script: Script, program: Program) -> Fault | None:
         if call.args and script.code(call.args[0]).endswith(".parameters()"):
             given = script.code(call.args[0])
             line = f"for p in list({given})[:-2]:\n    p.requires_grad_(False)"
-            return Fault([script.before(script.statement(call), line)], [script.statement(call)])
+            near = [script.statement(call), *script.layers[:-1]]
+            return Fault([script.before(script.statement(call), line)], near)
     return None
 
 

@@ -35,7 +35,7 @@ def linear(script: Script, program: Program) -> Fault | None:
         else:
             edits.append(script.replace(call, script.code(call.args[0])))
     near: list[ast.AST] = [script.statement(call) for call in activations(script)]
-    return Fault(edits, near) if edits else None
+    return Fault(edits, [*near, *script.layers]) if edits else None
 
 
 def sigmoids(script: Script, program: Program) -> Fault | None:
@@ -46,7 +46,7 @@ def sigmoids(script: Script, program: Program) -> Fault | None:
             edits.append(script.replace(call, "nn.Sigmoid()"))
         else:
             edits.append(script.replace(call, f"torch.sigmoid({script.code(call.args[0])})"))
-    return Fault(edits) if len(edits) >= 2 else None
+    return Fault(edits, script.layers) if len(edits) >= 2 else None
 
 
 def doubled(script: Script, program: Program) -> Fault | None:
@@ -63,14 +63,9 @@ def initialised(*lines: str) -> Plant:
             return None
         made = script.statement(script.optimizers[0])
         text = "\n".join(lines).format(net=script.networks[0])
-        return Fault([script.before(made, text)])
+        return Fault([script.before(made, text)], script.layers)
 
     return plant
-
-
-def hidden_layers(script: Script) -> list[ast.Call]:
-    """Linear layers that others follow."""
-    return script.calls("Linear")[:-1]
 
 
 def narrow(script: Script, program: Program) -> Fault | None:
@@ -128,7 +123,9 @@ def ended(layer: str, *kinds: str) -> Plant:
         last = last_of_sequential(script)
         if last is None or not set(kinds) & set(program.kinds):
             return None
-        return Fault([script.wrap(last, "{}, " + layer)])
+        path = script.layer(last)
+        after = f"{path[: -len(path.split('.')[-1])]}{int(path.split('.')[-1]) + 1}"
+        return Fault([script.wrap(last, "{}, " + layer)], layers=[path, after])
 
     return plant
 
@@ -141,7 +138,8 @@ def detached(script: Script, program: Program) -> Fault | None:
                 if isinstance(statement, ast.Return) and isinstance(statement.value, ast.Call):
                     call = statement.value
                     if call.args and "self." in script.code(call.func):
-                        return Fault([script.wrap(call.args[0], "({}).detach()")])
+                        edit = script.wrap(call.args[0], "({}).detach()")
+                        return Fault([edit], script.layers[:-1])
     return None
 
 
@@ -176,7 +174,7 @@ def deeper(layer: str, count: int) -> Plant:
                 width = script.code(before.args[1])
                 block = f"(nn.Linear({width}, {width}), nn.{layer}())"
                 many = f"*[layer for _ in range({count}) for layer in {block}]"
-                return Fault([script.wrap(call, "{}, " + many)])
+                return Fault([script.wrap(call, "{}, " + many)], script.layers)
         return None
 
     return plant
