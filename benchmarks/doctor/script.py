@@ -277,14 +277,14 @@ class Script:
                 made[self.code(parent.targets[0])] = LOSSES[name_of(call.func)]
         found = []
         for node in ast.walk(self.tree):
-            if not isinstance(node, ast.Call) or len(node.args) < 2 or not self._trains(node):
+            if not isinstance(node, ast.Call) or len(node.args) < 2 or not self.trains(node):
                 continue
             kind = made.get(self.code(node.func)) or LOSSES.get(name_of(node.func))
             if kind:
                 found.append((kind, node))
         return found
 
-    def _trains(self, node: ast.AST) -> bool:
+    def trains(self, node: ast.AST) -> bool:
         """Whether a node stands in a loop or function that takes gradients."""
         for above in self.ancestors(node):
             if isinstance(above, ast.For | ast.While | ast.FunctionDef):

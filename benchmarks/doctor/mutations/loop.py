@@ -285,7 +285,7 @@ def sleepy(script: Script, program: Program) -> Fault | None:
     call = loaders[0]
     last = call.keywords[-1].value if call.keywords else call.args[-1]
     slow = (
-        "def collate(rows):\n    import time\n\n    time.sleep(0.05)\n"
+        "def collate(rows):\n    import time\n\n    time.sleep(0.01)\n"
         "    return torch.utils.data.default_collate(rows)\n"
     )
     made = script.statement(call)

@@ -16,11 +16,11 @@ FUNCTIONS = ("relu", "leaky_relu", "tanh", "elu", "selu", "gelu", "silu")
 
 
 def activations(script: Script) -> list[ast.Call]:
-    """Where hidden activations are made or called."""
+    """Where hidden activations are made or called; those in a loss by hand are none."""
     return [
         call
         for call in script.calls(*MODULES, *FUNCTIONS)
-        if name_of(call.func) in MODULES or call.args
+        if name_of(call.func) in MODULES or (call.args and not script.trains(call))
     ]
 
 
