@@ -18,7 +18,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from doctor import effects, measures, records, runner
+from doctor import effects, records, runner
 from doctor.cases import Case, all_cases
 from doctor.effects import Effects
 
@@ -69,6 +69,8 @@ def main() -> None:
         call = shlex.split(options.command)
         runner.run_all(cases, options.seeds, options.results, call, options.jobs, options.harmless)
     else:
+        from doctor import measures  # needs Glial; the other verbs run where it is missing
+
         print(measures.report(records.read(options.results), cases, Effects()))
 
 

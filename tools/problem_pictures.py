@@ -97,7 +97,7 @@ def draw(picture: Picture, faulty: Sequence[Any], fixed: Sequence[Any]) -> str:
     parts.append(f'<text x="6" y="14" fill="#4b5563">{escape(picture.y)}</text>')
     place = RIGHT
     for colour, name in reversed(list(zip(COLOURS, picture.names, strict=True))):
-        place -= 7 * len(name) + 22
+        place -= round(7.4 * len(name)) + 24
         parts.append(f'<rect x="{place}" y="19" width="10" height="8" fill="{colour}"/>')
         parts.append(f'<text x="{place + 14}" y="27">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>\n"])

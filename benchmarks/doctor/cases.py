@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 import subprocess
@@ -116,7 +117,7 @@ def open_cases() -> Iterator[Case]:
     )
     for line in answer.stdout.splitlines():
         number, _, accepted = line.split("\t")
-        ids = tuple(re.findall(r"[a-z]+(?:-[a-z]+)+|overfitting|underfitting|leakage", accepted))
+        ids = tuple(ast.literal_eval(accepted))
         for variant in ("fixed", "faulty"):
             yield Case(
                 f"open-{number}",

@@ -11,20 +11,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from glial.doctor.causes import LEADS_TO, consequences
+from glial.doctor.problems import SYMPTOMS
+
 from doctor.cases import Case, all_cases
 from doctor.effects import Effects
 from doctor.records import Record
 
-SYMPTOMS = frozenset(
-    [
-        "activation-collapse",
-        "bad-initial-loss",
-        "loss-not-decreasing",
-        "loss-oscillating",
-        "loss-spike",
-        "loss-not-finite",
-    ]
-)
+LEADS_TO_ALL = consequences(LEADS_TO)
 Measure = Callable[["Result"], "bool | None"]
 
 
@@ -43,7 +37,9 @@ class Result(NamedTuple):
 
 def detected(result: Result) -> bool:
     """An error or a warning names an accepted cause, or a symptom of it."""
-    right = {*result.case.accepted, *SYMPTOMS}
+    right = set(result.case.accepted)
+    for problem in result.case.accepted:
+        right |= LEADS_TO_ALL.get(problem, frozenset()) & SYMPTOMS
     return any({f["problem"], *(f["symptoms"] or ())} & right for f in result.serious)
 
 

@@ -115,7 +115,11 @@ def run_all(
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(run_doctor, case, seed, call): case for case, seed in todo}
         for number, future in enumerate(as_completed(running), 1):
-            record = future.result()
+            try:
+                record = future.result()
+            except KeyboardInterrupt:
+                pool.shutdown(cancel_futures=True)
+                raise
             records.append(path, record)
             named = [f"{f['severity'][0]}:{f['problem']}" for f in record["findings"]]
             says = " ".join(named) if not record["crash"] else f"CRASH {record['crash'][-80:]!r}"

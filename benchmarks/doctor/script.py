@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+LAYERS = ("Linear", "Conv1d", "Conv2d", "ConvTranspose2d", "Embedding", "GRU", "LSTM")
 OPTIMIZERS = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "LBFGS", "NAdam", "Adamax", "RAdam"}
 LOSSES = {
     "cross_entropy": "cross_entropy",
@@ -276,14 +277,14 @@ class Script:
                 made[self.code(parent.targets[0])] = LOSSES[name_of(call.func)]
         found = []
         for node in ast.walk(self.tree):
-            if not isinstance(node, ast.Call) or len(node.args) < 2 or not self._trains(node):
+            if not isinstance(node, ast.Call) or len(node.args) < 2 or not self.trains(node):
                 continue
             kind = made.get(self.code(node.func)) or LOSSES.get(name_of(node.func))
             if kind:
                 found.append((kind, node))
         return found
 
-    def _trains(self, node: ast.AST) -> bool:
+    def trains(self, node: ast.AST) -> bool:
         """Whether a node stands in a loop or function that takes gradients."""
         for above in self.ancestors(node):
             if isinstance(above, ast.For | ast.While | ast.FunctionDef):
@@ -297,6 +298,11 @@ class Script:
         """The innermost loop or function around a node."""
         kinds = ast.For | ast.While | ast.FunctionDef | ast.Module
         return next(a for a in self.ancestors(node) if isinstance(a, kinds))
+
+    @cached_property
+    def layers(self) -> list[ast.AST]:
+        """Where layers with weights are made."""
+        return list(self.calls(*LAYERS))
 
     def layer(self, call: ast.Call) -> str:
         """The name of the layer that a call makes: ``fc1``, ``2``, ``encoder.0``."""

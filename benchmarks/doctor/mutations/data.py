@@ -27,14 +27,14 @@ def ready(script: Script, program: Program) -> ast.stmt | None:
     return found
 
 
-def inserted(*lines: str, targets: tuple[str, ...] = (), kinds: tuple[str, ...] = ()) -> Plant:
+def inserted(*lines: str, kinds: tuple[str, ...] = (), unless: str = "") -> Plant:
     """Lines once the arrays are ready; ``{x}``, ``{y}``, ``{xt}``, ``{yt}`` are their names.
 
-    Programs that lack one of the names, or are of none of the kinds, are left out.
+    Programs that lack one of the names, are of none of the kinds, or of one kind, are left out.
     """
 
     def plant(script: Script, program: Program) -> Fault | None:
-        if kinds and not set(kinds) & set(program.kinds):
+        if (kinds and not set(kinds) & set(program.kinds)) or unless in program.kinds:
             return None
         fields = dict(zip(("x", "y", "xt", "yt"), program.arrays, strict=True))
         text = "\n".join(lines)
@@ -72,8 +72,10 @@ def unshuffled(script: Script, program: Program) -> Fault | None:
 def sorted_split(script: Script, program: Program) -> Fault | None:
     """Rows sorted by class are split in their order, so the test holds what training never saw."""
     calls = script.calls("train_test_split")
-    if not calls or not {"classification"} & set(program.kinds) or len(calls[0].args) != 2:
+    if not calls or "classification" not in program.kinds or len(calls[0].args) != 2:
         return None
+    if "two" in program.kinds:
+        return None  # one class alone would be left
     call = calls[0]
     x, y = (script.code(a) for a in call.args)
     if not (x.isidentifier() and y.isidentifier()):
@@ -117,7 +119,7 @@ OPERATORS = (
     Operator(
         "class-merged",
         ("label-noise", "bad-split"),
-        inserted("{y}[{y} == 1] = 0", kinds=("classification",)),
+        inserted("{y}[{y} == 1] = 0", kinds=("classification",), unless="two"),
     ),
     Operator("classes-3-in-100", ("class-imbalance",), inserted(*RARE, kinds=("binary", "two"))),
     Operator("unshuffled", ("unshuffled-data",), unshuffled),

@@ -147,7 +147,7 @@ def last_layer_only(script: Script, program: Program) -> Fault | None:
     """The optimiser is given the last layer's parameters only."""
     for call in script.optimizers[:1]:
         if call.args and script.code(call.args[0]).endswith(".parameters()"):
-            return Fault([script.wrap(call.args[0], "list({})[-2:]")])
+            return Fault([script.wrap(call.args[0], "list({})[-2:]")], script.layers[:-1])
     return None
 
 
@@ -157,7 +157,8 @@ def frozen(script: Script, program: Program) -> Fault | None:
         if call.args and script.code(call.args[0]).endswith(".parameters()"):
             given = script.code(call.args[0])
             line = f"for p in list({given})[:-2]:\n    p.requires_grad_(False)"
-            return Fault([script.before(script.statement(call), line)], [script.statement(call)])
+            near = [script.statement(call), *script.layers[:-1]]
+            return Fault([script.before(script.statement(call), line)], near)
     return None
 
 
@@ -223,6 +224,8 @@ def batch(value: str) -> Plant:
 
     def plant(script: Script, program: Program) -> Fault | None:
         edits = []
+        if int(value) > 10_000 and "drop_last" in script.text:
+            return None  # no batch would be left
         for node in ast.walk(script.tree):
             if isinstance(node, ast.keyword) and node.arg in (
                 "batch_size",
@@ -282,7 +285,7 @@ def sleepy(script: Script, program: Program) -> Fault | None:
     call = loaders[0]
     last = call.keywords[-1].value if call.keywords else call.args[-1]
     slow = (
-        "def collate(rows):\n    import time\n\n    time.sleep(0.05)\n"
+        "def collate(rows):\n    import time\n\n    time.sleep(0.01)\n"
         "    return torch.utils.data.default_collate(rows)\n"
     )
     made = script.statement(call)

@@ -81,7 +81,8 @@ def scrambled(script: Script, program: Program) -> Fault | None:
             and node.args
         ):
             given = script.code(node.args[0])
-            shuffled = f"({given})[..., torch.randperm({given}.shape[-1])]"
+            whole = given if given.isidentifier() or given.endswith("]") else f"({given})"
+            shuffled = f"{whole}[..., torch.randperm({whole}.shape[-1])]"
             return Fault([script.replace(node.args[0], shuffled)])
     return None
 

@@ -16,11 +16,11 @@ FUNCTIONS = ("relu", "leaky_relu", "tanh", "elu", "selu", "gelu", "silu")
 
 
 def activations(script: Script) -> list[ast.Call]:
-    """Where hidden activations are made or called."""
+    """Where hidden activations are made or called; those in a loss by hand are none."""
     return [
         call
         for call in script.calls(*MODULES, *FUNCTIONS)
-        if name_of(call.func) in MODULES or call.args
+        if name_of(call.func) in MODULES or (call.args and not script.trains(call))
     ]
 
 
@@ -31,11 +31,11 @@ def linear(script: Script, program: Program) -> Fault | None:
     edits = []
     for call in activations(script):
         if name_of(call.func) in MODULES:
-            edits.append(script.replace(call, "nn.Identity()"))
+            edits.append(script.replace(call, "torch.nn.Identity()"))
         else:
             edits.append(script.replace(call, script.code(call.args[0])))
     near: list[ast.AST] = [script.statement(call) for call in activations(script)]
-    return Fault(edits, near) if edits else None
+    return Fault(edits, [*near, *script.layers]) if edits else None
 
 
 def sigmoids(script: Script, program: Program) -> Fault | None:
@@ -43,10 +43,10 @@ def sigmoids(script: Script, program: Program) -> Fault | None:
     edits = []
     for call in activations(script):
         if name_of(call.func) in MODULES:
-            edits.append(script.replace(call, "nn.Sigmoid()"))
+            edits.append(script.replace(call, "torch.nn.Sigmoid()"))
         else:
             edits.append(script.replace(call, f"torch.sigmoid({script.code(call.args[0])})"))
-    return Fault(edits) if len(edits) >= 2 else None
+    return Fault(edits, script.layers) if len(edits) >= 2 else None
 
 
 def doubled(script: Script, program: Program) -> Fault | None:
@@ -63,14 +63,9 @@ def initialised(*lines: str) -> Plant:
             return None
         made = script.statement(script.optimizers[0])
         text = "\n".join(lines).format(net=script.networks[0])
-        return Fault([script.before(made, text)])
+        return Fault([script.before(made, text)], script.layers)
 
     return plant
-
-
-def hidden_layers(script: Script) -> list[ast.Call]:
-    """Linear layers that others follow."""
-    return script.calls("Linear")[:-1]
 
 
 def narrow(script: Script, program: Program) -> Fault | None:
@@ -128,7 +123,9 @@ def ended(layer: str, *kinds: str) -> Plant:
         last = last_of_sequential(script)
         if last is None or not set(kinds) & set(program.kinds):
             return None
-        return Fault([script.wrap(last, "{}, " + layer)])
+        path = script.layer(last)
+        after = f"{path[: -len(path.split('.')[-1])]}{int(path.split('.')[-1]) + 1}"
+        return Fault([script.wrap(last, "{}, " + layer)], layers=[path, after])
 
     return plant
 
@@ -141,7 +138,8 @@ def detached(script: Script, program: Program) -> Fault | None:
                 if isinstance(statement, ast.Return) and isinstance(statement.value, ast.Call):
                     call = statement.value
                     if call.args and "self." in script.code(call.func):
-                        return Fault([script.wrap(call.args[0], "({}).detach()")])
+                        edit = script.wrap(call.args[0], "({}).detach()")
+                        return Fault([edit], script.layers[:-1])
     return None
 
 
@@ -174,9 +172,9 @@ def deeper(layer: str, count: int) -> Plant:
             before = parent.args[max(0, parent.args.index(call) - 1)]
             if isinstance(before, ast.Call) and name_of(before.func) == "Linear":
                 width = script.code(before.args[1])
-                block = f"(nn.Linear({width}, {width}), nn.{layer}())"
+                block = f"(torch.nn.Linear({width}, {width}), torch.nn.{layer}())"
                 many = f"*[layer for _ in range({count}) for layer in {block}]"
-                return Fault([script.wrap(call, "{}, " + many)])
+                return Fault([script.wrap(call, "{}, " + many)], script.layers)
         return None
 
     return plant
@@ -209,29 +207,29 @@ OPERATORS = (
     Operator(
         "zero-weights",
         ("symmetric-units", "bad-initial-scale", "dead-units"),
-        initialised(WEIGHTS, "    nn.init.zeros_(p)"),
+        initialised(WEIGHTS, "    torch.nn.init.zeros_(p)"),
     ),
     Operator(
         "constant-weights",
         ("symmetric-units",),
-        initialised(WEIGHTS, "    nn.init.constant_(p, 0.02)"),
+        initialised(WEIGHTS, "    torch.nn.init.constant_(p, 0.02)"),
     ),
     Operator(
         "large-weights",
         ("bad-initial-scale", "exploding-gradient", "saturated-units"),
-        initialised(MATRICES, "        nn.init.normal_(p, std=3.0)"),
+        initialised(MATRICES, "        torch.nn.init.normal_(p, std=3.0)"),
     ),
     Operator(
         "small-weights",
         ("bad-initial-scale", "vanishing-gradient"),
-        initialised(MATRICES, "        nn.init.normal_(p, std=1e-5)"),
+        initialised(MATRICES, "        torch.nn.init.normal_(p, std=1e-5)"),
     ),
     Operator(
         "dead-biases",
         ("dead-units", "bad-initial-scale"),
         initialised(
             "for p in list({net}.parameters())[:-1]:\n    if p.dim() == 1:",
-            "        nn.init.constant_(p, -20.0)",
+            "        torch.nn.init.constant_(p, -20.0)",
         ),
     ),
     Operator("one-unit-wide", ("underfitting",), narrow),
@@ -241,22 +239,28 @@ OPERATORS = (
     Operator(
         "dropout-last",
         ("misplaced-activation", "over-regularised"),
-        ended("nn.Dropout(0.5)", "classification", "binary", "regression"),
+        ended("torch.nn.Dropout(0.5)", "classification", "binary", "regression"),
     ),
     Operator(
         "relu-output",
         ("wrong-output-activation", "dead-units"),
-        ended("nn.ReLU()", "classification", "binary", "regression", "multilabel"),
+        ended("torch.nn.ReLU()", "classification", "binary", "regression", "multilabel"),
     ),
-    Operator("sigmoid-output", ("wrong-output-activation",), ended("nn.Sigmoid()", "regression")),
-    Operator("softmax-output", ("softmax-twice",), ended("nn.Softmax(dim=1)", "classification")),
+    Operator(
+        "sigmoid-output", ("wrong-output-activation",), ended("torch.nn.Sigmoid()", "regression")
+    ),
+    Operator(
+        "softmax-output", ("softmax-twice",), ended("torch.nn.Softmax(dim=1)", "classification")
+    ),
     Operator(
         "softmax-one-unit",
         ("wrong-output-activation", "wrong-output-width"),
-        ended("nn.Softmax(dim=1)", "binary", "regression"),
+        ended("torch.nn.Softmax(dim=1)", "binary", "regression"),
     ),
     Operator(
-        "sigmoid-and-logits", ("softmax-twice",), ended("nn.Sigmoid()", "binary", "multilabel")
+        "sigmoid-and-logits",
+        ("softmax-twice",),
+        ended("torch.nn.Sigmoid()", "binary", "multilabel"),
     ),
     Operator("hidden-detached", ("untrained-parameters",), detached),
     Operator("statistics-kept", ("stale-statistics",), statistics_kept),

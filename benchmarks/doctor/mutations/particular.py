@@ -172,6 +172,7 @@ OPERATORS = (
         "workers-identical",
         ("identical-workers",),
         reworded(r"\n *worker_init_fn=reseed,"),
+        visible=False,
     ),
     Operator(
         "labels-random",
@@ -200,5 +201,21 @@ OPERATORS = (
         "own-weights-large",
         ("bad-initial-scale", "exploding-gradient", "saturated-units"),
         reworded(r"\* \(2 / 64\) \*\* 0\.5", "* 20"),
+    ),
+    # other people's loops
+    Operator(
+        "warm-up-too-long",
+        ("schedule-collapse", "learning-rate-too-low"),
+        reworded(r"warmup_steps=10\b", "warmup_steps=100_000"),
+    ),
+    Operator(
+        "labels-shifted-twice",
+        ("wrong-target",),
+        reworded(r"r\.clone\(\)", "r.roll(-1)"),
+    ),
+    Operator(
+        "probabilities-expected",
+        ("wrong-output-activation", "wrong-loss", "unsafe-numerics", "loss-not-finite"),
+        reworded(r"\n    criterion=nn\.CrossEntropyLoss,"),
     ),
 )

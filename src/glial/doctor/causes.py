@@ -11,7 +11,7 @@ Source:
     saturation, dead units. Pascanu, Mikolov, Bengio (2013), "On the difficulty of training
     recurrent neural networks": explosion and spikes of the loss. Ioffe, Szegedy (2015) and
     Ioffe (2017, "Batch renormalization"): small batches and the statistics of normalisation.
-    Lu, Shin, Su, Karniadakis (2019), "Dying ReLU and initialization": dead units and collapse.
+    Lu, Shin, Su, Karniadakis (2020), "Dying ReLU and initialization": dead units and collapse.
     Zhang, Bengio, Hardt, Recht, Vinyals (2017), "Understanding deep learning requires rethinking
     generalization": wrong labels and overfitting. Arjovsky, Bottou (2017), "Towards principled
     methods for training generative adversarial networks": a discriminator that wins, vanishing

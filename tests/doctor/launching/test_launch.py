@@ -11,7 +11,15 @@ import pytest
 from glial.core.errors import GlialError, InputError
 from glial.core.findings import Finding, Place
 from glial.doctor.evidence import Evidence, NotChecked
-from glial.doctor.launching import Verdict, examine_run, launch, module_of, script_of, watch
+from glial.doctor.launching import (
+    Verdict,
+    examine_run,
+    launch,
+    module_of,
+    process,
+    script_of,
+    watch,
+)
 from glial.doctor.launching.gathering import gather
 from glial.doctor.launching.process import Ended
 from glial.doctor.launching.script import Script
@@ -40,6 +48,7 @@ def ended(status=0, asked=None, forced=False):
         ([WARNING], ended(-2, asked=2), Evidence(steps=1), 130, 130),
         ([], ended(0, asked=15), None, 143, 143),
         ([], ended(-15, forced=True), Evidence(steps=1), 0, 0),
+        ([], ended(-15, forced=True), Evidence(steps=1, ended="ValueError"), 3, 3),
         ([], ended(1), Evidence(steps=5, stopped=True), 0, 0),
         ([WARNING], None, None, 1, 1),
         ([], None, None, 0, 0),
@@ -75,8 +84,8 @@ def leave(folder, process, evidence, error=None):
 
 def test_the_process_that_trained_most_comes_first(tmp_path):
     error = {"ended": "ValueError", "error": "boom", "error_at": {"file": "a.py", "line": 3}}
-    for process, steps in [(11, 0), (12, 5), (13, 9), (14, 9)]:
-        leave(tmp_path, process, Evidence(steps=steps), error if process == 14 else None)
+    for number, steps in [(11, 0), (12, 5), (13, 9), (14, 9)]:
+        leave(tmp_path, number, Evidence(steps=steps), error if number == 14 else None)
     Traces.of(tmp_path, 15).folder.mkdir()  # was watched, and left nothing
     assert list(gather(tmp_path, 11)) == [13, 14, 12, 11]
     found = gather(tmp_path, 14)
@@ -99,6 +108,7 @@ def test_a_script_without_torch_leaves_nothing_to_judge():
     assert verdict.exit_status() == 0
 
 
+@pytest.mark.slow
 def test_torch_alone_is_no_training():
     verdict = watch(Script("code", ("-c", "import torch")))
     assert (verdict.note, verdict.to_dict()["watched"]["steps"]) == (launch.NO_STEP, 0)
@@ -118,6 +128,7 @@ def test_an_unknown_problem_is_refused_before_anything_is_run(tmp_path):
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_an_error_of_the_doctors_own_leaves_the_script_alone(capfd):
     # The folder for evidence is gone when torch is imported: the watching cannot begin.
     lose_it = "import os, shutil\nshutil.rmtree(os.environ['GLIAL_DOCTOR_FOLDER'])\n"
@@ -130,6 +141,7 @@ def test_an_error_of_the_doctors_own_leaves_the_script_alone(capfd):
     assert verdict.exit_status() == 3
 
 
+@pytest.mark.slow
 def test_a_script_that_clears_its_variables_is_watched():
     verdict = watch(Script("code", ("-c", "import os; os.environ.clear(); import torch")))
     assert verdict.note == launch.NO_STEP
@@ -242,6 +254,20 @@ def test_a_notebook_is_run_in_its_folder(doctor):
         sorted(path.name for path in folder.iterdir()) == ["a.ipynb", "own_module.py"]
         or (folder / "__pycache__").exists()
     )
+
+
+@pytest.mark.slow
+def test_a_thread_that_never_ends_does_not_keep_the_verdict(monkeypatch, capfd):
+    monkeypatch.setattr(process, "IDLE_SECONDS", 1.0)
+    code = (
+        "import threading, torch\n"
+        "threading.Thread(target=threading.Event().wait).start()\nraise ValueError('boom')"
+    )
+    verdict = watch(Script("code", ("-c", code)))
+    assert (verdict.note, verdict.exit_status()) == (launch.HUNG, 3)
+    assert verdict.evidence is not None
+    assert verdict.evidence.ended == "ValueError"
+    assert "ValueError: boom" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ def test_what_is_over_and_idle_is_ended(tmp_path, monkeypatch):
     assert (ended.forced, ended.signal) == (True, "SIGTERM")
 
 
+@pytest.mark.slow
 def test_what_is_over_and_works_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(process, "IDLE_SECONDS", 1.0)
     mark = tmp_path / "over"

@@ -44,9 +44,11 @@ class Verdict:
     @property
     def failed(self) -> bool:
         """Whether the script ended as it should not have, by itself."""
-        if self.ended is None or self.ended.forced or self.ended.status == 0:
+        if self.ended is None or (self.evidence is not None and self.evidence.stopped):
             return False
-        return not (self.evidence is not None and self.evidence.stopped)
+        if self.ended.forced:  # its status is the doctor's doing
+            return self.evidence is not None and self.evidence.ended is not None
+        return self.ended.status != 0
 
     @property
     def has_seen_training(self) -> bool:
