@@ -11,12 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from glial.doctor.causes import LEADS_TO, consequences
-from glial.doctor.problems import SYMPTOMS
-
 from doctor.cases import Case, all_cases
 from doctor.effects import Effects
 from doctor.records import Record
+from glial.doctor.causes import LEADS_TO, consequences
+from glial.doctor.problems import SYMPTOMS
 
 LEADS_TO_ALL = consequences(LEADS_TO)
 Measure = Callable[["Result"], "bool | None"]

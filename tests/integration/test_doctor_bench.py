@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from glial.doctor.problems import PROBLEMS
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

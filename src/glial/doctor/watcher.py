@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from glial.core.files import write_atomic
-from glial.core.findings import Place
 from glial.core.memory import used_memory
 from glial.doctor.evidence import Evidence, NotChecked
 from glial.doctor.probes.rounds import RoundProbes
@@ -27,9 +26,9 @@ from glial.doctor.watching.evaluations import Evaluations
 from glial.doctor.watching.hooks import Hooks
 from glial.doctor.watching.layers import ACTIVATIONS
 from glial.doctor.watching.loaders import LoaderWatch
-from glial.doctor.watching.losses import LOSSES, LossWatch, is_loss, network_of
+from glial.doctor.watching.losses import LOSSES, Losses, is_loss, network_of
 from glial.doctor.watching.networks import Networks, NetworkWatch, is_network
-from glial.doctor.watching.optimizers import OptimizerWatch
+from glial.doctor.watching.optimizers import Optimizers
 from glial.doctor.watching.places import place_of, user_frame, user_place
 from glial.doctor.watching.rounds import Round, Schedule
 from glial.doctor.watching.rows import RowStore
@@ -41,7 +40,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_FAULTS = 20
 PREFLIGHT_STEPS = 4
-MOST_LOSSES = 50
 WRITE_SECONDS = 1.0
 
 
@@ -110,9 +108,8 @@ class Watcher:
         self._evidence = Evidence()
         self._hooks = Hooks(self)
         self._networks = Networks()
-        self._losses: dict[tuple[str, Any], LossWatch] = {}
-        self._latest: dict[str, LossWatch] = {}
-        self._optimizers: dict[int, OptimizerWatch] = {}
+        self._losses = Losses()
+        self._optimizers = Optimizers(self._networks)
         self._loaders = LoaderWatch()
         self._rows = RowStore()
         self._evaluations = Evaluations(self._rows)
@@ -120,7 +117,8 @@ class Watcher:
         self._probes = RoundProbes(self._evidence, budget, floor) if probes else None
         self._round = Round()
         self._clock: weakref.ref[torch.optim.Optimizer] | None = None
-        self._stack: list[tuple[nn.Module, NetworkWatch | None]] = []
+        self._stack: list[nn.Module] = []
+        self._called: NetworkWatch | None = None
         self._inner: list[Entry] = []
         self._trained: set[int] = set()
         self._stepping = False
@@ -128,8 +126,6 @@ class Watcher:
         self._faults = 0
         self._process, self._thread = os.getpid(), threading.get_ident()
         self._began = self._written = 0.0
-
-    # Beginning and end.
 
     def begin(self) -> None:
         """Put the hooks in place."""
@@ -163,8 +159,8 @@ class Watcher:
         with torch._C.DisableTorchFunction(), torch.no_grad():
             found.seconds = time.perf_counter() - self._began
             found.models = self._networks.seen()
-            found.optimizers = [watch.summary() for watch in self._optimizers.values()]
-            found.losses = [watch.summary() for watch in self._losses.values()]
+            found.optimizers = [watch.summary() for watch in self._optimizers]
+            found.losses = [watch.summary() for watch in self._losses]
             found.loaders = self._loaders.seen()
             if whole:
                 found.rows = self._rows.examine()
@@ -197,8 +193,6 @@ class Watcher:
             self._active = False
             self._hooks.take_away()
 
-    # Calls of functions and modules.
-
     def function(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of one of torch's functions, and note it."""
         try:
@@ -213,18 +207,15 @@ class Watcher:
 
     @_guarded
     def _note_refusal(self, call: Any, args: Any, kwargs: Any) -> None:
-        """A loss function refused what it was given."""
-        watch = LossWatch(user_place())
-        watch.refused(Entry(call, args, kwargs, None, user_place()))
-        self._losses[("refused", len(self._losses))] = watch
+        self._losses.refused(Entry(call, args, kwargs, None, user_place()))
 
     @_guarded
     def _note_function(self, call: Any, args: Any, kwargs: Any, result: Any) -> None:
         entry = Entry(call, args, kwargs, result, None)
         name = entry.name
-        if self._stack:
+        if self._stack and self._called is not None:
             if name in ACTIVATIONS:
-                self._note_activation(name, args, kwargs, result)
+                self._called.function(self._stack[-1], entry, self._step)
             elif name in LOSSES:
                 entry.place = user_place()
                 self._inner.append(entry)
@@ -233,44 +224,27 @@ class Watcher:
             return
         entry.place = user_place()
         self._round.tape.add(entry)
-        self._evaluations.note(entry, self._round.tape, self._losses.values(), self._step)
-
-    def _note_activation(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        module, network = self._stack[-1]
-        network = network or next((held for _, held in self._stack if held is not None), None)
-        if network is None:
-            return
-        dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        p = kwargs.get("p", args[1] if name == "dropout" and len(args) > 1 else None)
-        numbers = {"dim": dim, "p": p}
-        settings = {n: float(v) for n, v in numbers.items() if isinstance(v, (int, float))}
-        network.function(name, module, settings, args, result, self._step, user_place())
+        self._evaluations.note(entry, self._round.tape, self._losses, self._step)
 
     @_guarded
     def enter(self, module: nn.Module) -> None:
         """A module is about to be called."""
-        network = None
         if not self._stack:
             if not is_network(module):
                 return
-            network = self._networks.of(module, user_frame())
-            network.begin_call()
-        self._stack.append((module, network))
+            self._called = self._networks.of(module, user_frame())
+            self._called.begin_call()
+        self._stack.append(module)
 
     @_guarded
     def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         """A module was called."""
-        if not self._stack:
+        network = self._called
+        if network is None or module not in self._stack:
             return
-        while len(self._stack) > 1 and self._stack[-1][0] is not module:
-            self._stack.pop()  # an exception left it without our knowing
-        if self._stack[-1][0] is not module:
-            return
-        network = self._stack[0][1]
-        if network is None:
-            return
+        while self._stack.pop() is not module:
+            pass  # an exception left it without our knowing
         network.layer(module, args, output, self._step)
-        self._stack.pop()
         if self._stack:
             return
         frame = user_frame()
@@ -313,8 +287,6 @@ class Watcher:
             if was and self._active:
                 self._alert()
 
-    # Gradients and steps.
-
     @_guarded
     def before_backward(self, roots: Any) -> None:
         """Gradients are about to be taken: where the loss comes from, and what lies there."""
@@ -326,11 +298,11 @@ class Watcher:
         network = None
         if self.listens_to_rounds:
             network = network_of(self._round.tape, root, self._networks)
-        watch = self._loss_at(place, network)
+        watch = self._losses.at(place, network)
         if watch is None:
             return
         if self.listens_to_rounds:
-            for optimizer in self._optimizers.values():
+            for optimizer in self._optimizers:
                 optimizer.before_backward()
             watch.describe(self._round.tape, root, self._inner, network)
             self._inner = []
@@ -344,37 +316,20 @@ class Watcher:
             self._evidence.loss_not_finite = self._step
         self._loaders.used()
 
-    def _loss_at(self, place: Place | None, network: NetworkWatch | None) -> LossWatch | None:
-        """What watches the loss of a network that is descended at a line."""
-        line = str(place)
-        if network is None and line in self._latest:
-            return self._latest[line]
-        key = (line, network.seen.name if network else None)
-        watch = self._losses.get(key)
-        if watch is None:
-            if len(self._losses) >= MOST_LOSSES:
-                return None
-            watch = self._losses[key] = LossWatch(place)
-        self._latest[line] = watch
-        return watch
-
     @_guarded
     def after_backward(self, roots: Any) -> None:
         """Gradients were taken: whose they are."""
         if self.listens_to_rounds:
-            for optimizer in self._optimizers.values():
+            for optimizer in self._optimizers:
                 optimizer.after_backward()
 
     @_guarded
     def before_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
         """An optimiser is about to step."""
-        watch = self._optimizers.get(id(optimizer))
-        if watch is None or watch.optimizer() is not optimizer:
-            if len(self._optimizers) >= MOST_LOSSES:
-                return
-            watch = OptimizerWatch(optimizer, self._networks, user_frame())
-            self._optimizers[id(optimizer)] = watch
-            self._trained |= {id(p) for group in optimizer.param_groups for p in group["params"]}
+        watch = self._optimizers.of(optimizer, user_frame())
+        if watch is None:
+            return
+        self._trained |= watch.holds
         if self._clock is None or self._clock() is None:
             self._clock = weakref.ref(optimizer)
         self._stepping = closure is None or not closure
@@ -384,7 +339,7 @@ class Watcher:
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimiser stepped."""
         self._stepping = False
-        watch = self._optimizers.get(id(optimizer))
+        watch = self._optimizers.find(optimizer)
         if watch is None:
             return
         watch.after_step(self._step, looks=self.listens_to_rounds)
@@ -399,8 +354,6 @@ class Watcher:
             if self._folder is not None:
                 self._write(self.evidence())
             stop_training(self._folder)
-
-    # Rounds.
 
     @property
     def _step(self) -> int:

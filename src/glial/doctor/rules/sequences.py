@@ -56,8 +56,8 @@ def missing_position(evidence: Evidence, sensitivity: float) -> Iterator[Finding
             "warning",
             None,
             {"outputs_that_see_order": probe.numbers["sees_order"]},
-            "exchanging the two tokens before the last changes nothing at the last place: the network sees a "
-            "bag of tokens",
+            "exchanging the two tokens before the last changes nothing at the last place: the "
+            "network sees a bag of tokens",
             "add position embeddings, or rotary ones",
             at=loss.at,
             since_step=1,

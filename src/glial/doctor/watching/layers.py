@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from glial.doctor.evidence import LayerSeen, Series
 from glial.doctor.watching.statistics import effective_rank, is_plain
+from glial.doctor.watching.tape import Entry
 
 MOST_LAYERS = 200
 MOST_ROWS = 256
@@ -38,6 +39,21 @@ def settings_of(module: nn.Module) -> dict[str, float]:
         for name, value in found.items()
         if isinstance(value, (int, float)) and (name != "bias" or hasattr(module, "weight"))
     }
+
+
+def settings_of_call(entry: Entry) -> dict[str, float]:
+    """The numbers that a function was called with.
+
+    Example:
+        >>> x = torch.ones(2, 3)
+        >>> settings_of_call(Entry(torch.softmax, (x, 1), {}, x, None))
+        {'dim': 1.0}
+    """
+    name = "p" if "dropout" in entry.name else "dim"
+    value = entry.kwargs.get(name, entry.args[1] if len(entry.args) > 1 else None)
+    if not isinstance(value, (int, float)) or (name == "dim" and "softmax" not in entry.name):
+        return {}
+    return {name: float(value)}
 
 
 class LayerWatch:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from glial.core.findings import Place
+from glial.doctor.constants import best_constant
 from glial.doctor.evidence import LossSeen
 from glial.doctor.watching.networks import Networks, NetworkWatch
 from glial.doctor.watching.statistics import Gathered, Sequence, is_plain
@@ -16,6 +18,7 @@ from glial.doctor.watching.tape import Entry, Tape, tensors_in
 
 MOST_VALUES = 2000
 MOST_FUNCTIONS = 40
+MOST_LOSSES = 50
 
 # torch's loss functions that take outputs and targets, and where the target stands.
 LOSSES = {
@@ -219,58 +222,47 @@ class LossWatch:
         return seen
 
 
-def best_constant(seen: LossSeen) -> float:
-    """The loss of the best constant outputs, by the targets that were seen; NaN if unknown.
+class Losses:
+    """The losses of a training: one for each line that takes a gradient and network it teaches.
 
     Example:
-        >>> from glial.doctor.evidence import TensorSeen
-        >>> target = TensorSeen(shape=[4], count=4, whole=True, counts={"0": 2, "1": 2}, std=0.5)
-        >>> round(best_constant(LossSeen("cross_entropy", target=target, reduction="mean")), 4)
-        0.6931
-        >>> best_constant(LossSeen("mse_loss", target=target, reduction="mean"))
-        0.25
+        >>> losses = Losses()
+        >>> losses.at(None, None) is losses.at(None, None)
+        True
     """
-    target = seen.target
-    if target is None or target.count == 0 or seen.weighted or seen.reduction == "none":
-        return math.nan
-    if len(target.counts) == seen.of_batch and len(set(target.counts.values())) == 1:
-        return math.nan  # the rows of a batch numbered through, as in contrastive losses
-    rows = 1.0
-    if seen.reduction == "sum":
-        rows = float(seen.batch_sizes[1] if seen.batch_sizes else 1)
-        rows *= target.count / max(1, sum(seen.outputs.shape[:1])) if len(target.shape) > 1 else 1
-    shares = [n / sum(target.counts.values()) for n in target.counts.values()]
-    if seen.name in ("cross_entropy", "nll_loss"):
-        if len(target.shape) == len(seen.outputs.shape) and "float" in target.dtype:
-            shares = [mean for mean in target.means if mean > 0]
-        return rows * -sum(p * math.log(p) for p in shares if p > 0) if shares else math.nan
-    if seen.name == "mse_loss":
-        per_column = [std**2 for std in target.stds]
-        variance = sum(per_column) / len(per_column) if per_column else target.std**2
-        return rows * variance
-    if seen.name.startswith("binary_cross_entropy"):
-        means = target.means or [target.mean]
-        if min(means) < 0 or max(means) > 1:
-            return math.nan
-        return rows * sum(map(_entropy, means)) / len(means)
-    if seen.name == "l1_loss" and target.counts and len(target.shape) == 1:
-        values = sorted((float(v), n) for v, n in target.counts.items())
-        return rows * _absolute_deviation(values)
-    return math.nan
 
+    def __init__(self) -> None:
+        self._watches: dict[tuple[str, str | None], LossWatch] = {}
+        self._latest: dict[str, LossWatch] = {}
+        self._refused: list[LossWatch] = []
 
-def _entropy(p: float) -> float:
-    return -sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
+    def __iter__(self) -> Iterator[LossWatch]:
+        return iter([*self._watches.values(), *self._refused])
 
+    def at(self, place: Place | None, network: NetworkWatch | None) -> LossWatch | None:
+        """What watches the loss of a line; None where there are too many.
 
-def _absolute_deviation(values: list[tuple[float, int]]) -> float:
-    total, half, median = sum(n for _, n in values), 0, values[0][0]
-    for value, n in values:
-        half += n
-        median = value
-        if 2 * half >= total:
-            break
-    return sum(n * abs(value - median) for value, n in values) / total
+        Args:
+            place: The line.
+            network: The network that is taught; None takes the last of this line.
+        """
+        line = str(place)
+        if network is None and line in self._latest:
+            return self._latest[line]
+        key = (line, network.seen.name if network else None)
+        watch = self._watches.get(key)
+        if watch is None:
+            if len(self._watches) >= MOST_LOSSES:
+                return None
+            watch = self._watches[key] = LossWatch(place)
+        self._latest[line] = watch
+        return watch
+
+    def refused(self, entry: Entry) -> None:
+        """A loss function ended with an error on what it was given."""
+        watch = LossWatch(entry.place)
+        watch.refused(entry)
+        self._refused.append(watch)
 
 
 def _learns(entry: Entry) -> bool:

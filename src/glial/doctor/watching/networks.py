@@ -10,11 +10,16 @@ from torch import Tensor, nn
 
 from glial.core.findings import Place
 from glial.doctor.evidence import LayerSeen, ModelSeen, ParameterSeen, Phase
-from glial.doctor.watching.layers import MOST_LAYERS, LayerWatch, settings_of
+from glial.doctor.watching.layers import (
+    MOST_LAYERS,
+    LayerWatch,
+    settings_of,
+    settings_of_call,
+)
 from glial.doctor.watching.parameters import describe_parameter, equal_units
-from glial.doctor.watching.places import name_of, place_of
+from glial.doctor.watching.places import name_of, place_of, user_place
 from glial.doctor.watching.statistics import Gathered, is_plain
-from glial.doctor.watching.tape import tensors_in
+from glial.doctor.watching.tape import Entry, tensors_in
 
 _MODES_MATTER = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 CALLS_A_ROUND = 2
@@ -107,18 +112,9 @@ class NetworkWatch:
             layer.training = module.training
             layer.settings = layer.settings or settings_of(module)
 
-    def function(
-        self,
-        name: str,
-        module: nn.Module,
-        settings: dict[str, float],
-        given: Any,
-        output: Any,
-        step: int,
-        place: Place | None,
-    ) -> None:
+    def function(self, module: nn.Module, entry: Entry, step: int) -> None:
         """One of its modules called a function that works as a layer."""
-        path = self.paths.get(id(module))
+        path, name = self.paths.get(id(module)), entry.name
         if path is None or type(module).__module__.startswith("torch.nn"):
             return
         stem = f"{path}:{name}".lstrip(":")
@@ -127,9 +123,9 @@ class NetworkWatch:
         if number >= MOST_FUNCTIONS:
             return
         path = f"{stem}{number or ''}"
-        self._measure(path, name.rstrip("_"), place, given, output, step)
+        self._measure(path, name.rstrip("_"), user_place(), entry.args, entry.result, step)
         if path in self.layers:
-            self.layers[path].settings = settings
+            self.layers[path].settings = settings_of_call(entry)
 
     def _measure(
         self, path: str, kind: str, place: Place | None, inputs: Any, output: Any, step: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from types import FrameType
 
 import torch
@@ -13,6 +14,7 @@ from glial.doctor.watching.parameters import StepWatch, held_by, numbers_of, tot
 from glial.doctor.watching.places import name_of, place_of
 
 SAME = 1e-6
+MOST_OPTIMIZERS = 50
 
 
 class OptimizerWatch:
@@ -44,6 +46,7 @@ class OptimizerWatch:
             at=place_of(frame),
             parameters=len(parameters),
         )
+        self.holds = {id(parameter) for parameter in parameters}
         self._networks = networks
         self._steps = StepWatch(self.seen, networks.find)
         self._norm_at_step: float | None = None
@@ -130,6 +133,47 @@ class OptimizerWatch:
             if scheduler is not None and self.seen.scheduler is None:
                 self.seen.scheduler = "LRScheduler"
         return self.seen
+
+
+class Optimizers:
+    """All optimisers that step, up to a number of them.
+
+    Args:
+        networks: The networks that are known.
+
+    Example:
+        >>> optimizers = Optimizers(Networks())
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+        >>> optimizers.of(optimizer, None) is optimizers.find(optimizer)
+        True
+    """
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        self._watches: dict[int, OptimizerWatch] = {}
+        self._gone: list[OptimizerWatch] = []
+
+    def __iter__(self) -> Iterator[OptimizerWatch]:
+        return iter([*self._gone, *self._watches.values()])
+
+    def find(self, optimizer: torch.optim.Optimizer) -> OptimizerWatch | None:
+        """What watches an optimiser; None of one that is not known."""
+        watch = self._watches.get(id(optimizer))
+        return watch if watch is not None and watch.optimizer() is optimizer else None
+
+    def of(
+        self, optimizer: torch.optim.Optimizer, frame: FrameType | None
+    ) -> OptimizerWatch | None:
+        """What watches an optimiser, from now on; None where there are too many."""
+        watch = self.find(optimizer)
+        if watch is not None:
+            return watch
+        old = self._watches.pop(id(optimizer), None)
+        self._gone += [] if old is None else [old]
+        if len(self._watches) + len(self._gone) >= MOST_OPTIMIZERS:
+            return None
+        watch = self._watches[id(optimizer)] = OptimizerWatch(optimizer, self._networks, frame)
+        return watch
 
 
 def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
