@@ -113,6 +113,7 @@ class Hooks:
         self._door(torch.no_grad, "__enter__", self._waking)
         self._door(torch.inference_mode, "__enter__", self._waking)
         self._door(torch, "compile", self._around_compile)
+        self._door(nn.Module, "compile", self._around_compile_in_place)
 
     def take_away(self) -> None:
         """Take everything away; what others put there since stays."""
@@ -142,7 +143,10 @@ class Hooks:
         self._module_handles = [
             modules.register_module_forward_pre_hook(lambda module, args: listener.enter(module)),
             modules.register_module_forward_hook(
-                lambda module, args, kwargs, output: listener.leave(module, args, kwargs, output),
+                # Where a module ended with an error there is no output.
+                lambda module, args, kwargs, output=None: listener.leave(
+                    module, args, kwargs, output
+                ),
                 with_kwargs=True,
                 always_call=True,
             ),
@@ -153,6 +157,7 @@ class Hooks:
         """Hear them no more, as far as somebody else's modes let us."""
         for handle in self._module_handles:
             handle.remove()
+            modules._global_forward_hooks_with_kwargs.pop(handle.id, None)  # torch leaves it
         self._module_handles = []
         stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
         if stack and stack[-1] is self._mode:
@@ -193,25 +198,52 @@ class Hooks:
 
         return waking
 
-    def _around_compile(self, original: Any) -> Any:
-        """Compiled code runs without hooks and modes: they would change what it computes."""
+    def _unheard(self, call: Any) -> Any:
         paused = self._listener.paused
 
-        def unheard(call: Any) -> Any:
-            @functools.wraps(call)
-            def run(*args: Any, **kwargs: Any) -> Any:
-                with paused():
-                    return call(*args, **kwargs)
+        @functools.wraps(call)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with paused():
+                return call(*args, **kwargs)
 
-            return run
+        return run
+
+    def _around_compile_in_place(self, original: Any) -> Any:
+        def compile(module: Any, *args: Any, **kwargs: Any) -> None:
+            original(module, *args, **kwargs)
+            module._compiled_call_impl = self._unheard(module._compiled_call_impl)
+
+        return compile
+
+    def _around_compiled(self, original: Any) -> Any:
+        """A compiled network is seen from outside only."""
+        listener = self._listener
+
+        def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+            heard = listener.listens
+            if heard:
+                listener.enter(module)
+            with listener.paused():
+                result = original(module, *args, **kwargs)
+            if heard:
+                listener.leave(module, args, kwargs, result)
+            return result
+
+        return __call__
+
+    def _around_compile(self, original: Any) -> Any:
+        """Compiled code runs without hooks and modes: they would change what it computes."""
+        unheard = self._unheard
 
         def compile(model: Any = None, **kwargs: Any) -> Any:
             if model is None:
                 return lambda function: compile(function, **kwargs)
             compiled = original(model, **kwargs)
-            if isinstance(compiled, nn.Module):
-                compiled.forward = unheard(compiled.forward)
-                return compiled
-            return unheard(compiled) if callable(compiled) else compiled
+            if not isinstance(compiled, nn.Module):
+                return unheard(compiled)
+            kind = type(compiled)  # known only now: importing it takes seconds
+            if all(owner is not kind for owner, _, _ in self._doors):
+                self._door(kind, "__call__", self._around_compiled)
+            return compiled
 
         return compile

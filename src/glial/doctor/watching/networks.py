@@ -83,6 +83,7 @@ class NetworkWatch:
         self.seen.size = sum(value.numel() for value in model.parameters())
         self.seen.at = self.places.get("")
         self.seen.mode_matters = mode_matters(model)
+        self.seen.compiled = hasattr(model, "_orig_mod")
         self.layers: dict[str, LayerSeen] = {}
         self._measures = LayerWatch()
         self._inputs: dict[Phase, list[Gathered]] = {"train": [], "eval": []}
