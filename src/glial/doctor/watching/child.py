@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import atexit
+
+# At a program's end these can no longer be imported, nor what needs them, as scikit-learn does.
+import concurrent.futures.process  # noqa: F401
+import concurrent.futures.thread  # noqa: F401
 import contextlib
 import functools
 import json
