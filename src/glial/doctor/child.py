@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import concurrent.futures.thread  # noqa: F401 - at the end it is too late to import it
 import contextlib
 import functools
 import json

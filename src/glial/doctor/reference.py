@@ -107,6 +107,10 @@ def _predict(
     x = x[:, columns]
     if y.ndim == 2:
         y = y[:, 0]
+    known = np.isfinite(y) & np.isfinite(x).all(1)
+    x, y = x[known], y[known]
+    if len(x) < FEWEST_ROWS:
+        return
     kinds = np.unique(y)
     labels = len(kinds) <= min(MOST_CLASSES, len(y) // 5) and np.all(y == np.round(y))
     if len(kinds) < 2 or x.shape[1] == 0:

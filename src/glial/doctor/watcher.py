@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import math
 import os
 import threading
@@ -17,11 +16,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from glial.core.files import write_atomic
 from glial.core.memory import used_memory
 from glial.doctor.evidence import Evidence, NotChecked
+from glial.doctor.journal import Journal
 from glial.doctor.probes.rounds import RoundProbes
-from glial.doctor.traces import Traces
 from glial.doctor.watching.evaluations import Evaluations
 from glial.doctor.watching.hooks import Hooks
 from glial.doctor.watching.layers import ACTIVATIONS
@@ -33,14 +31,12 @@ from glial.doctor.watching.places import place_of, user_frame, user_place
 from glial.doctor.watching.rounds import Round, Schedule
 from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.statistics import is_plain
-from glial.doctor.watching.stopping import stop_training
 from glial.doctor.watching.tape import Entry, tensors_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_FAULTS = 20
 PREFLIGHT_STEPS = 4
-WRITE_SECONDS = 1.0
 
 
 def _guarded(method: F) -> F:
@@ -103,8 +99,7 @@ class Watcher:
         probes: bool = True,
     ) -> None:
         self.listens = False
-        self._folder = folder
-        self._most_steps = PREFLIGHT_STEPS if preflight else most_steps
+        self._journal = Journal(folder, PREFLIGHT_STEPS if preflight else most_steps)
         self._evidence = Evidence()
         self._hooks = Hooks(self)
         self._networks = Networks()
@@ -125,7 +120,7 @@ class Watcher:
         self._active = self._busy = False
         self._faults = 0
         self._process, self._thread = os.getpid(), threading.get_ident()
-        self._began = self._written = 0.0
+        self._began = 0.0
 
     def begin(self) -> None:
         """Put the hooks in place."""
@@ -141,12 +136,10 @@ class Watcher:
             self._hooks.take_away()
             self._loaders.take_away()
             self.listens = False
-        # What takes seconds, and libraries of its own, is left to whoever reads the folder.
-        evidence = self.evidence(whole=self._folder is None)
+        # What takes seconds, and libraries of its own, is left to whoever reads the journal.
+        evidence = self.evidence(whole=not self._journal.is_kept)
         self._active = False
-        if self._folder is not None and os.getpid() == self._process:
-            self._rows.save(Traces(self._folder).rows)
-            self._write(evidence)
+        self._journal.write(evidence, self._rows)
         return evidence
 
     def evidence(self, *, whole: bool = False) -> Evidence:
@@ -165,11 +158,6 @@ class Watcher:
             if whole:
                 found.rows = self._rows.examine()
         return found
-
-    def _write(self, evidence: Evidence) -> None:
-        folder = self._folder or Path()
-        write_atomic(folder / "evidence.json", json.dumps(evidence.to_dict()))
-        self._written = time.perf_counter()
 
     def _mine(self) -> bool:
         """Whether what happens now is to be watched."""
@@ -323,9 +311,14 @@ class Watcher:
             for optimizer in self._optimizers:
                 optimizer.after_backward()
 
-    @_guarded
     def before_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
-        """An optimiser is about to step."""
+        """An optimiser is about to step; the first thread that does so is the one to watch."""
+        if not self._evidence.steps and os.getpid() == self._process:
+            self._thread = threading.get_ident()
+        self._note_coming_step(optimizer, closure)
+
+    @_guarded
+    def _note_coming_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
         watch = self._optimizers.of(optimizer, user_frame())
         if watch is None:
             return
@@ -335,25 +328,30 @@ class Watcher:
         self._stepping = closure is None or not closure
         watch.before_step(self._step, looks=self.listens_to_rounds, closure=bool(closure))
 
-    @_guarded
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """An optimiser stepped."""
+        """An optimiser stepped, in whichever thread."""
+        if not self._active or os.getpid() != self._process:
+            return
+        if not self._evidence.stopped:
+            self._evidence.steps += 1
+            self._note_step(optimizer)
+        if self._journal.has_enough(self._evidence.steps):
+            self._evidence.stopped = True
+            self._journal.write(self.evidence(), self._rows)
+            self._journal.stop()
+        elif self._journal.is_due:
+            self._journal.write(self.evidence())
+
+    @_guarded
+    def _note_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._stepping = False
         watch = self._optimizers.find(optimizer)
         if watch is None:
             return
-        watch.after_step(self._step, looks=self.listens_to_rounds)
-        self._evidence.steps += 1
+        watch.after_step(self._evidence.steps, looks=self.listens_to_rounds)
         self._round.steps.append(watch)
         if self._clock is not None and self._clock() is optimizer:
             self._end_round()
-        if self._folder and time.perf_counter() - self._written > WRITE_SECONDS:
-            self._write(self.evidence())
-        if self._most_steps is not None and self._evidence.steps >= self._most_steps:
-            self._evidence.stopped = True
-            if self._folder is not None:
-                self._write(self.evidence())
-            stop_training(self._folder)
 
     @property
     def _step(self) -> int:

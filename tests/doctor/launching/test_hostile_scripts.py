@@ -193,7 +193,8 @@ ENDLESS = {
 def test_endless_training_stops_after_the_steps_asked_for(doctor, name):
     told = doctor.judge(ENDLESS[name], "--steps", "5")
     assert told.is_status_of_findings, told.err
-    assert told.watched["steps"] == 5
+    # What swallows the exception that stops it is left at its next step.
+    assert told.watched["steps"] in ({5, 6} if name == "catches_all" else {5})
     assert told.watched["stopped"] is True
     assert "Traceback" not in told.err
 
@@ -240,8 +241,12 @@ def test_interrupted_training_gets_a_verdict(doctor, number, status):
     told = doctor.finish(process)
     assert told.status == status, told.err
     assert told.watched["steps"] >= 4
-    assert told.watched["signal"] == signal.Signals(number).name
-    assert ("KeyboardInterrupt" in told.err) == (number == signal.SIGINT)
+    if number == signal.SIGINT:
+        assert told.watched["error"]["kind"] == "KeyboardInterrupt"
+        assert told.err.rstrip().endswith("KeyboardInterrupt")
+    else:
+        assert told.watched["signal"] == "SIGTERM"
+        assert "KeyboardInterrupt" not in told.err
 
 
 def test_script_that_takes_no_interrupt_is_killed_by_the_third(doctor):

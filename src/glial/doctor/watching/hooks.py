@@ -7,7 +7,6 @@ and change nothing; whatever goes wrong in it is kept from the script.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -92,7 +91,6 @@ class Hooks:
         self._handles: list[RemovableHandle] = []
         self._module_handles: list[RemovableHandle] = []
         self._doors: list[tuple[Any, str, Any]] = []
-        self.thread = threading.get_ident()
 
     def put(self) -> None:
         """Put everything in place that stays there."""
@@ -131,14 +129,14 @@ class Hooks:
         return bool(self._module_handles)
 
     def alert(self) -> bool:
-        """Hear calls of functions and modules from now on; False where that is impossible."""
-        if self.is_alert:
-            return True
+        """Hear this thread's calls of functions and modules; False where that is impossible."""
         stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
         if self._mode not in stack:
             if stack:  # somebody's mode would be taken away in our place
                 return False
             self._mode.__enter__()  # type: ignore[no-untyped-call]
+        if self.is_alert:
+            return True
         listener = self._listener
         self._module_handles = [
             modules.register_module_forward_pre_hook(lambda module, args: listener.enter(module)),
@@ -209,11 +207,11 @@ class Hooks:
         return run
 
     def _around_compile_in_place(self, original: Any) -> Any:
-        def compile(module: Any, *args: Any, **kwargs: Any) -> None:
+        def in_place(module: Any, *args: Any, **kwargs: Any) -> None:
             original(module, *args, **kwargs)
             module._compiled_call_impl = self._unheard(module._compiled_call_impl)
 
-        return compile
+        return in_place
 
     def _around_compiled(self, original: Any) -> Any:
         """A compiled network is seen from outside only."""
@@ -235,9 +233,9 @@ class Hooks:
         """Compiled code runs without hooks and modes: they would change what it computes."""
         unheard = self._unheard
 
-        def compile(model: Any = None, **kwargs: Any) -> Any:
+        def compiling(model: Any = None, **kwargs: Any) -> Any:
             if model is None:
-                return lambda function: compile(function, **kwargs)
+                return lambda function: compiling(function, **kwargs)
             compiled = original(model, **kwargs)
             if not isinstance(compiled, nn.Module):
                 return unheard(compiled)
@@ -246,4 +244,4 @@ class Hooks:
                 self._door(kind, "__call__", self._around_compiled)
             return compiled
 
-        return compile
+        return compiling

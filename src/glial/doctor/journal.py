@@ -1,0 +1,60 @@
+"""Where a watched process keeps its evidence while it runs, and how it is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from glial.core.files import write_atomic
+from glial.doctor.evidence import Evidence
+from glial.doctor.traces import Traces
+from glial.doctor.watching.rows import RowStore
+from glial.doctor.watching.stopping import stop_training
+
+SECONDS = 1.0
+
+
+class Journal:
+    """The folder of one process; without a folder nothing is kept.
+
+    Args:
+        folder: It.
+        most_steps: Updates after which the process is stopped; None lets it run.
+
+    Example:
+        >>> Journal(None).is_due
+        False
+    """
+
+    def __init__(self, folder: Path | None, most_steps: int | None = None) -> None:
+        self._folder, self._most_steps = folder, most_steps
+        self._process, self._written = os.getpid(), 0.0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether this process keeps anything."""
+        return self._folder is not None and os.getpid() == self._process
+
+    @property
+    def is_due(self) -> bool:
+        """Whether evidence was last written a while ago."""
+        return self.is_kept and time.perf_counter() - self._written > SECONDS
+
+    def write(self, evidence: Evidence, rows: RowStore | None = None) -> None:
+        """Keep evidence, and rows for whoever reads it."""
+        if self._folder is None or not self.is_kept:
+            return
+        if rows is not None:
+            rows.save(Traces(self._folder).rows)
+        write_atomic(Traces(self._folder).evidence, json.dumps(evidence.to_dict()))
+        self._written = time.perf_counter()
+
+    def has_enough(self, steps: int) -> bool:
+        """Whether as many updates were made as were asked for."""
+        return self._most_steps is not None and steps >= self._most_steps
+
+    def stop(self) -> None:
+        """End the process, with its evidence written before."""
+        stop_training(self._folder)
