@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from glial import (
         core,
         data,
+        doctor,
         functional,
         models,
         nn,
@@ -24,16 +25,19 @@ if TYPE_CHECKING:
         training,
     )
     from glial.core.errors import GlialError, InputError
+    from glial.doctor.session import Doctor
     from glial.runs import Plan, Run, evaluate, inspect, load, predict, train
 
 
 __all__ = [
+    "Doctor",
     "GlialError",
     "InputError",
     "Plan",
     "Run",
     "core",
     "data",
+    "doctor",
     "evaluate",
     "functional",
     "inspect",
@@ -51,6 +55,7 @@ __all__ = [
 
 # Public name -> the module that holds it. Every other public name is a package.
 _HOMES = {
+    "Doctor": "glial.doctor.session",
     "GlialError": "glial.core.errors",
     "InputError": "glial.core.errors",
     "Plan": "glial.runs",

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from glial.core.errors import InputError
-
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
@@ -37,14 +35,14 @@ class TrainingWatch:
         ignore: Collection[str],
     ) -> None:
         from glial.doctor.ignoring import check_ignored
+        from glial.doctor.session import check_parts
         from glial.doctor.watcher import Watcher
 
         self.findings: list[Finding] = []
         self.evidence: Evidence | None = None
         self._sensitivity = sensitivity
         self._ignore = check_ignored(ignore)
-        for part in parts:
-            _check(part)
+        check_parts(parts)
         self._unused = {id(part): type(part).__name__ for part in parts}
         self._handles = [self._hook(part) for part in parts]
         self._watcher = Watcher()
@@ -105,19 +103,6 @@ class TrainingWatch:
         if isinstance(part, Optimizer):
             return part.register_step_post_hook(use)
         return part.register_forward_hook(use)
-
-
-def _check(part: object) -> None:
-    from torch import nn
-    from torch.optim import Optimizer
-
-    if not isinstance(part, (nn.Module, Optimizer)):
-        raise InputError(
-            "glial_doctor.watch cannot watch this",
-            expected="networks (torch.nn.Module) and optimisers (torch.optim.Optimizer)",
-            got=type(part).__name__,
-            do="give what is trained; data and losses are seen without being named",
-        )
 
 
 class DoctorFixture:

@@ -212,7 +212,7 @@ def class_imbalance(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
         "give classes weights or draw them evenly, and judge by balanced accuracy or F1",
         at=loss.at,
         since_step=1,
-        source="Buda, Maki, Mazurowski (2018), A systematic study of the class imbalance problem",
+        source="Japkowicz, Stephen (2002), The class imbalance problem: a systematic study",
     )
 
 

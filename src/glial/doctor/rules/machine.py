@@ -26,7 +26,7 @@ def data_stall(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
                 f"training waits for {loader.name} {loader.wait / total:.0%} of the time",
                 "use more workers, or prepare the data once and keep it in memory",
                 at=loader.at,
-                source="Mohan et al. (2021), Analyzing and mitigating data stalls, VLDB",
+                source="Mohan et al. (2021), on data stalls in training, VLDB",
             )
 
 
