@@ -105,6 +105,7 @@ PROGRAMS = (
     # sequences
     program("gru_signals", "classification sequence", "seq_train lab_train seq_test lab_test"),
     program("lstm_packed", "binary sequence"),
+    program("gru_lengths", "classification sequence two"),
     program("padded_transformer", "classification sequence two", "- labels_train - labels_test"),
     program("forecast_conv", "regression column", "past_train future_train past_test future_test"),
     program("char_transformer", "language"),
