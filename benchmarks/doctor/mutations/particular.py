@@ -80,7 +80,6 @@ OPERATORS = (
         ("unmasked-padding",),
         reworded(r"packed = pack_padded_sequence\((.*), lengths.*", r"packed = \1"),
     ),
-    ),
     # adversarial
     Operator(
         "generator-slow",
