@@ -62,6 +62,7 @@ PROGRAMS = (
     program("moons_tanh", "classification two flat", "train_x train_y test_x test_y"),
     program("digits_residual", "classification flat", "x_fit y_fit x_held y_held"),
     program("wine_dropout", "classification flat", "X_train y_train X_test y_test"),
+    program("wine_norm_first", "classification flat", "d_train t_train d_test t_test"),
     program("imbalanced_weights", "classification two flat", "Xa ya Xb yb"),
     program("digits_by_hand", "classification flat", "xa ya xb yb"),
     program("digits_autocast", "classification flat", "X_tr y_tr X_te y_te"),
