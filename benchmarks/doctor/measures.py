@@ -157,14 +157,15 @@ def unchanged(results: Iterable[Result], known: Effects) -> tuple[int, int]:
 def report(found: list[Record], cases: list[Case], known: Effects) -> str:
     """Everything that the results say of these cases."""
     chosen = {(case.name, case.version): case for case in cases}
-    originals = {c.program: c for c in [*cases, *all_cases("healthy", "all")] if not c.operator}
+    originals = {case.program: case for case in all_cases("healthy", "all")}
     results = []
     for record in found:
         case = chosen.get((record["name"], record["version"]))
-        if case is not None:
-            matters = case.operator is not None and (
-                known.matters(case, originals[case.program]) is not False
-            )
+        if case is None:
+            continue
+        if case.operator is None or case.path is not None:
+            results.append(Result(record, case, case.operator is not None))
+        elif (matters := known.matters(case, originals[case.program])) is not None:
             results.append(Result(record, case, matters))
     healthy = [r for r in results if r.case.operator is None]
     faulty = [r for r in results if r.matters]

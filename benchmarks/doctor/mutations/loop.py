@@ -105,7 +105,7 @@ def ascent(script: Script, program: Program) -> Fault | None:
 
 def ascent_returned(script: Script, program: Program) -> Fault | None:
     """The sign of the loss that a training step returns is wrong."""
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.FunctionDef) and node.name == "training_step":
             last = node.body[-1]
             if isinstance(last, ast.Return) and last.value is not None:
@@ -235,7 +235,7 @@ def batch(value: str) -> Plant:
         edits = []
         if int(value) > 10_000 and "drop_last" in script.text:
             return None  # no batch would be left
-        for node in ast.walk(script.tree):
+        for node in script.nodes:
             if isinstance(node, ast.keyword) and node.arg in (
                 "batch_size",
                 "per_device_train_batch_size",

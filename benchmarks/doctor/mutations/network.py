@@ -132,7 +132,7 @@ def ended(layer: str, *kinds: str) -> Plant:
 
 def last_input(script: Script) -> ast.expr | None:
     """What a network's ``forward`` hands to its last layer, where that is one call."""
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.FunctionDef) and node.name == "forward":
             last = node.body[-1]
             call = last.value if isinstance(last, ast.Return) else None
