@@ -5,6 +5,7 @@ Faults that were measured to change nothing are counted apart: a note is right f
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections import Counter, defaultdict
@@ -186,7 +187,7 @@ def report(found: list[Record], cases: list[Case], known: Effects) -> str:
         f"crashes             {sum(r.record['crash'] is not None for r in results)}",
     ]
     if costs:
-        ninety = costs[int(0.9 * (len(costs) - 1))]
+        ninety = costs[math.ceil(0.9 * len(costs)) - 1]
         lines.append(
             f"time added          median {100 * statistics.median(costs):.1f} %, "
             f"nine in ten below {100 * ninety:.1f} %"
