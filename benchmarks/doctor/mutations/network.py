@@ -51,7 +51,7 @@ def sigmoids(script: Script, program: Program) -> Fault | None:
 
 def doubled(script: Script, program: Program) -> Fault | None:
     """One activation stands twice."""
-    made = [c for c in activations(script) if name_of(c.func) in MODULES]
+    made = [c for c in activations(script) if name_of(c.func) in MODULES and not c.keywords]
     return Fault([script.wrap(made[0], "{0}, {0}")]) if made else None
 
 
