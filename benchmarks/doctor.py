@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--results", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--harmless", action="store_true", help="run faults that do nothing too")
+    parser.add_argument(
+        "--harmless", action="store_true", help="run faults not known to matter too"
+    )
     parser.add_argument(
         "--command", default=f"{sys.executable} -m glial doctor", help="how the doctor is called"
     )

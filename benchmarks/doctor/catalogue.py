@@ -62,6 +62,7 @@ PROGRAMS = (
     program("moons_tanh", "classification two flat", "train_x train_y test_x test_y"),
     program("digits_residual", "classification flat", "x_fit y_fit x_held y_held"),
     program("wine_dropout", "classification flat", "X_train y_train X_test y_test"),
+    program("wine_norm_first", "classification flat", "d_train t_train d_test t_test"),
     program("imbalanced_weights", "classification two flat", "Xa ya Xb yb"),
     program("digits_by_hand", "classification flat", "xa ya xb yb"),
     program("digits_autocast", "classification flat", "X_tr y_tr X_te y_te"),
@@ -105,6 +106,7 @@ PROGRAMS = (
     # sequences
     program("gru_signals", "classification sequence", "seq_train lab_train seq_test lab_test"),
     program("lstm_packed", "binary sequence"),
+    program("gru_lengths", "classification sequence two"),
     program("padded_transformer", "classification sequence two", "- labels_train - labels_test"),
     program("forecast_conv", "regression column", "past_train future_train past_test future_test"),
     program("char_transformer", "language"),

@@ -5,6 +5,7 @@ Faults that were measured to change nothing are counted apart: a note is right f
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections import Counter, defaultdict
@@ -156,14 +157,15 @@ def unchanged(results: Iterable[Result], known: Effects) -> tuple[int, int]:
 def report(found: list[Record], cases: list[Case], known: Effects) -> str:
     """Everything that the results say of these cases."""
     chosen = {(case.name, case.version): case for case in cases}
-    originals = {c.program: c for c in [*cases, *all_cases("healthy", "all")] if not c.operator}
+    originals = {case.program: case for case in all_cases("healthy", "all")}
     results = []
     for record in found:
         case = chosen.get((record["name"], record["version"]))
-        if case is not None:
-            matters = case.operator is not None and (
-                known.matters(case, originals[case.program]) is not False
-            )
+        if case is None:
+            continue
+        if case.operator is None or case.path is not None:
+            results.append(Result(record, case, case.operator is not None))
+        elif (matters := known.matters(case, originals[case.program])) is not None:
             results.append(Result(record, case, matters))
     healthy = [r for r in results if r.case.operator is None]
     faulty = [r for r in results if r.matters]
@@ -184,7 +186,7 @@ def report(found: list[Record], cases: list[Case], known: Effects) -> str:
         f"crashes             {sum(r.record['crash'] is not None for r in results)}",
     ]
     if costs:
-        ninety = costs[int(0.9 * (len(costs) - 1))]
+        ninety = costs[math.ceil(0.9 * len(costs)) - 1]
         lines.append(
             f"time added          median {100 * statistics.median(costs):.1f} %, "
             f"nine in ten below {100 * ninety:.1f} %"

@@ -93,18 +93,21 @@ def run_all(
         path: Where results are kept.
         call: How the doctor is called.
         jobs: Number of scripts at a time.
-        harmless: Whether faults that were measured to do nothing are run too.
+        harmless: Whether faults that were not measured to matter are run too.
     """
     known = Effects()
     originals = {case.program: case for case in all_cases("healthy", "all")}
-    chosen = [
-        case
-        for case in cases
-        if harmless
-        or case.operator is None
-        or case.path is not None
-        or known.matters(case, originals[case.program]) is not False
-    ]
+    chosen, unknown = [], 0
+    for case in cases:
+        if case.operator is None or case.path is not None:
+            chosen.append(case)
+            continue
+        effect = known.matters(case, originals[case.program])
+        unknown += effect is None
+        if effect or harmless:
+            chosen.append(case)
+    if unknown:
+        print(f"effects of {unknown} faults are not measured: see the verb measure")
     done = {records.key(record) for record in records.read(path)}
     todo = [
         (case, seed)

@@ -79,9 +79,8 @@ class Script:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tree = ast.parse(text)
-        self.parents = {
-            child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)
-        }
+        self.nodes = list(ast.walk(self.tree))
+        self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
         lines = text.splitlines(keepends=True)
         self._starts = [0]
         for line in lines:
@@ -114,7 +113,7 @@ class Script:
         """Calls of functions or classes, by the last part of their name, in order."""
         found = [
             node
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.Call) and name_of(node.func) in names
         ]
         return sorted(found, key=lambda call: (call.lineno, call.col_offset))
@@ -187,9 +186,7 @@ class Script:
         for node in fault.near:
             assert isinstance(node, ast.expr | ast.stmt) and node.end_lineno  # noqa: S101, PT018
             lines.update(moved(n) for n in range(node.lineno, node.end_lineno + 1))
-        planted = "".join(text)
-        ast.parse(planted)
-        return Planted(planted, sorted(lines) if fault.placed else [], fault.layers)
+        return Planted("".join(text), sorted(lines) if fault.placed else [], fault.layers)
 
     # -- what training scripts are made of
 
@@ -236,7 +233,7 @@ class Script:
     def epochs(self) -> list[ast.expr]:
         """The numbers that say how long training lasts."""
         found = []
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.For) and isinstance(node.iter, ast.Call):
                 counted = name_of(node.iter.func) == "range" and len(node.iter.args) == 1
                 if counted and name_of(node.target) in EPOCH_NAMES:
@@ -248,7 +245,7 @@ class Script:
     def methods(self, attribute: str, holders: list[str] | None = None) -> list[ast.Expr]:
         """Statements that only call a method: ``optimizer.step()``; of these holders or of any."""
         found = []
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
                 called = node.value.func
                 if isinstance(called, ast.Attribute) and called.attr == attribute:
@@ -276,7 +273,7 @@ class Script:
             if isinstance(parent, ast.Assign) and not call.args:
                 made[self.code(parent.targets[0])] = LOSSES[name_of(call.func)]
         found = []
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if not isinstance(node, ast.Call) or len(node.args) < 2 or not self.trains(node):
                 continue
             kind = made.get(self.code(node.func)) or LOSSES.get(name_of(node.func))

@@ -14,7 +14,7 @@ def ready(script: Script, program: Program) -> ast.stmt | None:
     """The last statement that makes one of the program's arrays, in one block."""
     names = {n for n in program.arrays if n}
     found = None
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.Assign):
             stored = {
                 script.code(n)
@@ -55,7 +55,7 @@ def unshuffled(script: Script, program: Program) -> Fault | None:
     if fault is None:
         return None
     edits = []
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if (
             isinstance(node, ast.keyword)
             and node.arg == "shuffle"

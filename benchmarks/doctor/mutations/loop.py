@@ -105,7 +105,7 @@ def ascent(script: Script, program: Program) -> Fault | None:
 
 def ascent_returned(script: Script, program: Program) -> Fault | None:
     """The sign of the loss that a training step returns is wrong."""
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.FunctionDef) and node.name == "training_step":
             last = node.body[-1]
             if isinstance(last, ast.Return) and last.value is not None:
@@ -176,6 +176,15 @@ def head_replaced(script: Script, program: Program) -> Fault | None:
     return Fault([script.after(made, line)], [made], [path])
 
 
+def network_replaced(script: Script, program: Program) -> Fault | None:
+    """The network is copied after the optimiser was given the old one, and the copy trained."""
+    if len(script.networks) != 1 or not script.networks[0].isidentifier() or not script.backwards:
+        return None
+    made, network = script.statement(script.optimizers[0]), script.networks[0]
+    line = f"import copy\n\n{network} = copy.deepcopy({network})"
+    return Fault([script.after(made, line)], [made, *script.layers])
+
+
 def fewer_epochs(script: Script, program: Program) -> Fault | None:
     """Training stops at a thirtieth of its time."""
     edits = []
@@ -226,7 +235,7 @@ def batch(value: str) -> Plant:
         edits = []
         if int(value) > 10_000 and "drop_last" in script.text:
             return None  # no batch would be left
-        for node in ast.walk(script.tree):
+        for node in script.nodes:
             if isinstance(node, ast.keyword) and node.arg in (
                 "batch_size",
                 "per_device_train_batch_size",
@@ -322,6 +331,7 @@ OPERATORS = (
     Operator("optimizer-last-layer", ("untrained-parameters",), last_layer_only),
     Operator("frozen-body", ("untrained-parameters",), frozen),
     Operator("head-replaced", ("untrained-parameters",), head_replaced),
+    Operator("network-replaced", ("untrained-parameters",), network_replaced),
     Operator("few-epochs", ("undertrained",), fewer_epochs),
     Operator("schedule-at-once", ("schedule-collapse",), decays_at_once),
     Operator("warm-up-forever", ("schedule-collapse", *LOW), warms_up_forever),

@@ -89,7 +89,8 @@ def scrambled(script: Script, program: Program) -> Fault | None:
 
 def noisy(script: Script, program: Program) -> Fault | None:
     """Noise that drowns the inputs, as if that were an augmentation."""
-    if not set(program.kinds) & {"flat", "image", "sequence"} or len(script.losses) != 1:
+    kinds = set(program.kinds) & {"flat", "image", "sequence"}
+    if not kinds or not program.arrays[0] or len(script.losses) != 1:
         return None
     loop = script.loop(script.losses[0][1])
     if not isinstance(loop, ast.For) or len(script.networks) != 1:

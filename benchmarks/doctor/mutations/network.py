@@ -51,7 +51,7 @@ def sigmoids(script: Script, program: Program) -> Fault | None:
 
 def doubled(script: Script, program: Program) -> Fault | None:
     """One activation stands twice."""
-    made = [c for c in activations(script) if name_of(c.func) in MODULES]
+    made = [c for c in activations(script) if name_of(c.func) in MODULES and not c.keywords]
     return Fault([script.wrap(made[0], "{0}, {0}")]) if made else None
 
 
@@ -130,17 +130,23 @@ def ended(layer: str, *kinds: str) -> Plant:
     return plant
 
 
+def last_input(script: Script) -> ast.expr | None:
+    """What a network's ``forward`` hands to its last layer, where that is one call."""
+    for node in script.nodes:
+        if isinstance(node, ast.FunctionDef) and node.name == "forward":
+            last = node.body[-1]
+            call = last.value if isinstance(last, ast.Return) else None
+            if not isinstance(call, ast.Call) or not call.args or "inplace" in script.text:
+                return None
+            layer = script.code(call.func).removeprefix("self.")
+            return call.args[0] if layer.isidentifier() else None
+    return None
+
+
 def detached(script: Script, program: Program) -> Fault | None:
     """A hidden layer's output is cut off from the gradient."""
-    for node in ast.walk(script.tree):
-        if isinstance(node, ast.FunctionDef) and node.name == "forward":
-            for statement in node.body:
-                if isinstance(statement, ast.Return) and isinstance(statement.value, ast.Call):
-                    call = statement.value
-                    if call.args and "self." in script.code(call.func):
-                        edit = script.wrap(call.args[0], "({}).detach()")
-                        return Fault([edit], script.layers[:-1])
-    return None
+    given = last_input(script)
+    return Fault([script.wrap(given, "({}).detach()")], script.layers[:-1]) if given else None
 
 
 def statistics_kept(script: Script, program: Program) -> Fault | None:
@@ -150,15 +156,9 @@ def statistics_kept(script: Script, program: Program) -> Fault | None:
 
 
 def across_rows(script: Script, program: Program) -> Fault | None:
-    """Hidden values are divided by their norm over the batch."""
-    for node in ast.walk(script.tree):
-        if isinstance(node, ast.FunctionDef) and node.name == "forward":
-            last = node.body[-1]
-            if isinstance(last, ast.Return) and isinstance(last.value, ast.Call):
-                call = last.value
-                if call.args and "self." in script.code(call.func):
-                    return Fault([script.wrap(call.args[0], "torch.softmax({}, dim=0)")])
-    return None
+    """Hidden values go through a softmax over the batch."""
+    given = last_input(script)
+    return Fault([script.wrap(given, "torch.softmax({}, dim=0)")]) if given else None
 
 
 def deeper(layer: str, count: int) -> Plant:

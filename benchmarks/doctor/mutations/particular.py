@@ -78,9 +78,7 @@ OPERATORS = (
     Operator(
         "padding-read",
         ("unmasked-padding",),
-        reworded(
-            r"(?s)packed = .*?self\.lstm\(packed\)", "_, (h, _) = self.lstm(self.embed(tokens))"
-        ),
+        reworded(r"packed = pack_padded_sequence\((.*), lengths.*", r"packed = \1"),
     ),
     # adversarial
     Operator(

@@ -44,7 +44,7 @@ class ActorCritic(nn.Module):
 
 env, agent, gamma = Grid(), ActorCritic(), 0.97
 optimizer = torch.optim.Adam(agent.parameters(), lr=0.01)
-for episode in range(180):
+for episode in range(300):
     state, done = env.reset(), False
     states, actions, rewards = [], [], []
     while not done:

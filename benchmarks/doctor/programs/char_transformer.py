@@ -88,8 +88,8 @@ class CharModel(nn.Module):
 
 
 model = CharModel()
-optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-for step in range(250):
+optimizer = torch.optim.AdamW(model.parameters(), lr=6e-3)
+for step in range(300):
     xb, yb = get_batch(train_data)
     logits = model(xb)
     loss = F.cross_entropy(logits.reshape(-1, len(chars)), yb.reshape(-1))

@@ -15,7 +15,7 @@ denoiser = nn.Sequential(
     nn.Conv2d(24, 24, 3, padding=1), nn.ReLU(),
     nn.Conv2d(24, 1, 3, padding=1),
 )
-optimizer = torch.optim.Adam(denoiser.parameters(), lr=3e-3)
+optimizer = torch.optim.Adam(denoiser.parameters(), lr=8e-3)
 bce = nn.BCEWithLogitsLoss()
 for epoch in range(6):
     for clean in torch.randperm(1200).split(40):

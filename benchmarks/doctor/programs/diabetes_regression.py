@@ -19,7 +19,7 @@ yte = torch.as_tensor(sy.transform(yte), dtype=torch.float32)
 
 net = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 1))
 mse = nn.MSELoss()
-opt = torch.optim.SGD(net.parameters(), lr=0.02, weight_decay=1e-2)
+opt = torch.optim.SGD(net.parameters(), lr=0.006, weight_decay=1e-2)
 
 n = len(Xtr)
 for epoch in range(60):

@@ -22,7 +22,7 @@ class AutoEncoder(nn.Module):
 
 
 ae = AutoEncoder()
-opt = torch.optim.Adam(ae.parameters(), lr=4e-3)
+opt = torch.optim.Adam(ae.parameters(), lr=1e-2)
 loader = torch.utils.data.DataLoader(train, batch_size=32, shuffle=True)
 for epoch in range(25):
     for batch in loader:

@@ -30,7 +30,7 @@ train_images, train_labels = images[train_idx], labels[train_idx]
 test_images, test_labels = images[test_idx], labels[test_idx]
 
 model = ConvNet()
-optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
+optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
 loader = torch.utils.data.DataLoader(
     torch.utils.data.TensorDataset(train_images, train_labels), batch_size=64, shuffle=True
 )

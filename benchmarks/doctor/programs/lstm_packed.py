@@ -39,7 +39,7 @@ class Counter(nn.Module):
 
 
 train_loader = DataLoader(generate(800), batch_size=32, shuffle=True, collate_fn=collate)
-test_loader = DataLoader(generate(300), batch_size=100, collate_fn=collate)
+test_loader = DataLoader(generate(300), batch_size=1, collate_fn=collate)
 model = Counter()
 criterion = nn.BCEWithLogitsLoss()
 optimizer = torch.optim.Adam(model.parameters(), lr=0.01)

@@ -34,7 +34,7 @@ if __name__ == "__main__":
     loader = DataLoader(NoisyDigits(x[a], y[a]), batch_size=32, shuffle=True, num_workers=2,
                         worker_init_fn=reseed, persistent_workers=True)
     net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
-    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(net.parameters(), lr=8e-3)
     criterion = nn.CrossEntropyLoss()
     for epoch in range(8):
         for xb, yb in loader:

@@ -17,7 +17,7 @@ t_test = torch.tensor(clean[700:], dtype=torch.float32).reshape(-1, 1)
 
 net = nn.Sequential(nn.Linear(5, 40), nn.Tanh(), nn.Linear(40, 40), nn.Tanh(), nn.Linear(40, 1))
 criterion = nn.L1Loss()
-optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
 scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.95)
 for epoch in range(40):
     perm = torch.randperm(700)

@@ -16,7 +16,7 @@ def matches(low, high, n):
 
 
 rater = nn.Sequential(nn.Linear(8, 32), nn.LeakyReLU(0.1), nn.Linear(32, 32), nn.LeakyReLU(0.1), nn.Linear(32, 1))
-optimizer = torch.optim.RMSprop(rater.parameters(), lr=1e-3)
+optimizer = torch.optim.RMSprop(rater.parameters(), lr=2e-3)
 for step in range(600):
     a, b, outcome = matches(0, 300, 64)
     margin = rater(features[a]).squeeze(1) - rater(features[b]).squeeze(1)

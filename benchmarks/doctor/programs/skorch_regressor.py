@@ -19,7 +19,7 @@ net = NeuralNetRegressor(
     module,
     optimizer=torch.optim.SGD,
     optimizer__momentum=0.9,
-    lr=0.01,
+    lr=0.004,
     max_epochs=25,
     batch_size=32,
     iterator_train__shuffle=True,

@@ -28,7 +28,7 @@ model = GPT2LMHeadModel(GPT2Config(
 ))
 with tempfile.TemporaryDirectory() as folder:
     args = TrainingArguments(
-        output_dir=folder, learning_rate=4e-3, per_device_train_batch_size=32, num_train_epochs=5,
+        output_dir=folder, learning_rate=8e-3, per_device_train_batch_size=32, num_train_epochs=6,
         lr_scheduler_type="cosine", save_strategy="no", report_to="none", use_cpu=True, seed=seed,
         logging_strategy="epoch",
     )

@@ -22,7 +22,7 @@ def train(model, params, x, y, epochs, lr):
 backbone = nn.Sequential(nn.Linear(64, 96), nn.ReLU(), nn.Linear(96, 48), nn.ReLU())
 source = y < 7
 train_model = nn.Sequential(backbone, nn.Linear(48, 7))
-train(train_model, train_model.parameters(), X[source], y[source], epochs=10, lr=2e-3)
+train(train_model, train_model.parameters(), X[source], y[source], epochs=12, lr=4e-3)
 
 for p in backbone.parameters():
     p.requires_grad = False
@@ -31,7 +31,7 @@ model = nn.Sequential(backbone, head)
 X_new, y_new = X[~source], y[~source] - 7
 perm = torch.randperm(len(X_new))
 fit, held = perm[:400], perm[400:]
-train(model, head.parameters(), X_new[fit], y_new[fit], epochs=30, lr=5e-3)
+train(model, head.parameters(), X_new[fit], y_new[fit], epochs=30, lr=2e-2)
 model.eval()
 with torch.no_grad():
     print("score", (model(X_new[held]).argmax(1) == y_new[held]).float().mean().item())
