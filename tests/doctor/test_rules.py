@@ -151,8 +151,8 @@ FAULTS: dict[str, dict[str, Any]] = {
     "wrong-loss": {
         "label": one_hot,
         "loss": lambda o, t: F.mse_loss(o, t),
-        "optimizer": sgd(1e-3),
-        "epochs": 4,
+        "optimizer": sgd(0.3),
+        "epochs": 3,
     },
     "wrong-reduction": {
         "loss": lambda o, t: F.cross_entropy(o, t, reduction="sum"),
@@ -182,7 +182,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     },
     "wrong-optimizer-setting": {"optimizer": adam(1e-3, eps=1.0), "epochs": 6},
     "over-regularised": {"optimizer": sgd(0.05, weight_decay=1.0)},
-    "undertrained": {"optimizer": sgd(0.01), "epochs": 3},
+    "undertrained": {"optimizer": sgd(0.1), "epochs": 1},
 }
 
 

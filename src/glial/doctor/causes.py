@@ -176,7 +176,7 @@ LEADS_TO: dict[str, tuple[str, ...]] = {
     "representation-collapse": ("activation-collapse",),
     "entropy-collapse": ("underfitting",),
     # Fit.
-    "over-regularised": ("vanishing-gradient", "activation-collapse", "underfitting"),
+    "over-regularised": ("dead-units", "vanishing-gradient", "activation-collapse", "underfitting"),
     "undertrained": ("underfitting",),
     "underfitting": ("loss-not-decreasing",),
     # The machine.

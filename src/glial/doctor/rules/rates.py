@@ -10,13 +10,13 @@ from glial.doctor.evidence import Evidence, LineProbe, OptimizerSeen
 from glial.doctor.measures import (
     BATCH_NORMS,
     ENOUGH,
-    Outcome,
     main_loss,
     outcome,
     path_in,
     suffers,
     trained_models,
 )
+from glial.doctor.rules.layers import underfitting
 
 _SMITH = "Smith (2017), Cyclical learning rates; Goodfellow et al. (2016), section 8.5"
 
@@ -294,18 +294,20 @@ def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     optimizer = _only_optimizer(evidence)
     if loss is None or found is None or optimizer is None or not found.finite:
         return
-    if found.steps < 4 or not found.suffers or evidence.stopped:
+    if found.steps < 6 or not found.suffers or evidence.stopped:
         return
-    fall = _late_fall(found, loss.value.values)
-    if fall < 0.05 / sensitivity:
+    if any(underfitting(evidence, sensitivity)):
+        return  # more steps would not widen it
+    fall = _late_fall(loss.value.values)
+    if fall < 0.3 / sensitivity:
         return
     yield Finding(
         "undertrained",
         "warning",
         None,
-        {"steps": found.steps, "fall_in_the_last_third": fall, "skill": found.skill},
-        f"the loss was still falling (by {fall:.0%} in the last third) when training ended after "
-        f"{found.steps} steps",
+        {"steps": found.steps, "share_of_the_last_third": fall, "skill": found.skill},
+        f"the loss was still falling when training ended after {found.steps} steps: the last third "
+        f"of them made {fall:.0%} of its fall",
         "train for more epochs",
         at=loss.at,
         since_step=found.steps,
@@ -313,10 +315,15 @@ def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     )
 
 
-def _late_fall(found: Outcome, values: list[float]) -> float:
-    """The share by which the loss falls from the second third to the last."""
-    third = max(1, len(values) // 3)
-    middle = sum(values[-2 * third : -third]) / third
-    end = sum(values[-third:]) / third
-    scale = abs(middle) if math.isnan(found.constant) else max(abs(middle), 1e-12)
-    return (middle - end) / scale if scale else 0.0
+def _late_fall(values: list[float]) -> float:
+    """The share of the whole fall of the loss, third by third, that its last third made.
+
+    A half where it falls steadily, less where it flattens; 0 where noise explains it.
+    """
+    third = len(values) // 3
+    thirds = [values[:third], values[-2 * third : -third], values[-third:]]
+    first, middle, last = (sum(part) / third for part in thirds)
+    variance = sum((value - last) ** 2 for value in thirds[2]) / third
+    if middle - last < 2 * math.sqrt(2 * variance / third) or not first > last:
+        return 0.0
+    return (middle - last) / (first - last)
