@@ -224,7 +224,7 @@ class Networks:
         """What was seen of a parameter, whichever network has it."""
         for watch in self._watches.values():
             seen = watch.parameters.get(id(parameter))
-            if seen is not None:
+            if seen is not None and watch.model() is not None:  # a number may be used again
                 return seen
         return None
 
@@ -234,7 +234,7 @@ class Networks:
         best, most = None, 0
         for watch in self._watches.values():
             shared = len(known & set(watch.parameters))
-            if shared > most:
+            if shared > most and watch.model() is not None:
                 best, most = watch.seen.name, shared
         return best
 
