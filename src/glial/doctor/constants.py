@@ -41,6 +41,8 @@ def best_constant(seen: LossSeen) -> float:
         if min(means) < 0 or max(means) > 1:
             return math.nan
         return rows * sum(map(_entropy, means)) / len(means)
+    if seen.name == "poisson_nll_loss" and seen.settings.get("log_input", 1.0) and target.mean > 0:
+        return rows * target.mean * (1 - math.log(target.mean))
     if seen.name == "l1_loss" and target.counts and len(target.shape) == 1:
         values = sorted((float(v), n) for v, n in target.counts.items())
         return rows * _absolute_deviation(values)

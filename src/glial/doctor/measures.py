@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from glial.doctor.evidence import Evidence, LayerSeen, LossSeen, ModelSeen, TensorSeen
+from glial.doctor.evidence import (
+    Evidence,
+    LayerSeen,
+    LossSeen,
+    ModelSeen,
+    OptimizerSeen,
+    TensorSeen,
+)
 
 ENOUGH = 3
 CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
@@ -123,6 +130,22 @@ def suffers(evidence: Evidence) -> bool:
         return True
     known = not math.isnan(rows.eval_accuracy) and not math.isnan(rows.eval_score)
     return known and rows.eval_accuracy < rows.eval_score - 0.08
+
+
+def optimizers_of(evidence: Evidence) -> list[OptimizerSeen]:
+    """The optimisers that stepped; of those that step at one line, as in folds, the busiest.
+
+    Example:
+        >>> folds = [OptimizerSeen("a", "SGD", steps=2), OptimizerSeen("a-2", "SGD", steps=3)]
+        >>> [optimizer.name for optimizer in optimizers_of(Evidence(optimizers=folds))]
+        ['a-2']
+    """
+    found: dict[object, OptimizerSeen] = {}
+    for optimizer in evidence.optimizers:
+        key = (optimizer.kind, optimizer.at)
+        if optimizer.steps > (found[key].steps if key in found else 0):
+            found[key] = optimizer
+    return list(found.values())
 
 
 def model_of(evidence: Evidence, name: str | None) -> ModelSeen | None:

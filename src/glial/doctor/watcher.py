@@ -249,11 +249,11 @@ class Watcher:
         self._round.tape.add(Entry(module, args, kwargs, output, place_of(frame)))
 
     @_guarded
-    def made(self, module: nn.Module) -> None:
-        """A module is being made."""
+    def made(self, made: nn.Module | torch.optim.Optimizer) -> None:
+        """A module or an optimiser is being made."""
         place = user_place()
         if place is not None:
-            self._networks.places[module] = place
+            self._networks.places[made] = place
 
     def wake(self) -> None:
         """An evaluation may begin: look, the first times."""

@@ -41,6 +41,7 @@ class OptimizerSeen:
         steps: How often it stepped, sampled or not.
         lr: Series of the first group's rate.
         at: Where ``step`` is called.
+        made_at: Where it was made.
         model: The name of the network whose parameters it holds, if there is one.
         parameters: Number of parameters that it holds.
         foreign: Number of these that no backward pass ever reached.
@@ -68,6 +69,7 @@ class OptimizerSeen:
     steps: int = 0
     lr: Series = field(default_factory=Series)
     at: Place | None = None
+    made_at: Place | None = None
     model: str | None = None
     parameters: int = 0
     foreign: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence
-from glial.doctor.measures import main_loss, outcome, suffers
+from glial.doctor.measures import main_loss, optimizers_of, outcome, suffers
 
 _BOOK = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 11.5"
 
@@ -17,7 +17,7 @@ def loss_not_decreasing(evidence: Evidence, sensitivity: float) -> Iterator[Find
     loss, found = main_loss(evidence), outcome(evidence)
     if loss is None or found is None or not found.finite or found.steps < 20:
         return
-    if len(evidence.optimizers) > 1 or not found.fails:
+    if len(optimizers_of(evidence)) > 1 or not found.fails:
         return
     yield Finding(
         "loss-not-decreasing",
@@ -37,7 +37,7 @@ def loss_oscillating(evidence: Evidence, sensitivity: float) -> Iterator[Finding
     loss, found = main_loss(evidence), outcome(evidence)
     if loss is None or found is None or found.steps < 40 or not suffers(evidence):
         return
-    if len(evidence.optimizers) > 1 or not found.finite:
+    if len(optimizers_of(evidence)) > 1 or not found.finite:
         return
     values = loss.value.values[len(loss.value) // 2 :]
     mean = sum(values) / len(values)
@@ -59,7 +59,7 @@ def loss_oscillating(evidence: Evidence, sensitivity: float) -> Iterator[Finding
 def loss_spike(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """A sudden jump of the loss."""
     loss, found = main_loss(evidence), outcome(evidence)
-    if loss is None or found is None or found.steps < 60 or len(evidence.optimizers) > 1:
+    if loss is None or found is None or found.steps < 60 or len(optimizers_of(evidence)) > 1:
         return
     values = loss.value.values
     for place in range(30, len(values)):
@@ -84,7 +84,7 @@ def loss_spike(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
 def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """The evaluation loss rises while the training loss falls."""
     loss, found = main_loss(evidence), outcome(evidence)
-    if loss is None or found is None or not found.finite or len(evidence.optimizers) > 1:
+    if loss is None or found is None or not found.finite or len(optimizers_of(evidence)) > 1:
         return
     seen = loss.eval_value
     if len(seen) >= 5:

@@ -12,6 +12,7 @@ from glial.doctor.measures import (
     NORMS,
     is_regression,
     main_loss,
+    optimizers_of,
     outcome,
     path_in,
     scale_of,
@@ -35,7 +36,8 @@ def unscaled_input(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Features far from the scale of 1 that weights are initialised for."""
     both = players(evidence)
     for model in trained_models(evidence):
-        if (model.layers and model.layers[0].kind in NORMS) or (both and model is both[1]):
+        first = model.layers[0].kind if model.layers else ""
+        if first in (*NORMS, "Embedding") or (both and model is both[1]):
             continue
         for seen in _float_inputs(model)[:1]:
             scale = scale_of(seen)
@@ -124,7 +126,7 @@ def outcome_fails(evidence: Evidence) -> bool:
 
 def preprocessing_mismatch(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Evaluation inputs on another scale than training inputs."""
-    if len(evidence.optimizers) != 1:
+    if len(optimizers_of(evidence)) != 1:
         return
     for model in trained_models(evidence):
         pairs = zip(_float_inputs(model), _float_inputs(model, "eval"), strict=False)
@@ -200,7 +202,7 @@ def class_imbalance(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
         return
     total = sum(counts.values())
     rarest, most = min(counts.values()) / total, max(counts.values()) / total
-    if total < 500 or rarest * len(counts) > 0.15 * sensitivity or len(counts) > 20:
+    if total < 200 or rarest * len(counts) > 0.15 * sensitivity or len(counts) > 20:
         return
     yield Finding(
         "class-imbalance",

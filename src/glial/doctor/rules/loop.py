@@ -10,6 +10,7 @@ from glial.doctor.measures import (
     BATCH_NORMS,
     ENOUGH,
     main_loss,
+    optimizers_of,
     outcome,
     path_in,
     suffers,
@@ -59,7 +60,8 @@ def wrong_order(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """An optimiser steps while there are no gradients."""
     for optimizer in evidence.optimizers:
         looked = len(optimizer.backwards)
-        if looked >= ENOUGH and optimizer.empty_steps >= 0.9 * looked:
+        reached = any(optimizer.backwards)
+        if looked >= ENOUGH and reached and optimizer.empty_steps >= 0.9 * looked:
             yield Finding(
                 "wrong-order",
                 "error",
@@ -75,9 +77,10 @@ def wrong_order(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
 def gradient_ascent(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """The number that is descended falls as the loss rises, or updates go uphill."""
     loss, found = main_loss(evidence), outcome(evidence)
-    if loss is None or found is None or len(evidence.optimizers) != 1:
+    used = optimizers_of(evidence)
+    if loss is None or found is None or len(used) != 1:
         return
-    optimizer = evidence.optimizers[0]
+    optimizer = used[0]
     uphill = optimizer.alignment.mean() < -0.3 and len(optimizer.alignment) >= ENOUGH
     turned = loss.sign < 0 and loss.name not in ("hand-written", "kl_div", "gaussian_nll_loss")
     maximized = optimizer.settings.get("maximize", 0.0) > 0
@@ -99,10 +102,11 @@ def untrained_parameters(evidence: Evidence, sensitivity: float) -> Iterator[Fin
     """Parameters that take part in the forward pass and that no step changes."""
     if not evidence.sampled or not any(o.parameters for o in evidence.optimizers):
         return
+    loss = main_loss(evidence)
     for model in trained_models(evidence):
         held = [p for p in model.parameters if p.optimizer is not None]
-        if not held:
-            continue
+        if not held and not (loss and loss.model == model.name):
+            continue  # a network that only passes gradients on
         yield from _left_out(evidence, model)
         yield from _cut_off(evidence, model)
 
@@ -170,7 +174,7 @@ def frozen_parameters(evidence: Evidence, sensitivity: float) -> Iterator[Findin
 
 def wrong_mode(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Training in evaluation mode, or evaluation in training mode, where that matters."""
-    if len(evidence.optimizers) != 1:
+    if len(optimizers_of(evidence)) != 1:
         return
     for model in trained_models(evidence):
         if not model.mode_matters:

@@ -133,9 +133,11 @@ def wrong_loss(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         if found is None:
             continue
         means, do, numbers = found
+        came = outcome(evidence, loss)
+        bad = suffers(evidence) or (came is not None and came.skill < 0.5)
         yield Finding(
             "wrong-loss",
-            "warning" if suffers(evidence) else "note",
+            "warning" if bad else "note",
             None,
             numbers,
             means,

@@ -10,7 +10,9 @@ from glial.doctor.evidence import Evidence, LineProbe, OptimizerSeen
 from glial.doctor.measures import (
     BATCH_NORMS,
     ENOUGH,
+    RECTIFIERS,
     main_loss,
+    optimizers_of,
     outcome,
     path_in,
     suffers,
@@ -22,7 +24,7 @@ _SMITH = "Smith (2017), Cyclical learning rates; Goodfellow et al. (2016), secti
 
 
 def _only_optimizer(evidence: Evidence) -> OptimizerSeen | None:
-    used = [optimizer for optimizer in evidence.optimizers if optimizer.steps]
+    used = optimizers_of(evidence)
     return used[0] if len(used) == 1 else None
 
 
@@ -64,6 +66,7 @@ def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[F
         (rising >= 0.5 / sensitivity and len(probes) >= 2)
         + (leap > 0.5 / sensitivity)
         + (jump > 3)
+        + (leap > 0.1 and _dies(evidence))
         + (not found.finite)
     )
     if signs < 2 and not (rising >= 0.7 and len(probes) >= ENOUGH):
@@ -81,9 +84,19 @@ def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[F
         f"a step at this rate ({optimizer.settings.get('lr', math.nan):g}) goes too far: the loss "
         "of its own batch is larger after it",
         "divide the learning rate by 10, or warm it up",
-        at=optimizer.at,
+        at=optimizer.made_at or optimizer.at,
         since_step=probes[0].step if probes else 1,
         source=_SMITH,
+    )
+
+
+def _dies(evidence: Evidence) -> bool:
+    """Whether units that were alive at first are dead at last."""
+    return any(
+        layer.dead.first < 0.3 and layer.dead.last > 0.9
+        for model in trained_models(evidence)
+        for layer in model.layers
+        if layer.kind.lower() in RECTIFIERS and len(layer.dead)
     )
 
 
@@ -125,7 +138,7 @@ def learning_rate_too_low(evidence: Evidence, sensitivity: float) -> Iterator[Fi
         f"the loss would still fall along {best_multiple(late[-1]):.0f} times the last steps, and "
         "hardly anything is learnt",
         "multiply the learning rate by 10",
-        at=optimizer.at,
+        at=optimizer.made_at or optimizer.at,
         since_step=late[0].step,
         source=_SMITH,
     )
@@ -154,7 +167,7 @@ def schedule_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Findin
         if not rising
         else "the rate is still being warmed up when the training ends",
         "let the rate fall over the whole training: step the scheduler once an epoch, and slower",
-        at=optimizer.at,
+        at=optimizer.made_at or optimizer.at,
         since_step=first,
         source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3.1",
     )
@@ -174,7 +187,7 @@ def wrong_optimizer_setting(evidence: Evidence, sensitivity: float) -> Iterator[
             {name: value},
             f"{name}={value:g} of {optimizer.name}: {means}",
             f"use {name}={usual:g}",
-            at=optimizer.at,
+            at=optimizer.made_at or optimizer.at,
             since_step=1,
             source="Kingma, Ba (2015), Adam; Sutskever et al. (2013), On momentum",
         )

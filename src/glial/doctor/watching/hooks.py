@@ -55,8 +55,8 @@ class Listener(Protocol):
     def wake(self) -> None:
         """An evaluation may begin."""
 
-    def made(self, module: nn.Module) -> None:
-        """A module is being made."""
+    def made(self, made: nn.Module | torch.optim.Optimizer) -> None:
+        """A module or an optimiser is being made."""
 
     def paused(self) -> Any:
         """A context in which nothing of the function mode or the hooks is in place."""
@@ -107,9 +107,11 @@ class Hooks:
         ]
         self._door(torch.autograd, "backward", self._around_backward)
         self._door(nn.Module, "__init__", self._around_making)
-        self._door(nn.Module, "train", self._waking)
+        self._door(torch.optim.Optimizer, "__init__", self._around_making)
+        self._door(nn.Module, "train", self._waking_by_evaluation)
         self._door(torch.no_grad, "__enter__", self._waking)
         self._door(torch.inference_mode, "__enter__", self._waking)
+        self._door(torch.set_grad_enabled, "__init__", self._waking)
         self._door(torch, "compile", self._around_compile)
         self._door(nn.Module, "compile", self._around_compile_in_place)
 
@@ -181,11 +183,21 @@ class Hooks:
     def _around_making(self, original: Any) -> Any:
         listener = self._listener
 
-        def __init__(module: nn.Module, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-            original(module, *args, **kwargs)
-            listener.made(module)
+        def __init__(made: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            original(made, *args, **kwargs)
+            listener.made(made)
 
         return __init__
+
+    def _waking_by_evaluation(self, original: Any) -> Any:
+        listener = self._listener
+
+        def train(module: nn.Module, mode: bool = True) -> Any:
+            if not mode:
+                listener.wake()
+            return original(module, mode)
+
+        return train
 
     def _waking(self, original: Any) -> Any:
         listener = self._listener

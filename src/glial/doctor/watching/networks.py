@@ -199,7 +199,7 @@ class Networks:
     """
 
     def __init__(self) -> None:
-        self.places: weakref.WeakKeyDictionary[nn.Module, Place] = weakref.WeakKeyDictionary()
+        self.places: weakref.WeakKeyDictionary[Any, Place] = weakref.WeakKeyDictionary()
         self._watches: dict[int, NetworkWatch] = {}
         self._gone: list[ModelSeen] = []
 

@@ -44,6 +44,7 @@ class OptimizerWatch:
             kind=kind,
             settings=numbers_of(group),
             at=place_of(frame),
+            made_at=networks.places.get(optimizer),
             parameters=len(parameters),
         )
         self.holds = {id(parameter) for parameter in parameters}
@@ -95,10 +96,11 @@ class OptimizerWatch:
         if optimizer is None:
             return
         self.seen.lr.add(step, float(optimizer.param_groups[0].get("lr", 0.0)))
+        if looks:
+            self._note_owner(optimizer)
         if not looks or closure:
             self._norm_at_step = None
             return
-        self._note_owner(optimizer)
         self._steps.before(optimizer, step)
         if self._norm_at_step is not None and self._is_kept is not None:
             self.seen.kept_gradients += self._is_kept
