@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence
-from glial.doctor.measures import main_loss, optimizers_of, outcome, suffers
+from glial.doctor.measures import main_loss, optimizers_of, outcome
 
 _BOOK = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 11.5"
 
@@ -35,7 +35,7 @@ def loss_not_decreasing(evidence: Evidence, sensitivity: float) -> Iterator[Find
 def loss_oscillating(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """The loss swings up and down more than it falls."""
     loss, found = main_loss(evidence), outcome(evidence)
-    if loss is None or found is None or found.steps < 40 or not suffers(evidence):
+    if loss is None or found is None or found.steps < 40 or not found.suffers:
         return
     if len(optimizers_of(evidence)) > 1 or not found.finite:
         return
@@ -69,7 +69,7 @@ def loss_spike(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         if values[place] > middle + 60 * spread / sensitivity and values[place] > 8 * abs(middle):
             yield Finding(
                 "loss-spike",
-                "warning" if suffers(evidence) else "note",
+                "warning" if found.suffers else "note",
                 None,
                 {"loss": values[place], "usual": middle},
                 f"the loss jumps from {middle:.3g} to {values[place]:.3g}",
