@@ -61,7 +61,7 @@ class Training:
         optimizer = self.optimizer(model.parameters())
         self.after(model)
         schedule = self.schedule(optimizer) if self.schedule else None
-        with Doctor.watch(model, optimizer) as doctor:
+        with Doctor.watch(model, optimizer, budget=math.inf) as doctor:
             for _ in range(self.epochs):
                 model.train(self.trains_in)
                 for rows in self.order(target).split(self.batch):

@@ -26,12 +26,14 @@ PACKAGES = ["glial", *(name for name in MODULES if name.count(".") == 1)]
 Definition = ast.FunctionDef | ast.ClassDef
 
 TOP = [
+    "Doctor",
     "GlialError",
     "InputError",
     "Plan",
     "Run",
     "core",
     "data",
+    "doctor",
     "evaluate",
     "functional",
     "inspect",

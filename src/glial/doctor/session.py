@@ -47,12 +47,13 @@ class Doctor:
         parts: Collection[nn.Module | Optimizer],
         sensitivity: Sensitivity,
         ignore: Collection[str],
+        budget: float,
     ) -> None:
         check_parts(parts)
         self.findings: list[Finding] = []
         self.evidence: Evidence | None = None
         self._sensitivity, self._ignore = sensitivity, check_ignored(ignore)
-        self._watcher = Watcher()
+        self._watcher = Watcher(budget=budget)
 
     @classmethod
     def watch(
@@ -60,6 +61,7 @@ class Doctor:
         *parts: nn.Module | Optimizer,
         sensitivity: Sensitivity = "normal",
         ignore: Collection[str] = (),
+        budget: float = 0.1,
     ) -> Doctor:
         """A context in which every training of this thread is watched.
 
@@ -68,11 +70,13 @@ class Doctor:
                 called and steps is seen.
             sensitivity: How little is enough for a finding.
             ignore: Problems that are left out, each as ``ID`` or ``ID@layer``.
+            budget: The share of the training's time that tests on copies may take; two seconds
+                in any case.
 
         Raises:
             InputError: If a part is neither, or ``ignore`` names no problem.
         """
-        return cls(parts, sensitivity, ignore)
+        return cls(parts, sensitivity, ignore, budget)
 
     @property
     def healthy(self) -> bool:
