@@ -376,10 +376,10 @@ class Watcher:
     def _end_round(self) -> None:
         if self.listens_to_rounds:
             self._evidence.sampled += 1
-            self._evidence.memory.add(self._step, used_memory() / 1e6)
+            self._evidence.memory.add(self._evidence.steps, used_memory() / 1e6)
             if self._probes is not None:
                 self._probes.after_round(
-                    self._round, self._schedule.rounds, self._networks, self._step
+                    self._round, self._schedule.rounds, self._networks, self._evidence.steps
                 )
         spent = self._evidence.watching / max(1e-9, time.perf_counter() - self._began)
         self._schedule.next(spent)

@@ -106,7 +106,8 @@ class OptimizerWatch:
             self.seen.kept_gradients += self._is_kept
             self.seen.cleared_gradients += not self._is_kept
         gone = (self._norm_after or 0.0) > 0 and not self._steps.norm > 0
-        self.seen.empty_steps += _gradient_norm(optimizer) is None or gone or not self._passes
+        if self.seen.steps:  # it was not known before its first step
+            self.seen.empty_steps += _gradient_norm(optimizer) is None or gone or not self._passes
         self._norm_at_step = self._steps.norm
 
     def after_step(self, step: int, *, looks: bool) -> None:
@@ -117,7 +118,7 @@ class OptimizerWatch:
             return
         if looks and self._norm_at_step is not None:
             self._steps.after(optimizer, step)
-            self.seen.backwards.append(self._backwards)
+            self.seen.backwards += [self._backwards] if self.seen.steps > 1 else []
             del self.seen.backwards[:-50]
         self._is_kept, self._backwards, self._passes = None, 0, 0
         self._norm_before = self._norm_after = None
