@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 class TrainingWatch:
     """Watches the training of one test, from when it is made until it is finished.
 
-    Attributes:
-        findings: What was found, once it is finished; the one to mend first at the top.
-        evidence: What was seen, once it is finished.
-
     Example:
         >>> TrainingWatch((), "normal", ()).finish()
         ['no optimiser made a step: there was no training to judge']
@@ -34,26 +30,28 @@ class TrainingWatch:
         sensitivity: Literal["low", "normal", "high"],
         ignore: Collection[str],
     ) -> None:
-        from glial.doctor.ignoring import check_ignored
-        from glial.doctor.session import check_parts
-        from glial.doctor.watcher import Watcher
+        from glial.doctor.session import Doctor
 
-        self.findings: list[Finding] = []
-        self.evidence: Evidence | None = None
-        self._sensitivity = sensitivity
-        self._ignore = check_ignored(ignore)
-        check_parts(parts)
+        self._doctor = Doctor.watch(*parts, sensitivity=sensitivity, ignore=ignore)
         self._unused = {id(part): type(part).__name__ for part in parts}
         self._handles = [self._hook(part) for part in parts]
-        self._watcher = Watcher()
-        self._watcher.begin()
+        self._is_finished = False
+        self._doctor.__enter__()
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found, once it is finished; the one to mend first at the top."""
+        return self._doctor.findings
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """What was seen, once it is finished."""
+        return self._doctor.evidence
 
     @property
     def healthy(self) -> bool:
         """Whether there is no error and no warning; only known once it is finished."""
-        from glial.core.findings import is_healthy
-
-        return self.evidence is not None and is_healthy(self.findings)
+        return self._doctor.healthy
 
     def finish(self) -> list[str]:
         """Watch no longer, and judge.
@@ -61,16 +59,15 @@ class TrainingWatch:
         Returns:
             What is wrong, in words; empty where nothing is, and when called again.
         """
-        from glial.doctor.diagnosis import diagnose
         from glial.doctor.telling import tell
 
-        if self.evidence is not None:
+        if self._is_finished:
             return []
+        self._is_finished = True
         for handle in self._handles:
             handle.remove()
-        self.evidence = self._watcher.end()
-        self.findings = diagnose(self.evidence, self._sensitivity, self._ignore)
-        if not self.evidence.steps:
+        self._doctor.__exit__(None, None, None)
+        if self.evidence is None or not self.evidence.steps:
             return ["no optimiser made a step: there was no training to judge"]
         told = [f"{name} took no part in the training" for name in self._unused.values()]
         for finding in self.findings:

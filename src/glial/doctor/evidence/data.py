@@ -21,8 +21,6 @@ class LoaderSeen:
         workers: Processes that read.
         wait: Seconds that training waited for batches.
         work: Seconds between a batch and the call for the next.
-        twins: Share of the sampled batches of which a random part equals that of another
-            worker's batch; NaN where it was not tested.
         training: Whether its batches were trained on.
 
     Example:
@@ -38,7 +36,6 @@ class LoaderSeen:
     workers: int = 0
     wait: float = 0.0
     work: float = 0.0
-    twins: float = math.nan
     training: bool = False
 
 

@@ -44,15 +44,12 @@ class OptimizerSeen:
         made_at: Where it was made.
         model: The name of the network whose parameters it holds, if there is one.
         parameters: Number of parameters that it holds.
-        foreign: Number of these that no backward pass ever reached.
         kept_gradients: Sampled steps whose gradients hold those of the step before.
         cleared_gradients: Sampled steps whose gradients do not.
         empty_steps: Sampled steps at which no parameter had a gradient, or those that a backward
             pass had given were cleared.
         backwards: Backward passes that reached its parameters, for each sampled step.
         scheduler: The class of the scheduler that sets its rate; None without one.
-        scheduler_first: Whether the scheduler stepped before the optimiser ever did.
-        clipped: Sampled steps before which gradients were clipped.
         alignment: Series of the cosine between what a step changed and the gradient, turned so
             that 1 is straight down.
         line: Probes along a step's direction: for each, the step, and the loss at the given
@@ -72,14 +69,11 @@ class OptimizerSeen:
     made_at: Place | None = None
     model: str | None = None
     parameters: int = 0
-    foreign: int = 0
     kept_gradients: int = 0
     cleared_gradients: int = 0
     empty_steps: int = 0
     backwards: list[int] = field(default_factory=list)
     scheduler: str | None = None
-    scheduler_first: bool = False
-    clipped: int = 0
     alignment: Series = field(default_factory=Series)
     line: list[LineProbe] = field(default_factory=list)
 

@@ -66,13 +66,10 @@ class Evidence:
         rows: Rows compared with each other.
         probes: Tests that were made.
         loss_not_finite: The first step whose loss was not finite; None where all were.
-        born: Where the first number that is not finite was born: ``input``, ``layer``,
-            ``loss``, ``gradient`` or ``optimizer``, and the layer's or parameter's name.
         ended: What ended the training where it did not end by itself: an exception's class.
         error: The message of that exception.
         error_at: Where it was raised.
         memory: Series of the process's memory, in MB.
-        seeds: Names of the generators that were seeded (``torch``, ``numpy``, ``random``).
         not_checked: What could not be looked for.
         stopped: Whether the doctor stopped the training, after as many steps as were asked for.
 
@@ -92,12 +89,10 @@ class Evidence:
     rows: RowsSeen = field(default_factory=RowsSeen)
     probes: list[Probe] = field(default_factory=list)
     loss_not_finite: int | None = None
-    born: list[str] = field(default_factory=list)
     ended: str | None = None
     error: str | None = None
     error_at: Place | None = None
     memory: Series = field(default_factory=Series)
-    seeds: list[str] = field(default_factory=list)
     not_checked: list[NotChecked] = field(default_factory=list)
     stopped: bool = False
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from glial.core.findings import Place
-from glial.doctor.constants import best_constant
+from glial.doctor.baseline import best_constant
 from glial.doctor.evidence import LossSeen
 from glial.doctor.watching.networks import Networks, NetworkWatch
 from glial.doctor.watching.statistics import Gathered, Sequence, is_plain

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-import glial
 from glial.core.findings import Place
 
 _FOREIGN = tuple(
@@ -19,7 +18,7 @@ _FOREIGN = tuple(
         str(Path(folder).resolve())
         for folder in (
             str(Path(str(torch.__file__)).parent),
-            str(Path(str(glial.__file__)).parent),
+            str(Path(__file__).parents[2]),
             *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
         )
     }
