@@ -114,8 +114,8 @@ def _torch_logits(network: Any) -> Logits:
     return logits
 
 
-def glial(case: Case, x: Any, y: Any, mark: Mark) -> Logits:
-    """The public door, with progress, checkpoints, history and a run's folder.
+def glial(case: Case, x: Any, y: Any, mark: Mark, *, watch: bool = True) -> Logits:
+    """The public door, with progress, checkpoints, history, a run's folder and the doctor.
 
     How steps are computed depends on how many there will be: as many as usual are asked for, and
     a callback ends the training when enough were measured.
@@ -148,6 +148,7 @@ def glial(case: Case, x: Any, y: Any, mark: Mark) -> Logits:
         "train.threads": torch.get_num_threads(),
         "train.precision": "float32",
         "data.augment": "none",
+        "doctor.watch": watch,
     }
     if case.kind == "mlp":
         settings["model.hidden_sizes"] = [HIDDEN, HIDDEN]
@@ -157,7 +158,7 @@ def glial(case: Case, x: Any, y: Any, mark: Mark) -> Logits:
             target="target",
             task="classification",
             model=model,
-            epochs=USUAL_EPOCHS,
+            epochs=max(USUAL_EPOCHS, case.total_epochs),
             seed=case.seed,
             out=folder,
             set=settings,
@@ -470,6 +471,9 @@ CONTESTANTS = {
     # Glial stands beside the unit, so that a machine whose speed drifts touches both alike.
     "hand": Contestant("PyTorch, by hand", hand, ("torch",)),
     "glial": Contestant("Glial", glial, ("torch", "glial")),
+    "glial-unwatched": Contestant(
+        "Glial, doctor.watch off", partial(glial, watch=False), ("torch", "glial")
+    ),
     "loader": Contestant("PyTorch, DataLoader", loader, ("torch",)),
     "lightning": Contestant("Lightning", lightning, ("torch", "lightning")),
     "skorch": Contestant("skorch", skorch, ("torch", "skorch")),
@@ -501,6 +505,7 @@ def measure(name: str, case: Case, seconds_to_import: float) -> dict[str, Any]:
     return {
         "case": case.name,
         "samples_per_second": rows / epoch,
+        "import_seconds": seconds_to_import,
         "start_seconds": seconds_to_import + max(0.0, marks[0] - begin - epoch),
         "log_loss": float(-shares[np.arange(len(labels)), labels].mean()),
         "accuracy": float((answers.argmax(axis=1) == labels).mean()),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from glial.core.errors import GlialError, InputError
     from glial.doctor.session import Doctor
-    from glial.runs import Plan, Run, evaluate, inspect, load, predict, train
+    from glial.runs import Plan, Run, diagnose, evaluate, inspect, load, predict, train
 
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Run",
     "core",
     "data",
+    "diagnose",
     "doctor",
     "evaluate",
     "functional",
@@ -60,6 +61,7 @@ _HOMES = {
     "InputError": "glial.core.errors",
     "Plan": "glial.runs",
     "Run": "glial.runs",
+    "diagnose": "glial.runs",
     "evaluate": "glial.runs",
     "inspect": "glial.runs",
     "load": "glial.runs",

@@ -58,7 +58,9 @@ def test_train_evaluate_predict_compare(call, folder):
         "mlp",
     )
     assert set(result["metrics"]) == {"val", "test", "baseline"}
-    assert (result["epochs"], result["findings"]) == (3, [])
+    assert result["epochs"] == 3
+    assert {"problem", "severity", "evidence", "means", "do"} <= set(result["findings"][0])
+    assert result["findings"][0]["problem"] == "undertrained"
     status, found = call("evaluate", "runs/iris-1", "iris")
     assert status == 0
     assert set(found) >= {"metrics", "baseline"}

@@ -183,6 +183,7 @@ def test_run_folder_holds_what_was_promised(tmp_path):
         "history.csv",
         "metrics.json",
         "findings.json",
+        "evidence.parquet",
         "environment.json",
         "checkpoints",
     }
@@ -191,7 +192,8 @@ def test_run_folder_holds_what_was_promised(tmp_path):
     assert isinstance(plan["train"]["batch_size"], int)
     assert plan["data"]["types"]["petal_length"] == "number"
     assert plan["model"]["hidden_sizes"]
-    assert json.loads((run.path / "findings.json").read_text()) == []
+    told = json.loads((run.path / "findings.json").read_text())
+    assert told == [finding.to_dict() for finding in run.findings]
     history = pl.read_csv(run.path / "history.csv")
     assert history["epoch"].to_list() == [1, 2, 3]
     assert (run.path / "checkpoints/best").is_dir()

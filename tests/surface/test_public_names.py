@@ -33,6 +33,7 @@ TOP = [
     "Run",
     "core",
     "data",
+    "diagnose",
     "doctor",
     "evaluate",
     "functional",

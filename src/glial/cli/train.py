@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, show progress, print the result beside the trivial baseline."""
     from glial.cli.progress import ProgressBar
+    from glial.cli.verdicts import findings_text
     from glial.runs import Run, TrainingInterrupted, train
 
     changes = experiment_changes(options)
@@ -45,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
         print_json(result.to_dict())
     else:
         _show(result.to_dict(), Path(str(result.path)))
+        for line in findings_text(result.findings):
+            print(line)
     return status
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from glial.core.findings import SEVERITIES, Severity
+from glial.core.findings import SEVERITIES, Finding, Severity
 from glial.doctor.telling import sentence, tell
 
 if TYPE_CHECKING:
@@ -30,15 +30,32 @@ def print_verdict(verdict: Verdict, *, verbose: bool = False, quiet: bool = Fals
         healthy: no error, no warning
         the run keeps no evidence
     """
-    shown = [s for s in SEVERITIES if s != "note" or (verbose and not quiet)]
-    for severity in shown:
-        for finding in verdict.findings:
-            if finding.severity == severity:
-                print("\n".join(tell(finding)))
+    for line in findings_text(verdict.findings, notes=verbose and not quiet):
+        print(line)
     if quiet:
         return
     for line in _summary(verdict, verbose):
         print(line)
+
+
+def findings_text(findings: Iterable[Finding], *, notes: bool = False) -> Iterator[str]:
+    """Three lines for each finding, errors first.
+
+    Args:
+        findings: They.
+        notes: Whether notes are told too.
+
+    Example:
+        >>> from glial.core.findings import Finding
+        >>> found = Finding("dead-units", "warning", "0", {"dead": 0.5}, "Half is dead.", "Do.")
+        >>> next(findings_text([found]))
+        'warning: Half is dead (dead-units, 0)'
+    """
+    findings = list(findings)
+    for severity in SEVERITIES:
+        for finding in findings:
+            if finding.severity == severity and (severity != "note" or notes):
+                yield from tell(finding)
 
 
 def _summary(verdict: Verdict, verbose: bool) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -63,6 +64,20 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON."""
         return {**asdict(self), "symptoms": list(self.symptoms)}
+
+
+def distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings of several networks, each problem of a place once.
+
+    Example:
+        >>> found = Finding("leakage", "note", "copy", {}, "It.", "Do.")
+        >>> len(distinct([found, found]))
+        1
+    """
+    kept: dict[tuple[str, str | None], Finding] = {}
+    for finding in findings:
+        kept.setdefault((finding.problem, finding.where), finding)
+    return list(kept.values())
 
 
 def is_healthy(findings: list[Finding]) -> bool:

@@ -19,12 +19,13 @@ def best_constant(seen: LossSeen) -> float:
         0.25
     """
     target = seen.target
-    if target is None or target.count == 0 or seen.weighted or seen.reduction == "none":
+    reduction = _reduction(seen)
+    if target is None or target.count == 0 or seen.weighted or reduction == "none":
         return math.nan
     if len(target.counts) == seen.of_batch and len(set(target.counts.values())) == 1:
         return math.nan  # the rows of a batch numbered through, as in contrastive losses
     rows = 1.0
-    if seen.reduction == "sum":
+    if reduction == "sum":
         rows = float(seen.batch_sizes[1] if seen.batch_sizes else 1)
         rows *= target.count / max(1, sum(seen.outputs.shape[:1])) if len(target.shape) > 1 else 1
     shares = [n / sum(target.counts.values()) for n in target.counts.values()]
@@ -47,6 +48,14 @@ def best_constant(seen: LossSeen) -> float:
         values = sorted((float(v), n) for v, n in target.counts.items())
         return rows * _absolute_deviation(values)
     return math.nan
+
+
+def _reduction(seen: LossSeen) -> str | None:
+    """How values of rows become one: by the loss function, or by the call after it."""
+    if seen.reduction != "none" or seen.name not in seen.functions:
+        return seen.reduction
+    after = seen.functions[seen.functions.index(seen.name) + 1 :]
+    return after[0] if after in (["mean"], ["sum"]) else "none"
 
 
 def _entropy(p: float) -> float:

@@ -2,6 +2,7 @@
 
 from glial.runs.augmentation import preview_augmentation
 from glial.runs.comparison import compare
+from glial.runs.diagnosing import diagnose
 from glial.runs.drafting import draft
 from glial.runs.inspection import inspect
 from glial.runs.loading import load
@@ -15,6 +16,7 @@ __all__ = [
     "Run",
     "TrainingInterrupted",
     "compare",
+    "diagnose",
     "draft",
     "evaluate",
     "inspect",

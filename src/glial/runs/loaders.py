@@ -77,6 +77,10 @@ class LoaderReady:
         """A batch as the network learns from it."""
         return self.first
 
+    def sampled(self, split: str) -> Batch | None:
+        """The first batch, of the rows to train on."""
+        return self.first if split == "train" else None
+
     def objective(self, plan: Plan) -> Objective:
         """Descent on that loss."""
         lr = float(plan.train.lr)

@@ -7,10 +7,12 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from glial.core.errors import InputError
 from glial.core.files import read_json
+from glial.core.findings import Finding
 from glial.data import Encoding
 from glial.models import MODELS
 from glial.runs.plan import Plan
@@ -140,7 +142,10 @@ def _assembled(folder: Path, network: nn.Module, encoding: Encoding, **parts: An
         raise _damaged(folder / "plan.yaml", ValueError("the model is not named"))
     decoder = load_task(read_json(folder / "decoding.json"), plan.task)
     figures = read_json(folder / "metrics.json")
-    findings = read_json(folder / "findings.json")
+    try:
+        findings = TypeAdapter(list[Finding]).validate_python(read_json(folder / "findings.json"))
+    except ValidationError as error:
+        raise _damaged(folder / "findings.json", error) from error
     try:
         return Run(
             folder,
@@ -149,7 +154,7 @@ def _assembled(folder: Path, network: nn.Module, encoding: Encoding, **parts: An
             encoding,
             decoder,
             metrics=dict(figures["metrics"]),
-            findings=list(findings),
+            findings=findings,
             status=figures["status"],
             ended_by=figures["ended_by"],
             epochs=figures["epochs"],

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from glial.core.errors import InputError
 from glial.core.files import write_atomic
+from glial.core.findings import distinct
 from glial.core.settings import flat, override, write_yaml
 from glial.runs.folder import asked_before, write_start
 from glial.runs.plan import Plan
@@ -243,7 +244,7 @@ def _concluded(family: Family, members: list[Run]) -> Run:
         nn.ModuleList([member.model for member in members]),
         members[0].encoding,
         family.task,
-        findings=[finding for member in members for finding in member.findings],
+        findings=distinct(finding for member in members for finding in member.findings),
         status="finished" if finished else "interrupted",
         ended_by=(endings.pop() if len(endings) == 1 else "several") if finished else "interrupted",
         epochs=sum(member.epochs for member in members),

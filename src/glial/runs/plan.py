@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from glial.core.errors import InputError
 from glial.core.settings import Settings, read_yaml, write_yaml
 from glial.data.settings import DataSettings
+from glial.doctor.settings import DoctorSettings
 from glial.models import MODELS
 from glial.tasks.settings import TaskSettings
 from glial.training.settings import TrainSettings
@@ -19,7 +20,7 @@ DEFAULT_MODEL = "tabular"
 
 
 class Plan(Settings):
-    """An experiment: data, task, model, training.
+    """An experiment: data, task, model, training, and how it is watched.
 
     What is left out is decided when training starts, and written into the run's ``plan.yaml``.
 
@@ -28,6 +29,7 @@ class Plan(Settings):
         task: What is learnt.
         model: ``name``, and the settings of that model.
         train: How it is trained.
+        doctor: How it is watched.
 
     Example:
         >>> plan = Plan.from_values({"data": {"source": "a.csv", "target": "y"}})
@@ -39,6 +41,7 @@ class Plan(Settings):
     task: TaskSettings = Field(default_factory=TaskSettings)
     model: dict[str, Any] = Field(default_factory=lambda: {"name": "auto"})
     train: TrainSettings = Field(default_factory=TrainSettings)
+    doctor: DoctorSettings = Field(default_factory=DoctorSettings)
 
     @field_validator("model", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from glial.core.devices import choose_device
+from glial.core.seeds import seeded
 from glial.data import Encoding
 from glial.data.batches import Batch, Batches, finished, take
 from glial.runs.augmentation import with_measured_augment
@@ -28,6 +29,8 @@ from glial.training.objective import Mass
 
 logger = logging.getLogger(__name__)
 
+SAMPLED_ROWS = 32, 1500
+SAMPLED_VALUES = 1_500_000
 CAPACITY = ("hidden_sizes", "members", "widths", "depth")
 
 
@@ -76,6 +79,21 @@ class Ready:
         """A batch as the network learns from it."""
         first = torch.arange(min(int(self.plan.train.batch_size), len(self.train.target)))
         batch = take(self.train, first.to(self.train.target.device))
+        return finished(batch, None, self.encoding.finish, seed=0)
+
+    def sampled(self, split: str) -> Batch | None:
+        """Some rows of ``train`` or ``val`` in no order, as the network takes them; None of none.
+
+        Like an example, but so many that they can be compared.
+        """
+        held = self.train if split == "train" else self.val
+        if not len(held.target):
+            return None
+        values = sum(part[:1].numel() for part in held.inputs)
+        most = max(SAMPLED_ROWS[0], min(SAMPLED_ROWS[1], SAMPLED_VALUES // max(1, values)))
+        with seeded(self.plan.train.seed, "sample"):
+            some = torch.randperm(len(held.target))[:most]
+        batch = take(held, some.to(held.target.device))
         return finished(batch, None, self.encoding.finish, seed=0)
 
     def batches(self) -> Batches:

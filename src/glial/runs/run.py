@@ -17,7 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from glial.core.files import to_json, write_atomic
+from glial.core.findings import Finding
 from glial.data import Encoding
+from glial.doctor.evidence import Evidence
+from glial.doctor.evidence.table import EVIDENCE, save_evidence
 from glial.runs.plan import Plan
 from glial.tasks import Task
 from glial.training import outputs_of
@@ -44,7 +47,8 @@ class Run:
             several networks, ``val`` scores each row by those that it validated, and ``test``
             the average of all.
         history: One row an epoch.
-        findings: What the doctor found.
+        findings: What the doctor found, the one to mend first at the front.
+        evidence: What that rests on; None where nothing was watched.
         status: ``finished`` or ``interrupted``.
         ended_by: What ended training, such as ``epochs`` or ``patience``; ``several`` where
             networks ended differently.
@@ -68,7 +72,8 @@ class Run:
     decoder: Task
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     history: list[dict[str, float | int]] = field(default_factory=list)
-    findings: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    evidence: Evidence | None = None
     status: str = "finished"
     ended_by: str = "epochs"
     epochs: int = 0
@@ -131,7 +136,7 @@ class Run:
             "epochs": self.epochs,
             "seconds": self.seconds,
             "samples_per_second": self.samples_per_second,
-            "findings": self.findings,
+            "findings": [finding.to_dict() for finding in self.findings],
             "status": self.status,
             "ended_by": self.ended_by,
             "members": [
@@ -152,8 +157,10 @@ class Run:
         if not self.members:
             self._save_network(self.path)
         write_atomic(self.path / "decoding.json", to_json(self.decoder.state()))
-        write_atomic(self.path / "findings.json", to_json(self.findings))
         figures = self.to_dict()
+        write_atomic(self.path / "findings.json", to_json(figures["findings"]))
+        if self.evidence is not None:
+            save_evidence(self.evidence, self.path / EVIDENCE)
         kept = ["metrics", "epochs", "seconds", "samples_per_second", "status", "ended_by"]
         figures = {"format": FORMAT} | {key: figures[key] for key in kept}
         if self.members:

@@ -30,12 +30,12 @@ from glial.runs.ready import Ready
 from glial.runs.ready import make_ready as make_table_ready
 from glial.runs.request import Request, make_request
 from glial.runs.run import Run, TrainingInterrupted
+from glial.runs.watching import TrainingWatch
 from glial.tasks.metrics import LOWER_IS_BETTER
 from glial.tasks.task import Loss, trivial_scores
 from glial.training import (
     Callback,
     Loop,
-    StopRequest,
     graceful_signals,
 )
 from glial.training.kernels import find_kernels
@@ -232,37 +232,38 @@ def _fit(ready: Ready | LoaderReady, folder: Path | None, callbacks: Sequence[Ca
                 ready.encoding.save(folder)
             write_start(folder, plan.to_yaml(), asked, ready.task, ready.fingerprint)
         with graceful_signals() as stop:
-            loop = _loop(run, ready, batches, callbacks, stop, time.monotonic() - begin)
+            objective = ready.objective(plan)
+            watch = TrainingWatch(
+                run.model,
+                objective,
+                plan.doctor,
+                steps=plan.train.epochs * batches.num_batches,
+                keeps_best=plan.train.restore_best,
+            )
+            loop = Loop(
+                run.model,
+                objective,
+                batches,
+                plan.train,
+                validate=ready.validator(run),
+                score=(run.decoder.monitored[-1], run.decoder.monitored[-1] in LOWER_IS_BETTER),
+                callbacks=[watch, *callbacks],
+                watch=watch,
+                folder=None if folder is None else folder / "checkpoints",
+                stop=stop,
+                seconds=time.monotonic() - begin,
+            )
             if loop.load():
                 logger.info("going on from epoch %d", loop.progress.epoch + 1)
+            else:
+                watch.preflight(ready.sampled("train"), ready.sampled("val"))
             run.ended_by = loop.run()
+            run.findings = watch.findings(loop.progress.step)
+            run.evidence = watch.evidence
             _conclude(run, loop, ready, batches)
     if run.status == "interrupted":
         raise TrainingInterrupted(run, stop.signal or signals.SIGINT)
     return run
-
-
-def _loop(
-    run: Run,
-    ready: Ready | LoaderReady,
-    batches: Batches,
-    callbacks: Sequence[Callback],
-    stop: StopRequest,
-    seconds: float,
-) -> Loop:
-    score = run.decoder.monitored[-1]
-    return Loop(
-        run.model,
-        ready.objective(run.plan),
-        batches,
-        run.plan.train,
-        validate=ready.validator(run),
-        score=(score, score in LOWER_IS_BETTER),
-        callbacks=callbacks,
-        folder=None if run.path is None else run.path / "checkpoints",
-        stop=stop,
-        seconds=seconds,
-    )
 
 
 def _conclude(run: Run, loop: Loop, ready: Ready | LoaderReady, batches: Batches) -> None:

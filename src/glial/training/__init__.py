@@ -1,12 +1,12 @@
 """The loop, what drives it, and what watches it; it knows no model and no data format."""
 
 from glial.training.averaging import WeightAverage
-from glial.training.callbacks import Callback, TrainingView
+from glial.training.callbacks import Callback, StepWatch, TrainingView
 from glial.training.checkpoints import load_checkpoint, save_checkpoint
 from glial.training.inference import outputs_of
 from glial.training.interrupts import StopRequest, graceful_signals
 from glial.training.loop import Loop, Progress
-from glial.training.objective import Descent, Objective
+from glial.training.objective import Descent, Objective, Watchable
 from glial.training.optimizers import make_optimizer, parameter_groups
 from glial.training.range_test import RangeTest, lr_range_test, suggest_lr
 from glial.training.schedules import Moment, PlateauFactor, make_schedule
@@ -21,9 +21,11 @@ __all__ = [
     "PlateauFactor",
     "Progress",
     "RangeTest",
+    "StepWatch",
     "StopRequest",
     "TrainSettings",
     "TrainingView",
+    "Watchable",
     "WeightAverage",
     "graceful_signals",
     "load_checkpoint",

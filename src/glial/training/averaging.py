@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from glial.training.settings import TrainSettings
+
 
 class WeightAverage:
     """A running average of a network's parameters; buffers are always the latest.
@@ -34,6 +36,13 @@ class WeightAverage:
         self._average = {name: p.detach().clone() for name, p in self._parameters.items()}
         self._decay = decay
         self.count = 0
+
+    @classmethod
+    def of(cls, model: nn.Module, settings: TrainSettings) -> WeightAverage | None:
+        """The average that the settings ask for, if they ask for one."""
+        if settings.ema is None and settings.swa_start is None:
+            return None
+        return cls(model, settings.ema)
 
     def update(self) -> None:
         """Take in the current weights."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
+from glial.data.batches import Batch
+from glial.training.schedules import Moment
+
 
 @dataclass(frozen=True)
 class TrainingView:
@@ -58,3 +61,26 @@ class Callback(Protocol):
 
     def on_epoch_end(self, view: TrainingView) -> bool | None:
         """An epoch ended; return True to ask for the end of training."""
+
+
+@runtime_checkable
+class StepWatch(Protocol):
+    """Looks into some of the steps of a training, which must not notice.
+
+    Example:
+        >>> class Blind:
+        ...     def is_due(self, step): return False
+        ...     def before_step(self, batch, moment): ...
+        ...     def after_step(self): ...
+        >>> isinstance(Blind(), StepWatch)
+        True
+    """
+
+    def is_due(self, step: int) -> bool:
+        """Whether a step, counted from 0, is to be looked into; asked before each."""
+
+    def before_step(self, batch: Batch, moment: Moment) -> None:
+        """A step that is looked into is about to be made."""
+
+    def after_step(self) -> None:
+        """It was made."""

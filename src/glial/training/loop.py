@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from glial.core.errors import InputError
 from glial.core.seeds import derive_seed
-from glial.data.batches import Batches
+from glial.data.batches import Batch, Batches
 from glial.training.averaging import WeightAverage
-from glial.training.callbacks import Callback, TrainingView
+from glial.training.callbacks import Callback, StepWatch, TrainingView
 from glial.training.checkpoints import (
     CheckpointWriter,
     load_checkpoint,
@@ -70,6 +70,7 @@ class Loop:
         score: The validation figure that ``monitor: score`` stands for, and whether lower is
             better.
         callbacks: Watchers.
+        watch: Who looks into steps; None for nobody.
         folder: Where checkpoints go; None keeps none.
         stop: A request to stop that a signal may set.
         seconds: Training time already used, by a range test.
@@ -96,6 +97,7 @@ class Loop:
         validate: Callable[[], dict[str, float]] | None = None,
         score: tuple[str, bool] = ("loss", True),
         callbacks: Sequence[Callback] = (),
+        watch: StepWatch | None = None,
         folder: Path | None = None,
         stop: StopRequest | None = None,
         seconds: float = 0.0,
@@ -108,9 +110,10 @@ class Loop:
         self._settings = settings
         self._score = score if settings.monitor == "score" else ("loss", True)
         self._callbacks = callbacks
+        self._watch = watch
         self._folder = folder
         self._stop = stop or StopRequest()
-        self._average = self._make_average()
+        self._average = WeightAverage.of(model, settings)
         self._sum = torch.zeros((), device=next(iter(model.parameters())).device)
         self._best_weights: dict[str, Tensor] | None = None
         self._best_is_saved = True
@@ -120,13 +123,6 @@ class Loop:
         self.num_rows = batches.num_rows
         self._total_steps = max(1, settings.epochs * batches.num_batches)
         self._validation_seconds = 0.0
-
-    def _make_average(self) -> WeightAverage | None:
-        if self._settings.ema is not None:
-            return WeightAverage(self.model, self._settings.ema)
-        if self._settings.swa_start is not None:
-            return WeightAverage(self.model, None)
-        return None
 
     def run(self) -> End:
         """Train to the end, from wherever the progress stands; returns why it ended."""
@@ -177,7 +173,7 @@ class Loop:
             if limit is not None:
                 fraction = min(1.0, max(fraction, seconds / limit))
             moment = Moment(progress.step, progress.epoch, fraction)
-            loss = self._objective.step(batch, moment)
+            loss = self._step(batch, moment)
             self._sum.add_(loss, alpha=len(batch.target))
             if self._average is not None and (
                 self._settings.ema is not None or fraction >= (self._settings.swa_start or 0)
@@ -192,6 +188,14 @@ class Loop:
             if due and progress.batch < sizes:
                 self._checkpoint()
         return None
+
+    def _step(self, batch: Batch, moment: Moment) -> Tensor:
+        if self._watch is None or not self._watch.is_due(moment.step):
+            return self._objective.step(batch, moment)
+        self._watch.before_step(batch, moment)
+        loss = self._objective.step(batch, moment)
+        self._watch.after_step()
+        return loss
 
     def _close_epoch(self) -> End | None:
         """Validate, write history, keep the best; says why training should end, if it should."""

@@ -66,6 +66,28 @@ class Objective(Protocol):
         """Go on from a checkpoint."""
 
 
+@runtime_checkable
+class Watchable(Protocol):
+    """An objective whose passes can be made once more, for whoever looks into a training.
+
+    Attributes:
+        optimizer: What holds the weights, their groups and rates.
+
+    Example:
+        >>> loss = lambda outputs, target, weight: outputs.mean()
+        >>> isinstance(Descent(nn.Linear(1, 1), loss, TrainSettings(), lr=0.1), Watchable)
+        True
+    """
+
+    optimizer: torch.optim.Optimizer
+
+    def make_passes(self, batch: Batch, moment: Moment) -> Tensor:
+        """The passes of a step, call by call and without its update.
+
+        The gradient is left in the parameters; buffers and random states move on.
+        """
+
+
 class Descent:
     """Gradient descent on one loss with one optimiser.
 
@@ -108,7 +130,7 @@ class Descent:
             if settings.schedule == "plateau"
             else None
         )
-        self._optimizer = make_optimizer(model, settings, lr)
+        self.optimizer = make_optimizer(model, settings, lr)
         self._direct: DirectAdam | None = None
         self._captured: CapturedPasses | None = None
         self._captures = settings.step in ("captured", "compiled")
@@ -116,7 +138,7 @@ class Descent:
         self._kernels = find_kernels() if settings.step == "compiled" else None
         if settings.step == "compiled" and self._kernels is None:
             logger.warning("steps are captured, not compiled: there is no compiler here")
-        self._parameters = [p for g in self._optimizer.param_groups for p in g["params"]]
+        self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
         self._set_progress = getattr(model, "set_progress", None)
         self._passes = _passes(model, settings)
         self._clips = settings.clip_norm is not None or settings.clip_value is not None
@@ -124,9 +146,7 @@ class Descent:
 
     def step(self, batch: Batch, moment: Moment) -> Tensor:
         """Forward, loss, backward, update."""
-        self._set_rates(moment)
-        if self._set_progress is not None:
-            self._set_progress(moment.fraction)
+        self._begin(moment)
         try:
             loss = self._descend(batch)
         except (RuntimeError, MemoryError) as error:
@@ -136,13 +156,26 @@ class Descent:
         self._update(moment)
         return loss
 
+    def make_passes(self, batch: Batch, moment: Moment) -> Tensor:
+        """The passes of a step, call by call and without its update."""
+        self._begin(moment)
+        return self._descend_eagerly(batch)
+
+    def _begin(self, moment: Moment) -> None:
+        self._set_rates(moment)
+        if self._set_progress is not None:
+            self._set_progress(moment.fraction)
+
     def _descend(self, batch: Batch) -> Tensor:
         """The loss of a batch; its gradient is left in the parameters."""
         plain = self._accumulate == 1 and batch.other is None
         if self._captures and plain and self._has_captured(batch):
             assert self._captured is not None  # noqa: S101 - narrows the type
             return self._captured.run(batch)
-        self._optimizer.zero_grad(set_to_none=True)
+        return self._descend_eagerly(batch)
+
+    def _descend_eagerly(self, batch: Batch) -> Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
         parts = split(batch, self._accumulate)
         if len(parts) == 1:
             loss = self._loss_of(batch)
@@ -216,13 +249,13 @@ class Descent:
     def _set_rates(self, moment: Moment) -> None:
         factor = self._schedule(moment) * (self._plateau.factor if self._plateau else 1.0)
         self._rate = self._lr * factor
-        for group in self._optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = self._rate * group["lr_factor"]
 
     def _update(self, moment: Moment) -> None:
         settings = self._settings
         if settings.l2:
-            add_l2_gradient(self._optimizer, settings.l2)
+            add_l2_gradient(self.optimizer, settings.l2)
         if self._clips:
             clip(self._parameters, settings)
         if settings.weight_decay:
@@ -231,23 +264,23 @@ class Descent:
             self._decay(settings.weight_decay * shape)
         self._apply()
         if settings.l1:
-            soften(self._optimizer, settings.l1)
+            soften(self.optimizer, settings.l1)
 
     def _apply(self) -> None:
-        if self._direct is None and DirectAdam.suits(self._optimizer):
-            own = self._kernels and CompiledAdam(self._optimizer, self._kernels)
-            self._direct = own or DirectAdam(self._optimizer)
+        if self._direct is None and DirectAdam.suits(self.optimizer):
+            own = self._kernels and CompiledAdam(self.optimizer, self._kernels)
+            self._direct = own or DirectAdam(self.optimizer)
         if self._direct is None:
-            self._optimizer.step()
+            self.optimizer.step()
             return
         with torch.no_grad():
             self._direct.step()
 
     def _decay(self, amount: float) -> None:
         if self._settings.optimizer != "adamw":
-            decay(self._optimizer, amount)
+            decay(self.optimizer, amount)
             return
-        for group in self._optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["weight_decay"] = amount * group["decay_factor"]
 
     def observe(self, value: float) -> None:
@@ -263,7 +296,7 @@ class Descent:
         """The optimiser's running averages, by parameter number and name."""
         return {
             f"{number}.{key}": value
-            for number, state in self._optimizer.state_dict()["state"].items()
+            for number, state in self.optimizer.state_dict()["state"].items()
             for key, value in state.items()
             if isinstance(value, Tensor)
         }
@@ -283,9 +316,9 @@ class Descent:
             number, _, key = name.partition(".")
             state.setdefault(int(number), {})[key] = value
         self._direct = None
-        whole = self._optimizer.state_dict()
+        whole = self.optimizer.state_dict()
         with torch.no_grad():
-            self._optimizer.load_state_dict({**whole, "state": state})
+            self.optimizer.load_state_dict({**whole, "state": state})
             self._lay_out_state()
         self._accumulate = int(numbers["accumulate"])
         captured = numbers.get("captured")
@@ -295,7 +328,7 @@ class Descent:
 
     def _lay_out_state(self) -> None:
         """Running averages in their parameters' layout: fused optimisers read memory as it lies."""
-        for parameter, state in self._optimizer.state.items():
+        for parameter, state in self.optimizer.state.items():
             for key, value in state.items():
                 if value.shape == parameter.shape and value.stride() != parameter.stride():
                     state[key] = torch.empty_like(parameter).copy_(value)

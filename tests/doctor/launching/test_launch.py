@@ -11,6 +11,7 @@ import pytest
 from glial.core.errors import GlialError, InputError
 from glial.core.findings import Finding, Place
 from glial.doctor.evidence import Evidence, NotChecked
+from glial.doctor.evidence.table import save_evidence
 from glial.doctor.launching import (
     Verdict,
     examine_run,
@@ -203,7 +204,7 @@ def test_a_run_is_judged_by_its_evidence_or_by_what_it_was_saved_with(tmp_path):
     assert "keeps no evidence" in str(verdict.note)
     assert verdict.exit_status() == 1
     assert examine_run(tmp_path, ignore=["dead-units@0"]).exit_status(strict=True) == 0
-    (tmp_path / "evidence.json").write_text(json.dumps(Evidence(steps=3).to_dict()))
+    save_evidence(Evidence(steps=3), tmp_path / "evidence.parquet")
     verdict = examine_run(tmp_path)
     assert verdict.evidence is not None
     assert (verdict.evidence.steps, verdict.note) == (3, None)
@@ -211,11 +212,10 @@ def test_a_run_is_judged_by_its_evidence_or_by_what_it_was_saved_with(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "{}", '[{"problem": 3}]', '{"steps": "many"}'])
 def test_a_damaged_run_is_refused(tmp_path, content):
-    for name in ("findings.json", "evidence.json"):
+    for name in ("findings.json", "evidence.parquet"):
         (tmp_path / name).write_text(content)
-        if content != "{}" or name == "findings.json":
-            with pytest.raises(InputError, match="cannot be read"):
-                examine_run(tmp_path)
+        with pytest.raises(InputError, match="cannot be read"):
+            examine_run(tmp_path)
         (tmp_path / name).unlink()
     with pytest.raises(InputError, match="is missing"):
         examine_run(tmp_path)

@@ -71,6 +71,7 @@ class Evidence:
         error_at: Where it was raised.
         memory: Series of the process's memory, in MB.
         not_checked: What could not be looked for.
+        keeps_best: Whether the weights that did best in evaluation are the ones that are kept.
         stopped: Whether the doctor stopped the training, after as many steps as were asked for.
 
     Example:
@@ -94,6 +95,7 @@ class Evidence:
     error_at: Place | None = None
     memory: Series = field(default_factory=Series)
     not_checked: list[NotChecked] = field(default_factory=list)
+    keeps_best: bool = False
     stopped: bool = False
 
     def to_dict(self) -> dict[str, Any]:

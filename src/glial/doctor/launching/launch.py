@@ -16,9 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 import glial.doctor
 from glial.core.errors import GlialError, InputError
 from glial.core.files import read_json
-from glial.core.findings import Finding
+from glial.core.findings import Finding, distinct
 from glial.doctor.diagnosis import Sensitivity, diagnose
 from glial.doctor.evidence import Evidence
+from glial.doctor.evidence.table import evidence_files, load_evidence
 from glial.doctor.ignoring import check_ignored, is_ignored
 from glial.doctor.launching.gathering import failure_of, gather
 from glial.doctor.launching.process import Child, Ended
@@ -166,9 +167,11 @@ def examine_run(
         True
     """
     ignore = check_ignored(ignore)
-    if (folder / "evidence.json").exists():
-        evidence = _read(folder / "evidence.json", Evidence)
-        return Verdict(diagnose(evidence, sensitivity, ignore), evidence)
+    kept = [load_evidence(path) for path in evidence_files(folder)]
+    if kept:
+        findings = distinct(f for one in kept for f in diagnose(one, sensitivity, ignore))
+        several = f"the run has {len(kept)} networks, each of which was judged"
+        return Verdict(findings, kept[0], note=several if len(kept) > 1 else None)
     findings = _read(folder / "findings.json", list[Finding])
     note = "the run keeps no evidence: these are the findings that it was saved with"
     return Verdict([x for x in findings if not is_ignored(x, ignore)], None, note=note)

@@ -37,13 +37,17 @@ class RoundProbes:
         evidence: Where they are kept.
         budget: The share of the training's time that they may take.
         floor: Seconds that they may take in any case.
+        early: Whether what is tested once is tested.
 
     Example:
         >>> RoundProbes(Evidence(), 0.1, 2.0).wants(1)
         True
     """
 
-    def __init__(self, evidence: Evidence, budget: float, floor: float) -> None:
+    def __init__(
+        self, evidence: Evidence, budget: float, floor: float, *, early: bool = True
+    ) -> None:
+        self._early = EARLY if early else None
         self._evidence, self._budget, self._floor = evidence, budget, floor
         self._state: State = {}
         self._previous: Round | None = None
@@ -55,7 +59,7 @@ class RoundProbes:
     def wants(self, number: int) -> bool:
         """Whether a round, counted from 0, is tested."""
         late = self._lines < len(LINES) and number >= LINES[self._lines]
-        return number == EARLY or late
+        return number == self._early or late
 
     def needs(self, number: int) -> bool:
         """Whether a round has to be looked at closely: it is tested, or the next one is."""
@@ -80,7 +84,7 @@ class RoundProbes:
         try:
             with unnoticed():
                 replay = Replay(kept, self._state)
-                if number == EARLY:
+                if number == self._early:
                     self._test_early(replay, step)
                 else:
                     self._lines += 1

@@ -95,7 +95,8 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         if rises and found.end < 0.7 * last:
             yield Finding(
                 "overfitting",
-                "warning",
+                # Nothing is lost where the weights of the lowest point are the ones in use.
+                "note" if evidence.keeps_best else "warning",
                 None,
                 {"lowest": low, "last": last, "training_loss": found.end},
                 f"the evaluation loss rose from {low:.3g} to {last:.3g} while the training loss "

@@ -84,6 +84,7 @@ class LossWatch:
         self._has_target = False
         self.last_target: Tensor | None = None
         self._late: list[tuple[int, Tensor]] = []
+        self._rows = 0
 
     def value(self, root: Tensor, step: int) -> None:
         """Keep the number of one backward pass; read now where that costs no waiting."""
@@ -119,6 +120,8 @@ class LossWatch:
         models = [entry for entry in entries if entry.is_model and _learns(entry)]
         sources = list(tensors_in(models[-1].result)) if models else _parameters(entries)
         after = [e for e in tape.behind(sources, entries) if not models or e is not models[-1]]
+        given = next(iter(models[-1].given()), None) if models else None
+        self._rows = len(given) if given is not None and given.dim() else 0
         seen = self.seen
         seen.model = network.seen.name if network else None
         seen.functions = [entry.name for entry in after][:MOST_FUNCTIONS]
@@ -185,6 +188,8 @@ class LossWatch:
         if is_plain(outputs):
             self._outputs.add(outputs)
             rows = len(outputs) if outputs.dim() else 1
+            if is_plain(target) and target.dim() and len(target) == rows:
+                rows = len(_once_a_row(target, self._rows))
             sizes = self.seen.batch_sizes or [rows, rows]
             self.seen.batch_sizes = [min(sizes[0], rows), max(sizes[1], rows)]
             self.seen.of_batch = self.seen.of_batch or rows
@@ -192,7 +197,7 @@ class LossWatch:
         if self.last_target is not None:
             self._has_target = True
             self._target.add(target)
-            self._order.add(target)
+            self._order.add(_once_a_row(self.last_target, self._rows))
 
     def _name_output(self, after: list[Entry], network: NetworkWatch | None) -> None:
         """Which function or layer made what the loss takes."""
@@ -291,6 +296,15 @@ def _slope(entry: Entry, root: Tensor) -> float:
     except RuntimeError:
         return math.nan
     return 0.0 if slope is None else float(slope.detach())
+
+
+def _once_a_row(target: Tensor, rows: int) -> Tensor:
+    """Targets of which each was repeated for several outputs of its row, once each."""
+    times = len(target) // rows if rows else 1
+    if times < 2 or len(target) != times * rows:
+        return target
+    by_row = target.reshape(rows, times, *target.shape[1:])
+    return by_row[:, 0] if bool((by_row == by_row[:, :1]).all()) else target
 
 
 def _weighs(entry: Entry) -> float:

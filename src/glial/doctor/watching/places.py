@@ -19,7 +19,10 @@ _FOREIGN = tuple(
         for folder in (
             str(Path(str(torch.__file__)).parent),
             str(Path(__file__).parents[2]),
-            *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+            *(
+                sysconfig.get_path(name)
+                for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
+            ),
         )
     }
 )

@@ -1,0 +1,155 @@
+"""The doctor in Glial's own loop: it looks into some steps, and the training does not notice."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from glial.core.findings import Finding
+from glial.data.batches import Batch, take
+from glial.doctor.diagnosis import diagnose
+from glial.doctor.evidence import Evidence
+from glial.doctor.replays import ReplayWatcher
+from glial.doctor.settings import DoctorSettings
+from glial.doctor.telling import tell
+from glial.training import Moment, Objective, TrainingView, Watchable
+
+logger = logging.getLogger(__name__)
+
+PREFLIGHT_LOOKS = 3
+PREFLIGHT_ROWS = 32
+
+
+class TrainingWatch:
+    """A callback that watches a training, and looks into its steps where the loop lets it.
+
+    Args:
+        model: The network.
+        objective: What trains it; one that is not :class:`~glial.training.Watchable` is not
+            looked into.
+        settings: The plan's ``doctor`` part.
+        steps: Steps of the whole training, as far as is known.
+        keeps_best: Whether the weights of the best epoch are kept.
+
+    Example:
+        >>> from glial.training import Descent, TrainSettings
+        >>> model, rows = nn.Linear(1, 1), Batch((torch.ones(4, 1),), torch.zeros(4, 1))
+        >>> squared = lambda outputs, target, weight: (outputs - target).square().mean()
+        >>> objective = Descent(model, squared, TrainSettings(), lr=0.1)
+        >>> watch = TrainingWatch(model, objective, DoctorSettings())
+        >>> watch.preflight(rows)
+        >>> [finding.severity for finding in watch.findings(steps=0)]
+        []
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        settings: DoctorSettings,
+        *,
+        steps: int | None = None,
+        keeps_best: bool = True,
+    ) -> None:
+        self._steps, self._keeps_best = steps, keeps_best
+        self._model, self._objective, self._settings = model, objective, settings
+        watches = settings.watch and isinstance(objective, Watchable)
+        self._watcher = ReplayWatcher(settings.budget, steps=steps) if watches else None
+        self._told: set[str] = set()
+        self.evidence: Evidence | None = None
+
+    def preflight(self, rows: Batch | None, others: Batch | None = None) -> None:
+        """Look at a few rows before anything is learnt, and say what is wrong.
+
+        Args:
+            rows: Training rows in no order; the first are a batch.
+            others: Rows that are kept back.
+        """
+        if self._watcher is None or rows is None:
+            return
+        few = torch.arange(min(PREFLIGHT_ROWS, len(rows.target)), device=rows.target.device)
+        batch = take(rows, few)
+        start = Moment(0, 0, 0.0)
+        for _ in range(PREFLIGHT_LOOKS):
+            self._look(batch, start)
+            self._watcher.stepped(made=False)
+        held = None if others is None else (others.inputs, others.target)
+        self._watcher.compare((rows.inputs, rows.target), held)
+        seen = self._watcher.evidence()
+        self._say(self._diagnosed(seen))
+        self._watcher = ReplayWatcher(self._settings.budget, steps=self._steps, preflight=seen)
+
+    def is_due(self, step: int) -> bool:
+        """Whether a step is looked into."""
+        return self._watcher is not None and self._watcher.is_due(step)
+
+    def before_step(self, batch: Batch, moment: Moment) -> None:
+        """Make the passes of a step beside it."""
+        self._look(batch, moment)
+
+    def after_step(self) -> None:
+        """See what the step changed."""
+        if self._watcher is not None:
+            self._watcher.stepped()
+
+    def on_epoch_end(self, view: TrainingView) -> None:
+        """Take in the losses of the epoch."""
+        if self._watcher is not None and "train_loss" in view.metrics:
+            learnt, judged = view.metrics["train_loss"], view.metrics.get("val_loss")
+            self._watcher.judged(view.step, learnt, judged, keeps=self._keeps_best)
+
+    def findings(self, steps: int) -> list[Finding]:
+        """What is wrong with the training, now that it is over.
+
+        Args:
+            steps: Steps made.
+        """
+        if self._watcher is None:
+            return []
+        self.evidence = self._watcher.end(steps)
+        found = self._diagnosed(self.evidence)
+        self._say(found)
+        return found
+
+    def _diagnosed(self, evidence: Evidence) -> list[Finding]:
+        return diagnose(evidence, self._settings.sensitivity, self._settings.ignore)
+
+    def _say(self, findings: list[Finding]) -> None:
+        for finding in findings:
+            if finding.severity != "note" and finding.problem not in self._told:
+                self._told.add(finding.problem)
+                logger.warning("%s", " ".join(line.strip() for line in tell(finding)))
+
+    def _look(self, batch: Batch, moment: Moment) -> None:
+        objective = self._objective
+        if self._watcher is None or not isinstance(objective, Watchable):
+            return
+        with _left_as_it_was(self._model):
+            self._watcher.look(
+                moment.step, lambda: objective.make_passes(batch, moment), objective.optimizer
+            )
+
+
+@contextlib.contextmanager
+def _left_as_it_was(model: nn.Module) -> Iterator[None]:
+    """Put the mode, buffers and random states back: passes move them."""
+    training = model.training
+    buffers = [(value, value.detach().clone()) for value in model.buffers()]
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
+    model.train()
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        model.train(training)
+        _put_back(buffers)
+
+
+def _put_back(buffers: list[tuple[Tensor, Tensor]]) -> None:
+    with torch.no_grad():
+        for value, old in buffers:
+            value.copy_(old)
