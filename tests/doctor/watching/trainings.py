@@ -119,6 +119,19 @@ def noisy_by_numpy() -> list[nn.Module]:
     return [model]
 
 
+def by_hand() -> list[nn.Module]:
+    x, y = data()
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
+    for _ in range(8):
+        for rows in torch.randperm(len(x)).split(16):
+            model.zero_grad()
+            F.cross_entropy(model(x[rows]), y[rows]).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for weight in model.parameters():
+                weight.data.add_(weight.grad, alpha=-0.1)
+    return [model]
+
+
 TRAININGS = [
     perceptron,
     normalized_images_from_a_loader,
@@ -126,6 +139,7 @@ TRAININGS = [
     accumulated_in_low_precision,
     two_players,
     noisy_by_numpy,
+    by_hand,
 ]
 
 
