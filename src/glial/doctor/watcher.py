@@ -32,7 +32,7 @@ from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, tensors_in
 
-PREFLIGHT_STEPS = 4
+PREFLIGHT_SECONDS = 10.0
 
 
 class Watcher:
@@ -75,17 +75,17 @@ class Watcher:
         probes: bool = True,
     ) -> None:
         self.listens = False
-        self._journal = Journal(folder, PREFLIGHT_STEPS if preflight else most_steps)
+        self._journal = Journal(folder, most_steps, preflight=preflight)
         self._evidence = Evidence()
         self._hooks = Hooks(self)
         self._networks = Networks()
         self._losses = Losses()
         self._optimizers = Optimizers(self._networks)
-        self._by_hand = HandUpdate()
-        self._loaders = LoaderWatch()
+        self._by_hand, self._loaders = HandUpdate(), LoaderWatch()
         self._rows = RowStore()
         self._evaluations = Evaluations(self._rows)
         self._schedule = Schedule()
+        floor = max(floor, PREFLIGHT_SECONDS * preflight)
         self._probes = RoundProbes(self._evidence, budget, floor) if probes else None
         self._round = Round()
         self._clock: weakref.ref[torch.optim.Optimizer] | None = None
@@ -95,8 +95,7 @@ class Watcher:
         self._trained: set[int] = set()
         self._stepping = False
         self._active = self._busy = False
-        self._faults = Faults()
-        self._process, self._thread = os.getpid(), threading.get_ident()
+        self._faults, self._passes = Faults(), 0
         self._began = 0.0
 
     def begin(self) -> None:
@@ -278,8 +277,10 @@ class Watcher:
         if self.listens_to_rounds:
             for optimizer in self._optimizers:
                 optimizer.after_backward()
+        self._passes += 1
         if self._by_hand.is_possible:
             self._await_update()
+            self._keep_journal()
 
     def _await_update(self) -> None:
         """Where no optimiser steps, weights may be changed by hand."""
@@ -293,12 +294,12 @@ class Watcher:
 
     def _look_for_update(self) -> bool:
         """Whether weights were changed by hand since gradients were taken: a step was made."""
-        watch = self._optimizers.find(self._by_hand)
-        if watch is None or not self._by_hand.was_made():
+        update, watch = self._by_hand, self._optimizers.find(self._by_hand)
+        if watch is None or not update.was_made():
             return False
         self._evidence.steps += 1
-        watch.was_updated(self._by_hand, self._evidence.steps, looks=self.listens_to_rounds)
-        self._trained |= self._by_hand.ids
+        watch.was_updated(update, self._evidence.steps, looks=self.listens_to_rounds)
+        self._trained |= update.ids
         self._round.steps.append(watch)
         self._end_round()
         self._keep_journal()
@@ -335,7 +336,7 @@ class Watcher:
 
     def _keep_journal(self) -> None:
         """Write what is due, and stop where that was asked for."""
-        if self._journal.has_enough(self._evidence.steps):
+        if self._journal.has_enough(self._evidence.steps, self._schedule.rounds, self._passes):
             self._evidence.stopped = True
             self._journal.write(self.evidence(), self._rows)
             self._journal.stop()
