@@ -26,6 +26,7 @@ KINDS = {
     "two_players": ["hand-written", "hand-written"],
     "noisy_by_numpy": ["cross_entropy"],
     "by_hand": ["cross_entropy"],
+    "generators_of_ones_own": ["cross_entropy"],
 }
 
 

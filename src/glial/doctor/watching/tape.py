@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, default_generator, nn
 
 from glial.core.findings import Place
 
@@ -80,8 +80,14 @@ class Entry:
 
     @property
     def draws(self) -> bool:
-        """Whether it may draw random numbers."""
+        """Whether it may draw random numbers of torch's own generator."""
         return self.is_model or any(part in self.name for part in _RANDOM)
+
+    @cached_property
+    def has_generator(self) -> bool:
+        """Whether it draws from a generator of the user's, which nobody else may move on."""
+        given = (*self.args, *self.kwargs.values())
+        return any(isinstance(v, Generator) and v is not default_generator for v in given)
 
     def given(self) -> list[Tensor]:
         """The tensors among its arguments."""
@@ -233,6 +239,8 @@ class Tape:
         if entries is None:
             entries = self._plan(wanted, set(models), values)
         for entry in entries:
+            if entry.has_generator:
+                continue  # what it drew is kept
             self._call(entry, models, values, set(given or {}))
         return [values.get(id(tensor), tensor) for tensor in wanted]
 
