@@ -14,6 +14,8 @@ from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.stopping import stop_training
 
 SECONDS = 1.0
+PREFLIGHT_ROUNDS = 4
+PREFLIGHT_PASSES = 200  # without a step: more than anybody adds up
 
 
 class Journal:
@@ -22,14 +24,17 @@ class Journal:
     Args:
         folder: It.
         most_steps: Updates after which the process is stopped; None lets it run.
+        preflight: Whether it is stopped as soon as its start was seen.
 
     Example:
         >>> Journal(None).is_due
         False
     """
 
-    def __init__(self, folder: Path | None, most_steps: int | None = None) -> None:
-        self._folder, self._most_steps = folder, most_steps
+    def __init__(
+        self, folder: Path | None, most_steps: int | None = None, *, preflight: bool = False
+    ) -> None:
+        self._folder, self._most_steps, self._preflight = folder, most_steps, preflight
         self._process, self._written = os.getpid(), 0.0
 
     @property
@@ -51,9 +56,17 @@ class Journal:
         write_atomic(Traces(self._folder).evidence, json.dumps(evidence.to_dict()))
         self._written = time.perf_counter()
 
-    def has_enough(self, steps: int) -> bool:
-        """Whether as many updates were made as were asked for."""
-        return self._most_steps is not None and steps >= self._most_steps
+    def has_enough(self, steps: int, rounds: int, passes: int) -> bool:
+        """Whether as much of the training was seen as was asked for.
+
+        Args:
+            steps: Updates that were made.
+            rounds: Rounds that are over.
+            passes: Times that gradients were taken.
+        """
+        enough = self._most_steps is not None and steps >= self._most_steps
+        idle = not steps and passes >= PREFLIGHT_PASSES
+        return enough or (self._preflight and (rounds >= PREFLIGHT_ROUNDS or idle))
 
     def stop(self) -> None:
         """End the process, with its evidence written before."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -73,6 +75,8 @@ class ReplayWatcher(Watcher):
         self._last = 0
         self._looking = False
         self._optimizer: torch.optim.Optimizer | None = None
+        self._process, self._thread = os.getpid(), threading.get_ident()
+        self._by_hand.is_ruled_out()
         self._active = True
         self._began = time.perf_counter() - (preflight.seconds if preflight else 0.0)
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import math
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from glial.core.memory import used_memory
-from glial.doctor.evidence import Evidence, NotChecked
+from glial.doctor.evidence import Evidence
 from glial.doctor.journal import Journal
 from glial.doctor.probes.rounds import RoundProbes
+from glial.doctor.watching.by_hand import HandUpdate, weights_behind
 from glial.doctor.watching.evaluations import Evaluations
+from glial.doctor.watching.guarding import Faults, guarded
 from glial.doctor.watching.hooks import Hooks
 from glial.doctor.watching.layers import ACTIVATIONS
 from glial.doctor.watching.loaders import LoaderWatch
@@ -33,30 +32,7 @@ from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, tensors_in
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-MOST_FAULTS = 20
-PREFLIGHT_STEPS = 4
-
-
-def _guarded(method: F) -> F:
-    """Time what a method takes, and keep its errors from the script."""
-
-    @functools.wraps(method)
-    def run(self: Watcher, *args: Any, **kwargs: Any) -> Any:
-        if not self._mine():
-            return None
-        start, self._busy = time.perf_counter(), True
-        try:
-            with torch._C.DisableTorchFunction():
-                return method(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the script
-            self._fault(method.__name__, error)
-        finally:
-            self._busy = False
-            self._evidence.watching += time.perf_counter() - start
-
-    return run  # type: ignore[return-value]
+PREFLIGHT_SECONDS = 10.0
 
 
 class Watcher:
@@ -99,16 +75,17 @@ class Watcher:
         probes: bool = True,
     ) -> None:
         self.listens = False
-        self._journal = Journal(folder, PREFLIGHT_STEPS if preflight else most_steps)
+        self._journal = Journal(folder, most_steps, preflight=preflight)
         self._evidence = Evidence()
         self._hooks = Hooks(self)
         self._networks = Networks()
         self._losses = Losses()
         self._optimizers = Optimizers(self._networks)
-        self._loaders = LoaderWatch()
+        self._by_hand, self._loaders = HandUpdate(), LoaderWatch()
         self._rows = RowStore()
         self._evaluations = Evaluations(self._rows)
         self._schedule = Schedule()
+        floor = max(floor, PREFLIGHT_SECONDS * preflight)
         self._probes = RoundProbes(self._evidence, budget, floor) if probes else None
         self._round = Round()
         self._clock: weakref.ref[torch.optim.Optimizer] | None = None
@@ -118,8 +95,7 @@ class Watcher:
         self._trained: set[int] = set()
         self._stepping = False
         self._active = self._busy = False
-        self._faults = 0
-        self._process, self._thread = os.getpid(), threading.get_ident()
+        self._faults, self._passes = Faults(), 0
         self._began = 0.0
 
     def begin(self) -> None:
@@ -136,6 +112,8 @@ class Watcher:
             self._hooks.take_away()
             self._loaders.take_away()
             self.listens = False
+            if self._probes is not None:
+                self._probes.end()
         # What takes seconds, and libraries of its own, is left to whoever reads the journal.
         evidence = self.evidence(whole=not self._journal.is_kept)
         self._active = False
@@ -152,7 +130,7 @@ class Watcher:
         with torch._C.DisableTorchFunction(), torch.no_grad():
             found.seconds = time.perf_counter() - self._began
             found.models = self._networks.seen()
-            found.optimizers = [watch.summary() for watch in self._optimizers]
+            found.optimizers = [watch.summary() for watch in self._optimizers if watch.is_known]
             found.losses = [watch.summary() for watch in self._losses]
             found.loaders = self._loaders.seen()
             if whole:
@@ -171,13 +149,7 @@ class Watcher:
         )
 
     def _fault(self, where: str, error: Exception) -> None:
-        self._faults += 1
-        note = NotChecked("*", f"watching failed in {where}: {type(error).__name__}: {error}"[:300])
-        if note.why not in [known.why for known in self._evidence.not_checked]:
-            self._evidence.not_checked.append(note)
-        if os.environ.get("GLIAL_DOCTOR_DEBUG"):
-            raise error
-        if self._faults >= MOST_FAULTS:
+        if self._faults.are_too_many(where, error, self._evidence):
             self._active = False
             self._hooks.take_away()
 
@@ -193,11 +165,11 @@ class Watcher:
             self._note_function(call, args, kwargs, result)
         return result
 
-    @_guarded
+    @guarded
     def _note_refusal(self, call: Any, args: Any, kwargs: Any) -> None:
         self._losses.refused(Entry(call, args, kwargs, None, user_place()))
 
-    @_guarded
+    @guarded
     def _note_function(self, call: Any, args: Any, kwargs: Any, result: Any) -> None:
         entry = Entry(call, args, kwargs, result, None)
         name = entry.name
@@ -210,21 +182,25 @@ class Watcher:
             return
         if next(tensors_in(result), None) is None and not entry.writes:
             return
+        if self._by_hand.is_used_in(entry):
+            self._look_for_update()
         entry.place = user_place()
         self._round.tape.add(entry)
         self._evaluations.note(entry, self._round.tape, self._losses, self._step)
 
-    @_guarded
+    @guarded
     def enter(self, module: nn.Module) -> None:
         """A module is about to be called."""
         if not self._stack:
             if not is_network(module):
                 return
+            if self._look_for_update() and not self.listens:
+                return
             self._called = self._networks.of(module, user_frame())
             self._called.begin_call()
         self._stack.append(module)
 
-    @_guarded
+    @guarded
     def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         """A module was called."""
         network = self._called
@@ -248,7 +224,7 @@ class Watcher:
             network.called(args, kwargs, output, "train", place_of(frame))
         self._round.tape.add(Entry(module, args, kwargs, output, place_of(frame)))
 
-    @_guarded
+    @guarded
     def made(self, made: nn.Module | torch.optim.Optimizer) -> None:
         """A module or an optimiser is being made."""
         place = user_place()
@@ -259,28 +235,19 @@ class Watcher:
         """An evaluation may begin: look, the first times."""
         if self.listens or self._stepping or not self._active or self._busy:
             return
-        if self._mine() and self._trained and self._evaluations.begin():
-            self._round = Round()
-            self._alert()
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Nothing is in place meanwhile."""
-        was = self._hooks.is_alert
-        self.listens = False
-        self._hooks.rest()
-        try:
-            yield
-        finally:
-            if was and self._active:
+        if self._mine() and self._trained:
+            self._look_for_update()
+            if not self._by_hand.is_awaited and self._evaluations.begin():
+                self._round = Round()
                 self._alert()
 
-    @_guarded
+    @guarded
     def before_backward(self, roots: Any) -> None:
         """Gradients are about to be taken: where the loss comes from, and what lies there."""
         root = roots if isinstance(roots, Tensor) else next(tensors_in(roots), None)
         if root is None or not is_plain(root):
             return
+        self._look_for_update()
         frame = user_frame()
         place = place_of(frame)
         network = None
@@ -304,12 +271,39 @@ class Watcher:
             self._evidence.loss_not_finite = self._step
         self._loaders.used()
 
-    @_guarded
+    @guarded
     def after_backward(self, roots: Any) -> None:
         """Gradients were taken: whose they are."""
         if self.listens_to_rounds:
             for optimizer in self._optimizers:
                 optimizer.after_backward()
+        self._passes += 1
+        if self._by_hand.is_possible:
+            self._await_update()
+            self._keep_journal()
+
+    def _await_update(self) -> None:
+        """Where no optimiser steps, weights may be changed by hand."""
+        update, looks = self._by_hand, self.listens_to_rounds
+        update.await_change_of(weights_behind(self._round) if looks else [])
+        watch = self._optimizers.of(update, user_frame()) if update.is_awaited else None
+        if watch is not None and looks:
+            watch.await_update(update)
+        if self._schedule.rounds + 1 >= self._schedule.due:
+            self._alert()  # the next round begins where its weights are first used
+
+    def _look_for_update(self) -> bool:
+        """Whether weights were changed by hand since gradients were taken: a step was made."""
+        update, watch = self._by_hand, self._optimizers.find(self._by_hand)
+        if watch is None or not update.was_made():
+            return False
+        self._evidence.steps += 1
+        watch.was_updated(update, self._evidence.steps, looks=self.listens_to_rounds)
+        self._trained |= update.ids
+        self._round.steps.append(watch)
+        self._end_round()
+        self._keep_journal()
+        return True
 
     def before_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
         """An optimiser is about to step; the first thread that does so is the one to watch."""
@@ -317,8 +311,11 @@ class Watcher:
             self._thread = threading.get_ident()
         self._note_coming_step(optimizer, closure)
 
-    @_guarded
+    @guarded
     def _note_coming_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
+        if self._by_hand.is_possible:
+            self._by_hand.is_ruled_out()
+            self._optimizers.forget(self._by_hand)
         watch = self._optimizers.of(optimizer, user_frame())
         if watch is None:
             return
@@ -335,14 +332,18 @@ class Watcher:
         if not self._evidence.stopped:
             self._evidence.steps += 1
             self._note_step(optimizer)
-        if self._journal.has_enough(self._evidence.steps):
+        self._keep_journal()
+
+    def _keep_journal(self) -> None:
+        """Write what is due, and stop where that was asked for."""
+        if self._journal.has_enough(self._evidence.steps, self._schedule.rounds, self._passes):
             self._evidence.stopped = True
             self._journal.write(self.evidence(), self._rows)
             self._journal.stop()
         elif self._journal.is_due:
             self._journal.write(self.evidence())
 
-    @_guarded
+    @guarded
     def _note_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._stepping = False
         watch = self._optimizers.find(optimizer)

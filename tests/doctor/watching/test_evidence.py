@@ -189,3 +189,58 @@ def test_the_loss_along_a_step_is_that_of_the_parabola():
     shape = [(1 - multiple / 2) ** 2 for multiple in line.multiples]
     assert line.step == 5
     assert line.same == pytest.approx([start * value for value in shape])
+
+
+class Keeps(nn.Module):
+    """A network that keeps what it last gave, with the graph behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(3, 1)
+        self.kept: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.kept = [self.line(x).squeeze(1)]
+        return self.kept[0]
+
+
+class CannotBeCopied(Keeps):
+    """A network that nothing can be tested on."""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Keeps:
+        raise TypeError("not to be copied")
+
+
+def descend(model: nn.Module, rounds: int) -> Evidence:
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    x = torch.randn(8, 3)
+
+    def training():
+        for _ in range(rounds):
+            optimizer.zero_grad()
+            F.mse_loss(model(x), x.sum(1)).backward()
+            optimizer.step()
+
+    return watched(training)
+
+
+def test_a_network_that_keeps_its_last_outputs_is_tested_as_others_are():
+    evidence = descend(Keeps(), 6)
+    assert [probe.name for probe in evidence.probes] == ["repeat", "modes", "rows", "one_batch"]
+    assert evidence.probe("rows").numbers["others"] == 0.0
+    assert len(evidence.optimizers[0].line) == 1
+    assert evidence.not_checked == []
+
+
+def test_a_round_that_cannot_be_tested_keeps_no_other_looked_at():
+    evidence = descend(CannotBeCopied(), 300)
+    assert "cannot be copied" in evidence.not_checked[0].why
+    assert evidence.sampled < 100
+
+
+def test_a_test_that_there_is_no_time_for_is_told(monkeypatch):
+    monkeypatch.setattr("glial.doctor.probes.rounds.MOST_SECONDS", 1e6)
+    monkeypatch.setattr("glial.doctor.probes.rounds.A_STEP", 1e9)
+    evidence = descend(Keeps(), 6)
+    assert [probe.name for probe in evidence.probes] == ["repeat", "modes", "rows"]
+    assert [note.problem for note in evidence.not_checked] == ["misaligned-labels"]

@@ -25,6 +25,8 @@ KINDS = {
     "accumulated_in_low_precision": ["cross_entropy"],
     "two_players": ["hand-written", "hand-written"],
     "noisy_by_numpy": ["cross_entropy"],
+    "by_hand": ["cross_entropy"],
+    "generators_of_ones_own": ["cross_entropy"],
 }
 
 

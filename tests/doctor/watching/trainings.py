@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from glial.doctor.watcher import Watcher
 
@@ -119,6 +119,34 @@ def noisy_by_numpy() -> list[nn.Module]:
     return [model]
 
 
+def by_hand() -> list[nn.Module]:
+    x, y = data()
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
+    for _ in range(8):
+        for rows in torch.randperm(len(x)).split(16):
+            model.zero_grad()
+            F.cross_entropy(model(x[rows]), y[rows]).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for weight in model.parameters():
+                weight.data.add_(weight.grad, alpha=-0.1)
+    return [model]
+
+
+def generators_of_ones_own() -> list[nn.Module]:
+    x, y = data()
+    rows = TensorDataset(x, y)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.3), nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    noise = torch.Generator().manual_seed(3)
+    sampler = RandomSampler(rows, replacement=True, num_samples=16 * 30)
+    for inputs, labels in DataLoader(rows, batch_size=16, sampler=sampler):
+        shifted = inputs + 0.1 * torch.randn(inputs.shape, generator=noise)
+        optimizer.zero_grad()
+        F.cross_entropy(model(shifted), labels).backward()
+        optimizer.step()
+    return [model]
+
+
 TRAININGS = [
     perceptron,
     normalized_images_from_a_loader,
@@ -126,6 +154,8 @@ TRAININGS = [
     accumulated_in_low_precision,
     two_players,
     noisy_by_numpy,
+    by_hand,
+    generators_of_ones_own,
 ]
 
 

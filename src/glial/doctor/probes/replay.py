@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from glial.doctor.watching.networks import is_network
 from glial.doctor.watching.rounds import Round
-from glial.doctor.watching.tape import CannotReplayError
+from glial.doctor.watching.tape import CannotReplayError, tensors_in
 
 MOST_VALUES = 20_000_000
 
@@ -126,8 +126,10 @@ class Replay:
 
 
 def _twin(model: nn.Module) -> nn.Module:
+    # What a network keeps of its last call (an attention map, a penalty) cannot be copied.
+    kept = [value for module in model.modules() for value in tensors_in(dict(vars(module)))]
     try:
-        twin = copy.deepcopy(model)
+        twin = copy.deepcopy(model, {id(v): v.detach().clone() for v in kept if not v.is_leaf})
     except Exception as error:
         raise CannotReplayError(f"{type(model).__name__} cannot be copied: {error}") from error
     for module in twin.modules():

@@ -9,24 +9,26 @@ import torch
 from torch import nn
 
 from glial.doctor.evidence import Evidence, NotChecked, Probe
-from glial.doctor.probes.fitting import probe_line, probe_one_batch
+from glial.doctor.probes.fitting import STEPS_IN_ALL, probe_line, probe_one_batch
 from glial.doctor.probes.replay import Replay, State, state_of, unnoticed
 from glial.doctor.probes.structure import probe_modes, probe_repeat, probe_rows, probe_tokens
 from glial.doctor.watching.networks import Networks
 from glial.doctor.watching.rounds import Round
 from glial.doctor.watching.tape import CannotReplayError
 
+Test = Callable[[Replay], dict[str, float]]
+
 EARLY = 1
 LINES = (4, 9, 20, 45, 100, 220, 500, 1100, 2500, 5500, 12000)
-SLOW_TEST = 1.0
+MOST_SECONDS = 60.0
+A_STEP = 3.0  # in passes forward
 
-# What is tested once, early: cheap tests first.
-_TESTS: dict[str, Callable[[Replay], dict[str, float]]] = {
+# What is tested once, early, and takes a pass or two forward.
+_TESTS: dict[str, Test] = {
     "repeat": probe_repeat,
     "modes": probe_modes,
     "rows": probe_rows,
     "tokens": probe_tokens,
-    "one_batch": probe_one_batch,
 }
 
 
@@ -35,7 +37,7 @@ class RoundProbes:
 
     Args:
         evidence: Where they are kept.
-        budget: The share of the training's time that they may take.
+        budget: The share of the training's time that they may take, up to a minute.
         floor: Seconds that they may take in any case.
         early: Whether what is tested once is tested.
 
@@ -55,6 +57,8 @@ class RoundProbes:
         self._began = time.perf_counter()
         self._models: list[nn.Module] = []
         self._lines = 0
+        self._to_fit: Replay | None = None
+        self._pass = 0.0
 
     def wants(self, number: int) -> bool:
         """Whether a round, counted from 0, is tested."""
@@ -69,59 +73,83 @@ class RoundProbes:
         """Keep the state that a round begins with, if it will be tested."""
         self._state = {}
         kept.random = torch.get_rng_state()
-        if self.wants(number) and self._affordable():
+        if self.wants(number) and self._can_afford():
             self._state = state_of(self._models)
 
     def after_round(self, kept: Round, number: int, networks: Networks, step: int) -> None:
-        """Test a round that has just ended."""
+        """Test a round that has just ended, and one from before that there is time for now."""
         self._models = [
             *{id(e.function): e.function for e in kept.tape.entries if e.is_model}.values()
         ]
         previous, self._previous = self._previous, kept if self.wants(number + 1) else None
-        if not self._state or kept.tested is None or not self.wants(number):
-            return
+        is_tested = self.wants(number)
+        # Passed over or not: a round that waits for its test keeps all others looked at.
+        self._lines += is_tested and number != self._early
+        if is_tested and self._state and kept.tested is not None:
+            self._attempt(lambda: self._test(kept, previous, number == self._early, step))
+        self._state = {}
+        if self._to_fit is not None and self._can_afford(STEPS_IN_ALL * A_STEP * self._pass):
+            fitted, self._to_fit = self._to_fit, None
+            self._attempt(lambda: self._make("one_batch", probe_one_batch, fitted, step))
+
+    def end(self) -> None:
+        """The training is over."""
+        if self._to_fit is not None:
+            note = NotChecked("misaligned-labels", "no time to fit one batch on a copy")
+            self._evidence.not_checked.append(note)
+            self._to_fit = None
+
+    def _attempt(self, test: Callable[[], object]) -> None:
+        """Make a test; one that fails is told."""
         start = time.perf_counter()
         try:
             with unnoticed():
-                replay = Replay(kept, self._state)
-                if number == self._early:
-                    self._test_early(replay, step)
-                else:
-                    self._lines += 1
-                    for watch in kept.steps if len(kept.steps) == 1 else []:
-                        found = probe_line(replay, watch.changes(), previous, step)
-                        if found is not None:
-                            watch.seen.line.append(found)
+                test()
         except (CannotReplayError, RuntimeError, TypeError, ValueError, IndexError) as error:
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             note = NotChecked("*", f"the round could not be made again: {why}"[:200])
             if note not in self._evidence.not_checked:
                 self._evidence.not_checked.append(note)
         finally:
-            self._state = {}
             self._spent += time.perf_counter() - start
+
+    def _test(self, kept: Round, previous: Round | None, is_early: bool, step: int) -> None:
+        replay = Replay(kept, self._state)
+        if is_early:
+            self._test_early(replay, step)
+            return
+        for watch in kept.steps if len(kept.steps) == 1 else []:
+            found = probe_line(replay, watch.changes(), previous, step)
+            if found is not None:
+                watch.seen.line.append(found)
 
     def _test_early(self, replay: Replay, step: int) -> None:
         for name, test in _TESTS.items():
-            if not self._affordable():
-                self._evidence.not_checked.append(NotChecked("*", f"no time for the test {name}"))
-                return
-            start = time.perf_counter()
             replay.reset()
-            numbers = test(replay)
-            seconds = time.perf_counter() - start
-            self._spent += seconds
-            if numbers:
-                self._evidence.probes.append(Probe(name, None, step, numbers, seconds))
-            if name == "repeat" and not _faithful(numbers):
-                self._evidence.not_checked.append(
-                    NotChecked("*", "the round gives another loss when it is made again")
-                )
+            seen = self._make(name, test, replay, step)
+            if seen is not None and name == "repeat" and not _faithful(seen.numbers):
+                note = "the round gives another loss when it is made again"
+                self._evidence.not_checked.append(NotChecked("*", note))
                 return
+        replay.reset()
+        start = time.perf_counter()
+        replay.loss(replay.root)  # the first passes are slower than those that follow
+        self._to_fit, self._pass = replay, time.perf_counter() - start
 
-    def _affordable(self) -> bool:
+    def _make(self, name: str, test: Test, replay: Replay, step: int) -> Probe | None:
+        """Make a test and keep what it measured, if anything."""
+        start = time.perf_counter()
+        numbers = test(replay)
+        if not numbers:
+            return None
+        seen = Probe(name, None, step, numbers, time.perf_counter() - start)
+        self._evidence.probes.append(seen)
+        return seen
+
+    def _can_afford(self, seconds: float = 0.0) -> bool:
         gone = time.perf_counter() - self._began
-        return self._spent < max(self._floor, self._budget * gone)
+        most = max(self._floor, min(self._budget * gone, MOST_SECONDS))
+        return self._spent + seconds < most
 
 
 def _faithful(numbers: dict[str, float]) -> bool:

@@ -55,11 +55,11 @@ def probe_rows(replay: Replay) -> dict[str, float]:
     if torch.equal(changed[0], rows[0]):
         return {}
     other = _answer(replay, entry, {id(rows): changed})
-    moved = (other[2:] - base[2:]).abs().float()
+    moved = (other[2:] - base[2:]).abs().float().reshape(len(rows) - 2, -1)
     scale = float(base.float().std()) + 1e-12
     own = float((other[0] - base[0]).abs().float().mean())
     return {
-        "others": float((moved.flatten(1).amax(1) > CHANGED * scale).float().mean()),
+        "others": float((moved.amax(1) > CHANGED * scale).float().mean()),
         "size": float(moved.mean()) / scale,
         "own": own / scale,
     }

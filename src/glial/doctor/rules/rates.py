@@ -122,7 +122,7 @@ def learning_rate_too_low(evidence: Evidence, sensitivity: float) -> Iterator[Fi
         return
     long = [probe for probe in late if best_multiple(probe) >= 30 / sensitivity]
     leap = _leap(evidence)
-    dropped = optimizer.lr.last < 0.05 * max(optimizer.lr.values)
+    dropped = optimizer.lr.last < 0.05 * max(optimizer.lr.values, default=0.0)
     if len(long) < 0.75 * len(late) or leap > 3e-3 * sensitivity or dropped:
         return
     yield Finding(

@@ -82,6 +82,8 @@ class Evaluations:
 
     def _asked(self, value: Tensor, tape: Tape) -> Tensor | None:
         """The inputs of the call that answers were made from."""
+        if not self._inputs:
+            return None
         seen = {id(value)}
         for entry in reversed(tape.entries):
             if any(id(made) in seen for made in entry.made()):

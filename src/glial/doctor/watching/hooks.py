@@ -6,8 +6,9 @@ and change nothing; whatever goes wrong in it is kept from the script.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -58,9 +59,6 @@ class Listener(Protocol):
     def made(self, made: nn.Module | torch.optim.Optimizer) -> None:
         """A module or an optimiser is being made."""
 
-    def paused(self) -> Any:
-        """A context in which nothing of the function mode or the hooks is in place."""
-
 
 class FunctionMode(TorchFunctionMode):
     """Sends every call of a torch function to a listener while it listens."""
@@ -68,14 +66,19 @@ class FunctionMode(TorchFunctionMode):
     def __init__(self, listener: Listener) -> None:
         super().__init__()
         self._listener = listener
+        self.calls = 0
 
     def __torch_function__(
         self, call: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Make the call, heard or not."""
-        if self._listener.listens:
-            return self._listener.function(call, args, kwargs or {})
-        return call(*args, **(kwargs or {}))
+        """Make the call, heard or not; meanwhile torch has this mode set aside."""
+        self.calls += 1
+        try:
+            if self._listener.listens:
+                return self._listener.function(call, args, kwargs or {})
+            return call(*args, **(kwargs or {}))
+        finally:
+            self.calls -= 1
 
 
 class Hooks:
@@ -133,7 +136,7 @@ class Hooks:
     def alert(self) -> bool:
         """Hear this thread's calls of functions and modules; False where that is impossible."""
         stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
-        if self._mode not in stack:
+        if self._mode not in stack and not self._mode.calls:
             if stack:  # somebody's mode would be taken away in our place
                 return False
             self._mode.__enter__()  # type: ignore[no-untyped-call]
@@ -162,6 +165,18 @@ class Hooks:
         stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
         if stack and stack[-1] is self._mode:
             self._mode.__exit__(None, None, None)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is heard meanwhile."""
+        was = self.is_alert
+        self._listener.listens = False
+        self.rest()
+        try:
+            yield
+        finally:
+            if was and self._handles:
+                self._listener.listens = self.alert()
 
     def _door(self, owner: Any, name: str, around: Callable[[Any], Any]) -> None:
         original = getattr(owner, name)
@@ -209,7 +224,7 @@ class Hooks:
         return waking
 
     def _unheard(self, call: Any) -> Any:
-        paused = self._listener.paused
+        paused = self.paused
 
         @functools.wraps(call)
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -233,7 +248,7 @@ class Hooks:
             heard = listener.listens
             if heard:
                 listener.enter(module)
-            with listener.paused():
+            with self.paused():
                 result = original(module, *args, **kwargs)
             if heard:
                 listener.leave(module, args, kwargs, result)

@@ -9,6 +9,7 @@ from types import FrameType
 import torch
 
 from glial.doctor.evidence import OptimizerSeen
+from glial.doctor.watching.by_hand import HandUpdate, Stepper
 from glial.doctor.watching.networks import Networks
 from glial.doctor.watching.parameters import StepWatch, held_by, numbers_of, total_norm
 from glial.doctor.watching.places import name_of, place_of
@@ -32,9 +33,7 @@ class OptimizerWatch:
         (0.5, 1)
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, networks: Networks, frame: FrameType | None
-    ) -> None:
+    def __init__(self, optimizer: Stepper, networks: Networks, frame: FrameType | None) -> None:
         self.optimizer = weakref.ref(optimizer)
         group = optimizer.param_groups[0] if optimizer.param_groups else {}
         parameters = held_by(optimizer)
@@ -55,8 +54,9 @@ class OptimizerWatch:
         self._norm_after: float | None = None
         self._is_kept: bool | None = None
         self._backwards = self._passes = 0
+        self._closure_of: int | None = None
 
-    def _note_owner(self, optimizer: torch.optim.Optimizer) -> None:
+    def _note_owner(self, optimizer: Stepper) -> None:
         self.seen.model = self._networks.owner(held_by(optimizer))
         for group in optimizer.param_groups:
             for parameter in group["params"]:
@@ -89,26 +89,60 @@ class OptimizerWatch:
         if norm is not None and norm != self._norm_before:
             self._backwards += 1
             self._norm_after = norm
+        if self._closure_of is not None:
+            if self._passes == 1:  # later ones are taken at other weights
+                self._note_gradients(optimizer, self._closure_of)
+            self._norm_at_step = norm  # of the last is what may be left to the next step
 
     def before_step(self, step: int, *, looks: bool, closure: bool) -> None:
-        """It is about to step."""
+        """It is about to step; with a closure, gradients are taken while it steps."""
         optimizer = self.optimizer()
         if optimizer is None:
             return
-        self.seen.lr.add(step, float(optimizer.param_groups[0].get("lr", 0.0)))
-        if looks:
-            self._note_owner(optimizer)
-        if not looks or closure:
+        rate = optimizer.param_groups[0].get("lr")
+        if rate is not None:
+            self.seen.lr.add(step, float(rate))
+        if not looks:
             self._norm_at_step = None
             return
-        self._steps.before(optimizer, step)
-        if self._norm_at_step is not None and self._is_kept is not None:
-            self.seen.kept_gradients += self._is_kept
-            self.seen.cleared_gradients += not self._is_kept
+        self._note_owner(optimizer)
+        if closure:
+            self._closure_of, self._passes = step, 0
+            return
+        self._note_gradients(optimizer, step)
         gone = (self._norm_after or 0.0) > 0 and not self._steps.norm > 0
         if self.seen.steps:  # it was not known before its first step
             self.seen.empty_steps += _gradient_norm(optimizer) is None or gone or not self._passes
+
+    def _note_gradients(self, optimizer: Stepper, step: int) -> None:
+        """Measure the gradients that it steps by, and whether older ones are among them."""
+        self._steps.before(optimizer, step)
+        self._note_clearing()
+
+    def _note_clearing(self) -> None:
+        if self._norm_at_step is not None and self._is_kept is not None:
+            self.seen.kept_gradients += self._is_kept
+            self.seen.cleared_gradients += not self._is_kept
         self._norm_at_step = self._steps.norm
+
+    def await_update(self, update: HandUpdate) -> None:
+        """Its weights may be changed next, by the user's own code."""
+        self._steps.keep(update)
+
+    def was_updated(self, update: HandUpdate, step: int, *, looks: bool) -> None:
+        """Its weights were changed so."""
+        self._norm_at_step = self._norm_at_step if looks else None
+        if looks:
+            self._note_owner(update)
+            self._steps.measure_kept(update, step)
+            self._note_clearing()
+        self.after_step(step, looks=looks)
+        update.describe(self.seen, self._steps.rate)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is an optimiser, or has acted as one."""
+        return self.seen.steps > 0 or not isinstance(self.optimizer(), HandUpdate)
 
     def after_step(self, step: int, *, looks: bool) -> None:
         """It stepped."""
@@ -120,6 +154,7 @@ class OptimizerWatch:
             self._steps.after(optimizer, step)
             self.seen.backwards += [self._backwards] if self.seen.steps > 1 else []
             del self.seen.backwards[:-50]
+        self._closure_of = None
         self._is_kept, self._backwards, self._passes = None, 0, 0
         self._norm_before = self._norm_after = None
 
@@ -159,14 +194,16 @@ class Optimizers:
     def __iter__(self) -> Iterator[OptimizerWatch]:
         return iter([*self._gone, *self._watches.values()])
 
-    def find(self, optimizer: torch.optim.Optimizer) -> OptimizerWatch | None:
+    def find(self, optimizer: Stepper) -> OptimizerWatch | None:
         """What watches an optimiser; None of one that is not known."""
         watch = self._watches.get(id(optimizer))
         return watch if watch is not None and watch.optimizer() is optimizer else None
 
-    def of(
-        self, optimizer: torch.optim.Optimizer, frame: FrameType | None
-    ) -> OptimizerWatch | None:
+    def forget(self, optimizer: Stepper) -> None:
+        """Leave one out that turned out to be none."""
+        self._watches.pop(id(optimizer), None)
+
+    def of(self, optimizer: Stepper, frame: FrameType | None) -> OptimizerWatch | None:
         """What watches an optimiser, from now on; None where there are too many."""
         watch = self.find(optimizer)
         if watch is not None:
@@ -179,7 +216,7 @@ class Optimizers:
         return watch
 
 
-def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
+def _gradient_norm(optimizer: Stepper) -> float | None:
     """The norm of its gradients; None where there are none."""
     gradients = [p.grad for p in held_by(optimizer) if p.grad is not None]
     return total_norm(gradients) if gradients else None

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from glial.doctor.evidence import OptimizerSeen, ParameterSeen
+from glial.doctor.watching.by_hand import Stepper
 from glial.doctor.watching.statistics import is_plain
 
 MOST_COPIED = 50_000_000
 MOST_COMPARED = 4_000_000
 
 
-def held_by(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+def held_by(optimizer: Stepper) -> list[Tensor]:
     """The parameters of an optimiser, in the order of its groups."""
     return [p for group in optimizer.param_groups for p in group["params"]]
 
@@ -81,6 +82,10 @@ class StepWatch:
         seen: Where that is kept.
         find: ``find(parameter)``, what was seen of one; None of one that no network has.
 
+    Attributes:
+        norm: Of all gradients.
+        rate: How far the weights went along them, as a multiple of them.
+
     Example:
         >>> weight = nn.Parameter(torch.ones(2))
         >>> optimizer = torch.optim.SGD([weight], lr=0.5)
@@ -99,17 +104,47 @@ class StepWatch:
         self._find = find
         self._old: list[Tensor] = []
         self._gradients: list[Tensor | None] = []
+        self._live: list[Tensor | None] = []
         self.norm = 0.0
+        self.rate = math.nan
 
-    def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Measure gradients and weights, and keep the weights."""
+    def before(self, optimizer: Stepper, step: int) -> None:
+        """Keep weights and gradients, and measure them."""
+        self.keep(optimizer)
         parameters = held_by(optimizer)
-        gradients = [p.grad for p in parameters]
-        some = [(p, g) for p, g in zip(parameters, gradients, strict=True) if _readable(p, g)]
-        norms = _norms([g for _, g in some if g is not None])
+        self._measure(parameters, parameters, [p.grad for p in parameters], step)
+
+    def keep(self, optimizer: Stepper) -> None:
+        """Keep weights and gradients."""
+        parameters = held_by(optimizer)
+        small = sum(p.numel() for p in parameters) <= MOST_COPIED
+        self._old = [p.detach().clone() for p in parameters] if small else []
+        self._live = [p.grad for p in parameters]
+        self._gradients = [
+            g.detach().clone() if small and g is not None else None for g in self._live
+        ]
+
+    def measure_kept(self, optimizer: Stepper, step: int) -> None:
+        """Measure what was kept, the gradients as they were when they were last there."""
+        for index, live in enumerate(self._live):
+            if live is not None and is_plain(live) and bool(live.any()):
+                self._gradients[index] = live  # clipped, say
+        if self._old:
+            self._measure(held_by(optimizer), self._old, self._gradients, step)
+
+    def _measure(
+        self,
+        parameters: list[Tensor],
+        weights: list[Tensor],
+        gradients: list[Tensor | None],
+        step: int,
+    ) -> None:
+        together = zip(parameters, weights, gradients, strict=True)
+        some = [(p, w, g) for p, w, g in together if _readable(p, g)]
+        norms = _norms([g for _, _, g in some if g is not None])
         self.norm = math.hypot(*norms) if norms else 0.0
-        sizes = _norms([p for p, _ in some])
-        for (parameter, _), norm, size in zip(some, norms, sizes, strict=True):
+        sizes = _norms([w for _, w, _ in some])
+        for (parameter, _, _), norm, size in zip(some, norms, sizes, strict=True):
             seen = self._find(parameter)
             if seen is not None:
                 seen.gradient.add(step, norm)
@@ -119,15 +154,11 @@ class StepWatch:
             if seen is not None:
                 seen.reached += gradient is not None
                 seen.missed += gradient is None and parameter.requires_grad
-        small = sum(p.numel() for p in parameters) <= MOST_COPIED
-        self._old = [p.detach().clone() for p in parameters] if small else []
-        self._gradients = [
-            g.detach().clone() if small and g is not None else None for g in gradients
-        ]
 
-    def after(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+    def after(self, optimizer: Stepper, step: int) -> None:
         """Measure what changed, and which way."""
         parameters = held_by(optimizer)
+        self._live = []
         if len(parameters) != len(self._old):
             self._old = []
             return
@@ -150,8 +181,9 @@ class StepWatch:
         size = math.hypot(*norms) * math.sqrt(along) if norms else 0.0
         if size > 0 and math.isfinite(size):
             self._seen.alignment.add(step, down / size)
+            self.rate = down / along
 
-    def changes(self, optimizer: torch.optim.Optimizer) -> list[tuple[Tensor, Tensor]]:
+    def changes(self, optimizer: Stepper) -> list[tuple[Tensor, Tensor]]:
         """Each parameter with what it was before the step."""
         parameters = held_by(optimizer)
         return list(zip(parameters, self._old, strict=True)) if self._old else []

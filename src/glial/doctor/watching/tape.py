@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, default_generator, nn
 
 from glial.core.findings import Place
 
@@ -51,7 +52,7 @@ class Entry:
     result: Any
     place: Place | None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The function's name as torch spells it; the class of a network."""
         if isinstance(self.function, nn.Module):
@@ -66,7 +67,7 @@ class Entry:
         """Whether a network was called."""
         return isinstance(self.function, nn.Module)
 
-    @property
+    @cached_property
     def writes(self) -> bool:
         """Whether it changes its first argument, or one named ``out``."""
         name = self.name
@@ -79,8 +80,14 @@ class Entry:
 
     @property
     def draws(self) -> bool:
-        """Whether it may draw random numbers."""
+        """Whether it may draw random numbers of torch's own generator."""
         return self.is_model or any(part in self.name for part in _RANDOM)
+
+    @cached_property
+    def has_generator(self) -> bool:
+        """Whether it draws from a generator of the user's, which nobody else may move on."""
+        given = (*self.args, *self.kwargs.values())
+        return any(isinstance(v, Generator) and v is not default_generator for v in given)
 
     def given(self) -> list[Tensor]:
         """The tensors among its arguments."""
@@ -155,15 +162,25 @@ class Tape:
         self.entries: list[Entry] = []
         self.is_whole = True
         self._made: dict[int, int] = {}
+        self._plans: dict[Any, list[Entry]] = {}
 
     def add(self, entry: Entry) -> None:
         """Keep one more call, up to a number of them."""
-        if len(self.entries) >= MOST_ENTRIES:
+        if len(self.entries) >= MOST_ENTRIES and not self._leave_out():
             self.is_whole = False
             return
         for tensor in entry.made():
             self._made[id(tensor)] = len(self.entries)
         self.entries.append(entry)
+
+    def _leave_out(self) -> bool:
+        """Forget how data were made, of which there are many calls; whether that made room."""
+        kept = [e for e in self.entries if e.is_model or any(t.requires_grad for t in e.made())]
+        if len(kept) > MOST_ENTRIES // 2:
+            return False
+        self.entries = kept
+        self._made = {id(made): i for i, entry in enumerate(kept) for made in entry.made()}
+        return True
 
     def maker(self, tensor: Tensor) -> Entry | None:
         """The last call that made or changed a tensor; None where it came from elsewhere."""
@@ -203,8 +220,9 @@ class Tape:
             wanted: Tensors of the recording.
             models: ``id`` of a network to the one that takes its place.
             given: ``id`` of a tensor of the recording to the one that takes its place.
-            entries: The calls to make; by default those that what is wanted depends on, and
-                those that draw random numbers.
+            entries: The calls to make; by default those that what is wanted depends on and that
+                give something else with what takes another's place, and those that draw random
+                numbers.
 
         Returns:
             What stands in the place of each wanted tensor.
@@ -219,11 +237,24 @@ class Tape:
         for model_id, twin in models.items():
             values |= self._weights(model_id, twin)
         if entries is None:
-            needed = {id(entry) for want in wanted for entry in self.slice_to(want)}
-            entries = [e for e in self.entries if id(e) in needed or (e.draws and not e.is_model)]
+            entries = self._plan(wanted, set(models), values)
         for entry in entries:
+            if entry.has_generator:
+                continue  # what it drew is kept
             self._call(entry, models, values, set(given or {}))
         return [values.get(id(tensor), tensor) for tensor in wanted]
+
+    def _plan(
+        self, wanted: list[Tensor], models: set[int], values: Mapping[int, Tensor]
+    ) -> list[Entry]:
+        """The calls to make again; data need not be loaded anew."""
+        key = (tuple(map(id, wanted)), frozenset(models), frozenset(values), len(self.entries))
+        if key not in self._plans:
+            needed = {id(entry) for want in wanted for entry in self.slice_to(want)}
+            entries = [e for e in self.entries if id(e) in needed or (e.draws and not e.is_model)]
+            differ = set(values) | _overwritten(self.entries)
+            self._plans[key] = _that_differ(entries, models, differ)
+        return self._plans[key]
 
     def _weights(self, model_id: int, twin: nn.Module) -> dict[int, Tensor]:
         for entry in self.entries:
@@ -256,3 +287,26 @@ class Tape:
         for before, after in zip(old, new, strict=True):
             if id(before) not in fixed:
                 values[id(before)] = after
+
+
+def _that_differ(entries: list[Entry], models: set[int], differ: set[int]) -> list[Entry]:
+    """The calls that give something else than was recorded, where some tensors are others."""
+    kept = []
+    for entry in entries:
+        twinned = entry.is_model and id(entry.function) in models
+        given, made = entry.given(), entry.made()
+        if entry.draws or twinned or any(id(tensor) in differ for tensor in (*given, *made)):
+            differ |= {id(tensor) for tensor in made}
+            kept.append(entry)
+    return kept
+
+
+def _overwritten(entries: list[Entry]) -> set[int]:
+    """Tensors that are written to after they were read: they do not hold what was read."""
+    read: set[int] = set()
+    found: set[int] = set()
+    for entry in entries:
+        written = {id(tensor) for tensor in entry.given()[:1]} if entry.writes else set()
+        found |= written & read
+        read |= {id(tensor) for tensor in entry.given()} - written
+    return found
