@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from glial.core.memory import used_memory
 from glial.doctor.evidence import Evidence, NotChecked
 from glial.doctor.journal import Journal
 from glial.doctor.probes.rounds import RoundProbes
 from glial.doctor.watching.evaluations import Evaluations
+from glial.doctor.watching.graphs import Graphs
+from glial.doctor.watching.guarding import guarded
 from glial.doctor.watching.hooks import Hooks
 from glial.doctor.watching.layers import ACTIVATIONS
 from glial.doctor.watching.loaders import LoaderWatch
@@ -30,33 +32,12 @@ from glial.doctor.watching.optimizers import Optimizers
 from glial.doctor.watching.places import place_of, user_frame, user_place
 from glial.doctor.watching.rounds import Round, Schedule
 from glial.doctor.watching.rows import RowStore
+from glial.doctor.watching.seeds import Seeds
 from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, tensors_in
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 MOST_FAULTS = 20
 PREFLIGHT_STEPS = 4
-
-
-def _guarded(method: F) -> F:
-    """Time what a method takes, and keep its errors from the script."""
-
-    @functools.wraps(method)
-    def run(self: Watcher, *args: Any, **kwargs: Any) -> Any:
-        if not self._mine():
-            return None
-        start, self._busy = time.perf_counter(), True
-        try:
-            with torch._C.DisableTorchFunction():
-                return method(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the script
-            self._fault(method.__name__, error)
-        finally:
-            self._busy = False
-            self._evidence.watching += time.perf_counter() - start
-
-    return run  # type: ignore[return-value]
 
 
 class Watcher:
@@ -107,6 +88,8 @@ class Watcher:
         self._optimizers = Optimizers(self._networks)
         self._loaders = LoaderWatch()
         self._rows = RowStore()
+        self._seeds = Seeds(fresh=folder is not None)
+        self._graphs = Graphs()
         self._evaluations = Evaluations(self._rows)
         self._schedule = Schedule()
         self._probes = RoundProbes(self._evidence, budget, floor) if probes else None
@@ -128,6 +111,7 @@ class Watcher:
         self._process, self._thread = os.getpid(), threading.get_ident()
         self._hooks.put()
         self._loaders.put(self)
+        self._seeds.put()
         self._begin_round()
 
     def end(self) -> Evidence:
@@ -135,6 +119,7 @@ class Watcher:
         if self._active and os.getpid() == self._process:
             self._hooks.take_away()
             self._loaders.take_away()
+            self._seeds.take_away()
             self.listens = False
         # What takes seconds, and libraries of its own, is left to whoever reads the journal.
         evidence = self.evidence(whole=not self._journal.is_kept)
@@ -155,6 +140,7 @@ class Watcher:
             found.optimizers = [watch.summary() for watch in self._optimizers]
             found.losses = [watch.summary() for watch in self._losses]
             found.loaders = self._loaders.seen()
+            found.unseeded = self._seeds.unseeded()
             if whole:
                 found.rows = self._rows.examine()
         return found
@@ -193,11 +179,12 @@ class Watcher:
             self._note_function(call, args, kwargs, result)
         return result
 
-    @_guarded
+    @guarded
     def _note_refusal(self, call: Any, args: Any, kwargs: Any) -> None:
-        self._losses.refused(Entry(call, args, kwargs, None, user_place()))
+        entry = Entry(call, args, kwargs, None, user_place(), self._networks.criterion_at)
+        self._losses.refused(entry, self._called, self._step)
 
-    @_guarded
+    @guarded
     def _note_function(self, call: Any, args: Any, kwargs: Any, result: Any) -> None:
         entry = Entry(call, args, kwargs, result, None)
         name = entry.name
@@ -211,24 +198,28 @@ class Watcher:
         if next(tensors_in(result), None) is None and not entry.writes:
             return
         entry.place = user_place()
+        if name in LOSSES:
+            entry.made_at = self._networks.criterion_at
         self._round.tape.add(entry)
         self._evaluations.note(entry, self._round.tape, self._losses, self._step)
 
-    @_guarded
+    @guarded
     def enter(self, module: nn.Module) -> None:
         """A module is about to be called."""
         if not self._stack:
             if not is_network(module):
+                self._networks.enter_criterion(module)
                 return
             self._called = self._networks.of(module, user_frame())
             self._called.begin_call()
         self._stack.append(module)
 
-    @_guarded
+    @guarded
     def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         """A module was called."""
         network = self._called
         if network is None or module not in self._stack:
+            self._networks.leave_criterion()
             return
         while self._stack.pop() is not module:
             pass  # an exception left it without our knowing
@@ -248,12 +239,16 @@ class Watcher:
             network.called(args, kwargs, output, "train", place_of(frame))
         self._round.tape.add(Entry(module, args, kwargs, output, place_of(frame)))
 
-    @_guarded
-    def made(self, made: nn.Module | torch.optim.Optimizer) -> None:
-        """A module or an optimiser is being made."""
-        place = user_place()
-        if place is not None:
-            self._networks.places[made] = place
+    @guarded
+    def made(self, made: nn.Module | torch.optim.Optimizer | LRScheduler) -> None:
+        """A module, an optimiser or a scheduler is being made."""
+        self._networks.made(made, user_place())
+
+    @guarded
+    def cleared(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimiser's gradients are being cleared."""
+        if self.listens_to_rounds:
+            self._networks.cleared.keep(optimizer, user_place())
 
     def wake(self) -> None:
         """An evaluation may begin: look, the first times."""
@@ -275,7 +270,7 @@ class Watcher:
             if was and self._active:
                 self._alert()
 
-    @_guarded
+    @guarded
     def before_backward(self, roots: Any) -> None:
         """Gradients are about to be taken: where the loss comes from, and what lies there."""
         root = roots if isinstance(roots, Tensor) else next(tensors_in(roots), None)
@@ -292,7 +287,8 @@ class Watcher:
         if self.listens_to_rounds:
             for optimizer in self._optimizers:
                 optimizer.before_backward()
-            watch.describe(self._round.tape, root, self._inner, network)
+            watch.describe(self._round.tape, root, self._inner, network, self._step)
+            self._graphs.mark(root, self._schedule.rounds)
             self._inner = []
             self._round.roots.append(root)
             self._round.tested = root if not self._round.steps else self._round.tested
@@ -304,12 +300,12 @@ class Watcher:
             self._evidence.loss_not_finite = self._step
         self._loaders.used()
 
-    @_guarded
+    @guarded
     def after_backward(self, roots: Any) -> None:
         """Gradients were taken: whose they are."""
         if self.listens_to_rounds:
             for optimizer in self._optimizers:
-                optimizer.after_backward()
+                optimizer.after_backward(user_place())
 
     def before_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
         """An optimiser is about to step; the first thread that does so is the one to watch."""
@@ -317,7 +313,7 @@ class Watcher:
             self._thread = threading.get_ident()
         self._note_coming_step(optimizer, closure)
 
-    @_guarded
+    @guarded
     def _note_coming_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
         watch = self._optimizers.of(optimizer, user_frame())
         if watch is None:
@@ -342,7 +338,7 @@ class Watcher:
         elif self._journal.is_due:
             self._journal.write(self.evidence())
 
-    @_guarded
+    @guarded
     def _note_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._stepping = False
         watch = self._optimizers.find(optimizer)
@@ -377,6 +373,7 @@ class Watcher:
         if self.listens_to_rounds:
             self._evidence.sampled += 1
             self._evidence.memory.add(self._evidence.steps, used_memory() / 1e6)
+            self._graphs.look(self._evidence, self._round.tape, self._schedule.rounds)
             if self._probes is not None:
                 self._probes.after_round(
                     self._round, self._schedule.rounds, self._networks, self._evidence.steps

@@ -86,3 +86,26 @@ def mode_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             at=maker.at,
             source="Salimans et al. (2016), Improved techniques for training GANs",
         )
+
+
+def reversed_player(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Both players move an answer the same way, where one should lower what the other raises."""
+    judging = [loss for loss in evidence.losses if not math.isnan(loss.judges)]
+    deceiving = [loss for loss in evidence.losses if not math.isnan(loss.deceives)]
+    for judge in judging:
+        for maker in deceiving:
+            if judge is maker or judge.model != maker.model or judge.judges * maker.deceives <= 0:
+                continue
+            yield Finding(
+                "gradient-ascent",
+                "error",
+                None,
+                {"slope_of_the_judge": judge.judges, "slope_of_the_maker": maker.deceives},
+                f"both losses move what {judge.model} answers to made samples the same way: the "
+                "maker helps to be found out",
+                "turn the sign of the maker's loss, or label what it makes as real in it",
+                at=maker.functions_at[0] if maker.functions_at else maker.at,
+                since_step=1,
+                source="Goodfellow et al. (2014), Generative adversarial nets, equation 1",
+            )
+            return

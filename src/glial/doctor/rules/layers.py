@@ -160,7 +160,7 @@ def dead_units(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             if layer.kind.lower() not in RECTIFIERS or not len(layer.dead):
                 continue
             units = layer.output_shape[1 if len(layer.output_shape) > 3 else -1]
-            if units < FEWEST_UNITS:
+            if units < FEWEST_UNITS or _is_given_constants(model, layer):
                 continue
             share = layer.dead.mean(0.2)
             bad = suffers(evidence)
@@ -178,6 +178,14 @@ def dead_units(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
                     source="Lu et al. (2020), Dying ReLU and initialization",
                 )
                 break
+
+
+def _is_given_constants(model: ModelSeen, layer: LayerSeen) -> bool:
+    """Whether what a layer is given hardly varies over rows: then its units are not to blame."""
+    before = next((other for other in model.layers if other.name == layer.after), None)
+    if before is None or not len(before.spread):
+        return False
+    return before.spread.last < 1e-4 * (abs(before.mean.last) + before.std.last + 1e-3)
 
 
 def _since(layer: LayerSeen, share: float) -> int | None:
@@ -244,7 +252,8 @@ def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Fin
             linear = (*LINEAR, *CONVOLUTIONS)
             if before.kind not in linear or after.kind not in linear:
                 continue
-            if after.after != before.name:
+            followers = [layer for layer in model.layers if layer.after == before.name]
+            if after.after != before.name or len(followers) > 1:
                 continue
             narrow = min(before.output_shape[-1], after.output_shape[-1])
             factored = before.output_shape[-1] < 0.5 * min(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from glial.core.findings import Finding
+from glial.core.findings import Finding, Place
 from glial.doctor.evidence import Evidence, LineProbe, OptimizerSeen
 from glial.doctor.measures import (
     BATCH_NORMS,
@@ -167,7 +167,7 @@ def schedule_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Findin
         if not rising
         else "the rate is still being warmed up when the training ends",
         "let the rate fall over the whole training: step the scheduler once an epoch, and slower",
-        at=optimizer.made_at or optimizer.at,
+        at=optimizer.scheduler_at or optimizer.made_at or optimizer.at,
         since_step=first,
         source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3.1",
     )
@@ -269,7 +269,7 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
                 {"rows": rows},
                 f"batch normalisation takes its mean and variance from {rows} rows at a time",
                 "use batches of 16 or more, or LayerNorm or GroupNorm",
-                at=norm.at,
+                at=_loader_at(evidence) or norm.at,
                 since_step=1,
                 source="Wu, He (2018), Group normalization",
             )
@@ -282,7 +282,7 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
             {"rows": rows},
             f"steps are taken on {rows} row(s) at a time: their direction is mostly noise",
             "use batches of 16 to 128 rows, or a smaller rate and less momentum",
-            at=loss.at,
+            at=_loader_at(evidence) or loss.at,
             since_step=1,
             source="Masters, Luschi (2018), Revisiting small batch training",
         )
@@ -296,9 +296,14 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
             {"rows": rows, "steps": found.steps},
             f"batches of {rows} rows leave only {found.steps} steps",
             "use smaller batches, or more epochs",
-            at=loss.at,
+            at=_loader_at(evidence) or loss.at,
             source="Keskar et al. (2017), On large-batch training; Goyal et al. (2017)",
         )
+
+
+def _loader_at(evidence: Evidence) -> Place | None:
+    """Where the loader was made that training took its batches from."""
+    return next((loader.at for loader in evidence.loaders if loader.training), None)
 
 
 def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from types import FrameType
 
 import torch
 
+from glial.core.findings import Place
 from glial.doctor.evidence import OptimizerSeen
 from glial.doctor.watching.networks import Networks
 from glial.doctor.watching.parameters import StepWatch, held_by, numbers_of, total_norm
@@ -45,6 +46,7 @@ class OptimizerWatch:
             settings=numbers_of(group),
             at=place_of(frame),
             made_at=networks.places.get(optimizer),
+            scheduler_at=networks.schedules.get(optimizer),
             parameters=len(parameters),
         )
         self.holds = {id(parameter) for parameter in parameters}
@@ -55,6 +57,7 @@ class OptimizerWatch:
         self._norm_after: float | None = None
         self._is_kept: bool | None = None
         self._backwards = self._passes = 0
+        self._backward_at: Place | None = None
 
     def _note_owner(self, optimizer: torch.optim.Optimizer) -> None:
         self.seen.model = self._networks.owner(held_by(optimizer))
@@ -79,12 +82,13 @@ class OptimizerWatch:
             old = self._norm_at_step
             self._is_kept = abs(norm - old) <= SAME * old
 
-    def after_backward(self) -> None:
-        """See whether the pass reached it."""
+    def after_backward(self, place: Place | None) -> None:
+        """See whether the pass, taken at a line, reached it."""
         optimizer = self.optimizer()
         if optimizer is None:
             return
         self._passes += 1
+        self._backward_at = place
         norm = _gradient_norm(optimizer)
         if norm is not None and norm != self._norm_before:
             self._backwards += 1
@@ -96,8 +100,10 @@ class OptimizerWatch:
         if optimizer is None:
             return
         self.seen.lr.add(step, float(optimizer.param_groups[0].get("lr", 0.0)))
+        self.seen.cleared_at = self._networks.cleared.get(optimizer)
         if looks:
             self._note_owner(optimizer)
+            self.seen.backward_at = self._backward_at or self.seen.backward_at
         if not looks or closure:
             self._norm_at_step = None
             return

@@ -99,6 +99,7 @@ class StepWatch:
         self._find = find
         self._old: list[Tensor] = []
         self._gradients: list[Tensor | None] = []
+        self._step = 0
         self.norm = 0.0
 
     def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
@@ -121,9 +122,22 @@ class StepWatch:
                 seen.missed += gradient is None and parameter.requires_grad
         small = sum(p.numel() for p in parameters) <= MOST_COPIED
         self._old = [p.detach().clone() for p in parameters] if small else []
-        self._gradients = [
-            g.detach().clone() if small and g is not None else None for g in gradients
+        kept = [g.detach().clone() if small and g is not None else None for g in gradients]
+        if step == self._step + 1:
+            self._compare(kept, step)
+        self._gradients, self._step = kept, step
+
+    def _compare(self, gradients: list[Tensor | None], step: int) -> None:
+        """How far the gradients of two steps that follow each other point the same way."""
+        both = [
+            (a, b)
+            for a, b in zip(self._gradients, gradients, strict=False)
+            if a is not None and b is not None and is_plain(a) and a.shape == b.shape
         ]
+        size = total_norm(a for a, _ in both) * total_norm(b for _, b in both)
+        if size > 0 and math.isfinite(size):
+            cosine = sum(float((a * b).sum()) for a, b in both) / size
+            self._seen.agreement.add(step, cosine)
 
     def after(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         """Measure what changed, and which way."""

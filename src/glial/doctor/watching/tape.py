@@ -38,6 +38,7 @@ class Entry:
         kwargs: Likewise.
         result: What came back.
         place: The user's line, where it is known.
+        made_at: Where the module that made the call was made, if a module without weights did.
 
     Example:
         >>> import torch
@@ -50,6 +51,7 @@ class Entry:
     kwargs: dict[str, Any]
     result: Any
     place: Place | None
+    made_at: Place | None = None
 
     @property
     def name(self) -> str:
