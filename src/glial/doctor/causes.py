@@ -119,6 +119,7 @@ LEADS_TO: dict[str, tuple[str, ...]] = {
     # Layers.
     "missing-nonlinearity": ("underfitting",),
     "misplaced-activation": (
+        "wrong-mode",
         "dead-units",
         "saturated-units",
         "vanishing-gradient",

@@ -106,7 +106,8 @@ class LossSeen:
         value: Series of that number, in training.
         own: Series of the loss function's own value, without what is added to it, in the rounds
             that are looked at.
-        added_at: Where something else is added to it.
+        added_at: Where most is added to it.
+        added_weight: The number that this is multiplied by; NaN where nothing is added.
         eval_value: Series of it in evaluation, where it is computed there.
         outputs: What the loss function is given as outputs (its ``input``).
         target: What it is given as target; None where there is none.
@@ -149,6 +150,7 @@ class LossSeen:
     value: Series = field(default_factory=Series)
     own: Series = field(default_factory=Series)
     added_at: Place | None = None
+    added_weight: float = math.nan
     eval_value: Series = field(default_factory=Series)
     outputs: TensorSeen = field(default_factory=TensorSeen)
     target: TensorSeen | None = None

@@ -75,30 +75,31 @@ def probe_rows(replay: Replay) -> dict[str, float]:
 def probe_noise(replay: Replay) -> dict[str, float]:
     """What share of the variance of a network's inputs is drawn anew for each batch.
 
-    Rows that are chosen at random are no noise: only numbers that are drawn as such are drawn
-    again.
+    That is the share of the middle column. Rows that are chosen at random are no noise: only
+    numbers that are drawn as such are drawn again.
     """
     entry, tape = _only_call(replay), replay.round.tape
     inputs = [v for v in tensors_in((entry.args, entry.kwargs)) if is_plain(v)] if entry else []
-    if len(inputs) != 1 or not inputs[0].is_floating_point() or inputs[0].numel() < 2:
+    if len(inputs) != 1 or not inputs[0].is_floating_point() or inputs[0].dim() < 2:
         return {}
     behind = tape.slice_to(inputs[0])
     drawn = [e for e in behind if e.draws]
     noise = [v for e in drawn for v in tensors_in(e.result) if v.is_floating_point()]
     made = {id(v) for e in behind for v in e.made()}
     signal = [v for e in behind if not e.draws for v in e.given() if id(v) not in made and v.dim()]
-    if not noise or not signal or any(e.is_model for e in behind):
+    if not noise or not signal or len(inputs[0]) < 4 or any(e.is_model for e in behind):
         return {}
     chosen = {id(v): v for e in drawn for v in tensors_in(e.result) if not v.is_floating_point()}
     answers = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         answers.append(tape.replay([inputs[0]], given=chosen, entries=behind)[0].detach().double())
-    spread = float(inputs[0].detach().double().var(correction=0))
+    rows = inputs[0].detach().double().flatten(1)
+    changed = (answers[0] - answers[1]).flatten(1).square().mean(0) / 2
     target = replay.round.losses[-1].last_target
     in_target = target is not None and any(e in tape.slice_to(target) for e in drawn)
     return {
-        "share": float((answers[0] - answers[1]).square().mean()) / 2 / (spread + 1e-30),
+        "share": min(1.0, float((changed / (rows.var(0) + 1e-30)).median())),
         "in_target": float(in_target),
     }
 

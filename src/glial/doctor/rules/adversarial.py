@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from glial.core.findings import Finding
+from glial.core.findings import Finding, Place
 from glial.doctor.evidence import Evidence, ModelSeen
 from glial.doctor.measures import model_of
 
@@ -51,8 +51,21 @@ def players_unbalanced(evidence: Evidence, sensitivity: float) -> Iterator[Findi
             {"ratio_of_rates": ratio, "ratio_of_updates": pace},
             f"{fast.name} learns at {max(ratio, 1 / ratio):.0f} times the rate of {slow.name}",
             "bring the rates within a factor of about 4, the discriminator's the higher one",
+            at=_odd_one(evidence, moves),
+            since_step=1,
             source="Heusel et al. (2017), GANs trained by a two time-scale update rule",
         )
+
+
+def _odd_one(evidence: Evidence, moves: dict[str, float]) -> Place | None:
+    """Where the optimiser was made whose steps are furthest from a thousandth of the weights.
+
+    Source:
+        Bottou (2012), Stochastic gradient descent tricks: steps of about that size learn.
+    """
+    known = [o for o in evidence.optimizers if moves.get(o.model or "", 0.0) > 0]
+    odd = max(known, key=lambda o: abs(math.log(moves[o.model or ""] / 1e-3)), default=None)
+    return odd.made_at if odd is not None else None
 
 
 def _moves(model: ModelSeen) -> float:

@@ -10,6 +10,7 @@ from glial.doctor.evidence import Evidence
 from glial.doctor.measures import main_loss, outcome, suffers
 
 DROWNED = 0.1  # the signal's share of the inputs' variance
+LEARNT = 0.8
 
 
 def drowning_noise(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -22,7 +23,7 @@ def drowning_noise(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         return
     yield Finding(
         "harmful-augmentation",
-        "warning" if suffers(evidence) or found.skill < 1 - share else "note",
+        "warning" if suffers(evidence) or found.skill < LEARNT else "note",
         None,
         {"share_of_noise": share, "skill": found.skill},
         f"{share:.0%} of the variance of the inputs is noise that is drawn anew for each batch",

@@ -9,29 +9,35 @@ from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence, LossSeen
 from glial.doctor.measures import main_loss, suffers
 
+HEAVY = 10.0  # a weight that makes a term of the loss's own size the larger by far
 _BOOK = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 7.1"
 
 
 def outweighed_loss(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """What is added to the loss is larger than it, and the loss itself is not learnt."""
     loss = main_loss(evidence)
-    if loss is None or loss.added_at is None or loss.bootstrapped or not loss.constant > 1e-12:
+    if loss is None or loss.added_at is None or loss.bootstrapped:
         return
     shares = added_shares(loss)
     if len(shares) < 5:
         return
-    early = sorted(shares[: max(5, len(shares) // 4)])
-    share = early[len(early) // 2]
-    skill = 1 - loss.own.mean(0.1) / loss.constant
-    if share < 1 - 0.5 * sensitivity or skill > 0.15:
+    share = max(shares[: max(5, len(shares) // 4)])
+    base = loss.constant if loss.constant > 1e-12 else loss.own.first
+    skill = 1 - loss.own.mean(0.1) / base if base > 0 else 1.0
+    outweighs = share > 1 - 0.5 * sensitivity or loss.added_weight >= HEAVY / sensitivity
+    if not outweighs or skill > 0.15:
         return
     yield Finding(
         "over-regularised",
         "error" if skill < 0.05 else "warning",
         None,
-        {"share_of_what_is_added": share, "skill_of_the_loss_itself": skill},
-        f"{share:.0%} of what is descended is not {loss.name} but what is added to it, and "
-        f"{loss.name} itself ends where a constant answer is",
+        {
+            "share_of_what_is_added": share,
+            "weight_of_what_is_added": loss.added_weight,
+            "skill_of_the_loss_itself": skill,
+        },
+        f"what is added to {loss.name} (up to {share:.0%} of the whole, weighed "
+        f"{loss.added_weight:g}) outweighs it: {loss.name} itself ends where a constant answer is",
         "weigh it so that it is a small part of the loss at first",
         at=loss.added_at,
         since_step=1,

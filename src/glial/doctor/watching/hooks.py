@@ -102,7 +102,7 @@ class Hooks:
         self._handles = [
             optimizers.register_optimizer_step_pre_hook(
                 lambda optimizer, args, kwargs: listener.before_step(
-                    optimizer, args[1:] or kwargs.get("closure")
+                    optimizer, next(iter(args[1:]), kwargs.get("closure"))
                 )
             ),
             optimizers.register_optimizer_step_post_hook(

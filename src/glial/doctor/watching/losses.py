@@ -147,7 +147,8 @@ class LossWatch:
             best = max(known, key=_weighs)
             self._of_function(best, step)
             slope = slopes[id(best)]
-            seen.added_at = addition(after, best.result) if len(known) == 1 else None
+            if len(known) == 1:
+                seen.added_at, seen.added_weight = addition(tape, after, best.result)
             if math.isfinite(slope):
                 seen.sign, seen.weight = math.copysign(1.0, slope), abs(slope)
         else:

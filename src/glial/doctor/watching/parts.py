@@ -12,6 +12,7 @@ from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, Tape, tensors_in
 
 _CUTS = ("detach", "detach_", "data", "numpy", "item")
+_TIMES = ("mul", "__mul__", "__rmul__")
 _ADDS = ("add", "__add__", "__radd__", "__iadd__", "add_", "sum")
 
 
@@ -37,23 +38,39 @@ def slope_of(value: object, root: Tensor) -> float:
     return 0.0 if slope is None else float(slope.detach().float().mean())
 
 
-def addition(entries: list[Entry], own: Tensor) -> Place | None:
-    """Where something that is not computed from a loss function's value is added to it.
+def addition(tape: Tape, entries: list[Entry], own: Tensor) -> tuple[Place | None, float]:
+    """Where the most is added to a loss function's value, and the number that it is multiplied by.
 
     Args:
+        tape: The round.
         entries: The calls from a network's outputs to the number whose gradient is taken.
         own: The loss function's value.
     """
-    reached = {id(own)}
+    reached, found = {id(own)}, (-1.0, None, math.nan)
     for entry in entries:
         given = entry.given()
         if not any(id(value) in reached for value in given):
             continue
         others = [v for v in given if id(v) not in reached and v.requires_grad]
         if entry.name in _ADDS and others:
-            return entry.place
+            size = float(others[0].detach().abs().float().sum())
+            found = max(
+                found, (size, entry.place, _factor(tape, others[0])), key=lambda one: one[0]
+            )
         reached |= {id(made) for made in entry.made()}
-    return None
+    return found[1], found[2]
+
+
+def _factor(tape: Tape, value: Tensor) -> float:
+    """The number that a value was multiplied by, after all else."""
+    factor = 1.0
+    while (entry := tape.maker(value)) is not None and entry.name in _TIMES:
+        numbers = [one for one in entry.args if isinstance(one, (int, float))]
+        given = entry.given()
+        if len(numbers) != 1 or len(given) != 1:
+            break
+        factor, value = factor * abs(float(numbers[0])), given[0]
+    return factor
 
 
 def cut(entries: list[Entry]) -> Place | None:
