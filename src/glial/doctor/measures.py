@@ -237,3 +237,32 @@ def weights_of(model: ModelSeen) -> list[ParameterSeen]:
         for p in model.parameters
         if len(p.shape) >= 2 and kinds.get(p.layer) in (*LINEAR, *CONVOLUTIONS)
     ]
+
+
+def noise_scale(optimizer: OptimizerSeen, rows: float) -> float:
+    """The number of rows at which the noise of a gradient is as large as the gradient itself.
+
+    From gradients of steps that follow each other: their noise is independent, so that the mean
+    cosine between them is the share of the signal.
+
+    Args:
+        optimizer: What was seen of their cosines.
+        rows: Of a batch.
+
+    Returns:
+        Rows; infinite where gradients do not agree at all, NaN where they were not compared.
+
+    Source:
+        McCandlish, Kaplan, Amodei et al. (2018), "An empirical model of large-batch training",
+        equation 2.9, where the trace of the noise over the squared gradient is this.
+
+    Example:
+        >>> from glial.doctor.evidence import Series
+        >>> seen = OptimizerSeen("o", "SGD", agreement=Series([2, 3], [0.25, 0.15]))
+        >>> round(noise_scale(seen, 32), 3)
+        128.0
+    """
+    signal = optimizer.agreement.mean()
+    if math.isnan(signal):
+        return math.nan
+    return rows * (1 - signal) / signal if signal > 0 else math.inf

@@ -74,7 +74,7 @@ class Evidence:
             still exist.
         graphs_marked: How many were marked by then.
         graphs_at: Where such a loss was last used again.
-        unseeded: Generators that were used and never seeded (``torch``, ``numpy``, ``random``).
+        unseeded: Generators that were used and never seeded (``torch``, ``numpy``).
         not_checked: What could not be looked for.
         stopped: Whether the doctor stopped the training, after as many steps as were asked for.
 

@@ -81,6 +81,13 @@ def loss_spike(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             return
 
 
+def _blocks(values: list[float]) -> list[float]:
+    """Means over tenths: single batches of an evaluation are low by chance."""
+    size = max(1, len(values) // 10)
+    parts = [values[at : at + size] for at in range(0, len(values) - size + 1, size)]
+    return [sum(part) / len(part) for part in parts]
+
+
 def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """The evaluation loss rises while the training loss falls."""
     loss, found = main_loss(evidence), outcome(evidence)
@@ -88,8 +95,9 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         return
     seen = loss.eval_value
     if len(seen) >= 5:
-        low = min(seen.values)
-        place = seen.values.index(low)
+        means = _blocks(seen.values)
+        low = min(means)
+        place = means.index(low) * len(seen) // len(means)
         last = seen.mean(0.1)
         rises = low > 0 and last > (1 + 0.3 / sensitivity) * low and place < 0.7 * len(seen)
         if rises and found.end < 0.7 * last:

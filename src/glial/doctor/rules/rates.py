@@ -12,6 +12,7 @@ from glial.doctor.measures import (
     ENOUGH,
     RECTIFIERS,
     main_loss,
+    noise_scale,
     optimizers_of,
     outcome,
     path_in,
@@ -20,6 +21,7 @@ from glial.doctor.measures import (
 )
 from glial.doctor.rules.layers import underfitting
 
+NOISY = 50.0  # the noise of a gradient over its signal at which steps are a random walk
 REPLACED = 1.0  # first steps as large as the weights themselves
 _SMITH = "Smith (2017), Cyclical learning rates; Goodfellow et al. (2016), section 8.5"
 
@@ -300,17 +302,20 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
                 source="Wu, He (2018), Group normalization",
             )
             return
-    if rows <= 2 and usual <= 2 and suffers(evidence):
+    optimizer = _only_optimizer(evidence)
+    scale = noise_scale(optimizer, rows) if optimizer is not None else math.nan
+    noisy = rows <= 2 or (rows <= 8 and scale > NOISY / sensitivity * rows)
+    if noisy and usual <= rows and suffers(evidence):
         yield Finding(
             "batch-size-unsuitable",
             "warning",
             None,
-            {"rows": rows},
+            {"rows": rows, "gradient_noise_scale": scale},
             f"steps are taken on {rows} row(s) at a time: their direction is mostly noise",
             "use batches of 16 to 128 rows, or a smaller rate and less momentum",
             at=_loader_at(evidence) or loss.at,
             since_step=1,
-            source="Masters, Luschi (2018), Revisiting small batch training",
+            source="Masters, Luschi (2018), Small batch training; McCandlish et al. (2018)",
         )
     data = max([loader.rows for loader in evidence.loaders if loader.training], default=0)
     whole = rows >= max(200, 0.9 * (data or evidence.rows.distinct))

@@ -73,11 +73,12 @@ def _mark_of(node: Any) -> _Mark | None:
 
 
 def _reuse(tape: Tape, number: int) -> Place | None:
-    """Where a round first computes something from the loss of an earlier one."""
+    """Where a round first computes something from the loss of an earlier one, or from its sum."""
     for entry in tape.entries:
         for given in entry.given():
-            node = given.grad_fn
-            mark = _mark_of(node) if node is not None else None
-            if mark is not None and mark.round < number:
+            node: Any = given.grad_fn
+            behind = [] if node is None else [node, *(one for one, _ in node.next_functions)]
+            marks = [_mark_of(one) for one in behind if one is not None]
+            if any(mark is not None and mark.round < number for mark in marks):
                 return entry.place
     return None

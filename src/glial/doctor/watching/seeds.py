@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from typing import Any
 
@@ -13,6 +12,8 @@ OWN_SEED = 2**32  # torch seeds itself with a number far above what anybody writ
 
 class Seeds:
     """The generators that a script draws from, and those that it never seeded.
+
+    Python's own is left out: libraries draw from it while they are imported.
 
     Args:
         fresh: Whether the process began with the script, so that all seeding is seen.
@@ -27,51 +28,41 @@ class Seeds:
 
     def __init__(self, *, fresh: bool) -> None:
         self._fresh = fresh
-        self._begun: dict[str, Any] = {}
-        self._seeded: set[str] = set()
-        self._doors: list[tuple[Any, Any]] = []
+        self._torch: torch.Tensor | None = None
+        self._numpy: Any = None
+        self._door: Any = None
+        self._seeded = False
 
     def put(self) -> None:
-        """Begin to listen; a generator that is seeded before is not known to be."""
-        self._begun = {"torch": torch.get_rng_state()}
-        if not self._fresh:
-            return
-        self._listen("random", random, random.getstate())
+        """Begin to listen."""
+        self._torch = torch.get_rng_state()
         numpy = sys.modules.get("numpy")
-        if numpy is not None:
-            self._listen("numpy", numpy.random, _numpy_state(numpy))
+        if not self._fresh or numpy is None:
+            return
+        self._numpy, self._door = _numpy_state(numpy), numpy.random.seed
+
+        def seed(*args: Any, **kwargs: Any) -> Any:
+            self._seeded = True
+            return original(*args, **kwargs)
+
+        original, numpy.random.seed = self._door, seed
 
     def take_away(self) -> None:
         """Listen no more."""
-        for owner, original in self._doors:
-            owner.seed = original
-        self._doors = []
+        if self._door is not None:
+            sys.modules["numpy"].random.seed = self._door
+            self._door = None
 
     def unseeded(self) -> list[str]:
         """The generators that were used and never seeded."""
         found = []
-        drawn = not torch.equal(torch.get_rng_state(), self._begun["torch"])
+        drawn = self._torch is not None and not torch.equal(torch.get_rng_state(), self._torch)
         if drawn and torch.initial_seed() >= OWN_SEED:
             found.append("torch")
-        numpy = sys.modules.get("numpy")
-        for name in ("numpy", "random"):
-            if name not in self._begun or name in self._seeded:
-                continue
-            now = random.getstate() if name == "random" else _numpy_state(numpy)
-            if now != self._begun[name]:
-                found.append(name)
+        known = self._numpy is not None and not self._seeded
+        if known and _numpy_state(sys.modules["numpy"]) != self._numpy:
+            found.append("numpy")
         return found
-
-    def _listen(self, name: str, owner: Any, state: Any) -> None:
-        original = owner.seed
-
-        def seed(*args: Any, **kwargs: Any) -> Any:
-            self._seeded.add(name)
-            return original(*args, **kwargs)
-
-        owner.seed = seed
-        self._begun[name] = state
-        self._doors.append((owner, original))
 
 
 def _numpy_state(numpy: Any) -> Any:
