@@ -239,7 +239,7 @@ def weights_of(model: ModelSeen) -> list[ParameterSeen]:
     ]
 
 
-def noise_scale(optimizer: OptimizerSeen, rows: float) -> float:
+def noise_scale(optimizer: OptimizerSeen, rows: int) -> float:
     """The number of rows at which the noise of a gradient is as large as the gradient itself.
 
     From gradients of steps that follow each other: their noise is independent, so that the mean

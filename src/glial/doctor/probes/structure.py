@@ -14,6 +14,7 @@ from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, tensors_in
 
 CHANGED = 1e-5
+REDRAWS = 8
 
 
 def probe_repeat(replay: Replay) -> dict[str, float]:
@@ -91,15 +92,16 @@ def probe_noise(replay: Replay) -> dict[str, float]:
         return {}
     chosen = {id(v): v for e in drawn for v in tensors_in(e.result) if not v.is_floating_point()}
     answers = []
-    for seed in (1, 2):
+    for seed in range(REDRAWS):
         torch.manual_seed(seed)
         answers.append(tape.replay([inputs[0]], given=chosen, entries=behind)[0].detach().double())
-    rows = inputs[0].detach().double().flatten(1)
-    changed = (answers[0] - answers[1]).flatten(1).square().mean(0) / 2
+    drawn_anew = torch.stack(answers).flatten(2)
+    noise_of = drawn_anew.var(0).mean(0)
+    share = noise_of / (drawn_anew.flatten(0, 1).var(0) + 1e-30)
     target = replay.round.losses[-1].last_target
     in_target = target is not None and any(e in tape.slice_to(target) for e in drawn)
     return {
-        "share": min(1.0, float((changed / (rows.var(0) + 1e-30)).median())),
+        "share": min(1.0, float(share.median())),
         "in_target": float(in_target),
     }
 

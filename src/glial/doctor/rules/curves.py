@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from glial.core.findings import Finding
-from glial.doctor.evidence import Evidence
+from glial.doctor.evidence import Evidence, Series
 from glial.doctor.measures import main_loss, optimizers_of, outcome
 
 _BOOK = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 11.5"
@@ -81,11 +81,12 @@ def loss_spike(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             return
 
 
-def _blocks(values: list[float]) -> list[float]:
-    """Means over tenths: single batches of an evaluation are low by chance."""
-    size = max(1, len(values) // 10)
-    parts = [values[at : at + size] for at in range(0, len(values) - size + 1, size)]
-    return [sum(part) / len(part) for part in parts]
+def _evaluations(seen: Series) -> list[tuple[int, float]]:
+    """The step and the mean loss of each evaluation: its single batches differ by chance."""
+    parts: dict[int, list[float]] = {}
+    for step, value in seen:
+        parts.setdefault(step, []).append(value)
+    return [(step, sum(values) / len(values)) for step, values in parts.items()]
 
 
 def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -93,12 +94,11 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     loss, found = main_loss(evidence), outcome(evidence)
     if loss is None or found is None or not found.finite or len(optimizers_of(evidence)) > 1:
         return
-    seen = loss.eval_value
+    seen = _evaluations(loss.eval_value)
     if len(seen) >= 5:
-        means = _blocks(seen.values)
-        low = min(means)
-        place = means.index(low) * len(seen) // len(means)
-        last = seen.mean(0.1)
+        means = [value for _, value in seen]
+        low, tenth = min(means), max(1, len(means) // 10)
+        place, last = means.index(low), sum(means[-tenth:]) / tenth
         rises = low > 0 and last > (1 + 0.3 / sensitivity) * low and place < 0.7 * len(seen)
         if rises and found.end < 0.7 * last:
             yield Finding(
@@ -110,7 +110,7 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
                 f"fell to {found.end:.3g}",
                 "stop at the lowest evaluation loss; add data, augmentation, decay or dropout",
                 at=loss.at,
-                since_step=seen.steps[place],
+                since_step=seen[place][0],
                 source="Prechelt (1998), Early stopping - but when?",
             )
             return
