@@ -46,7 +46,7 @@ class Graphs:
 
     def mark(self, root: Tensor, number: int) -> None:
         """Mark the graph of a round's loss."""
-        node = root.grad_fn
+        node: Any = root.grad_fn  # its metadata is a dictionary; torch says that it is a method
         if node is None or len(self._marks) >= MOST_MARKS or _mark_of(node) is not None:
             return
         mark = _Mark(number)

@@ -77,7 +77,7 @@ class LoaderWatch:
             (DataLoader, "__iter__", begin),
             (_BaseDataLoaderIter, "__next__", following),
         ]
-        DataLoader.__init__ = __init__  # type: ignore[method-assign]
+        DataLoader.__init__ = __init__  # type: ignore[assignment, method-assign]
         DataLoader.__iter__ = __iter__  # type: ignore[method-assign]
         _BaseDataLoaderIter.__next__ = __next__  # type: ignore[assignment, method-assign]
 

@@ -46,7 +46,8 @@ def addition(tape: Tape, entries: list[Entry], own: Tensor) -> tuple[Place | Non
         entries: The calls from a network's outputs to the number whose gradient is taken.
         own: The loss function's value.
     """
-    reached, found = {id(own)}, (-1.0, None, math.nan)
+    reached = {id(own)}
+    found: tuple[float, Place | None, float] = (-1.0, None, math.nan)
     for entry in entries:
         given = entry.given()
         if not any(id(value) in reached for value in given):
