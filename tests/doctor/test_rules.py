@@ -122,6 +122,13 @@ def without_log_softmax(outputs: Any, target: Any) -> Any:
     return -torch.log(chosen).mean()
 
 
+def deep_relus() -> list[nn.Module]:
+    layers: list[nn.Module] = [nn.Linear(64, 48), nn.ReLU()]
+    for _ in range(16):
+        layers += [nn.Linear(48, 48), nn.ReLU()]
+    return layers
+
+
 def sgd(lr: float, **settings: Any) -> Callable[[Any], Any]:
     return lambda parameters: torch.optim.SGD(parameters, lr=lr, **settings)
 
@@ -183,6 +190,17 @@ FAULTS: dict[str, dict[str, Any]] = {
     "wrong-optimizer-setting": {"optimizer": adam(1e-3, eps=1.0), "epochs": 6},
     "over-regularised": {"optimizer": sgd(0.05, weight_decay=1.0)},
     "undertrained": {"optimizer": sgd(0.1), "epochs": 1},
+    "over-regularised:smoothed": {
+        "loss": lambda o, t: F.cross_entropy(o, t, label_smoothing=0.95),
+        "optimizer": sgd(0.01),
+    },
+    "vanishing-gradient:rectified": {"hidden": deep_relus, "optimizer": adam(1e-3)},
+    "vanishing-gradient:squashed": {
+        "hidden": lambda: [nn.Linear(64, 48), nn.Sigmoid(), nn.Linear(48, 48), nn.Sigmoid()],
+        "optimizer": adam(2e-3),
+        "epochs": 4,
+    },
+    "learning-rate-too-high:replaced": {"optimizer": adam(3.0)},
 }
 
 

@@ -27,7 +27,7 @@ def best_constant(seen: LossSeen) -> float:
     rows = 1.0
     if reduction == "sum":
         rows = float(seen.batch_sizes[1] if seen.batch_sizes else 1)
-        rows *= target.count / max(1, sum(seen.outputs.shape[:1])) if len(target.shape) > 1 else 1
+        rows *= math.prod(target.shape[1:])
     shares = [n / sum(target.counts.values()) for n in target.counts.values()]
     if seen.name in ("cross_entropy", "nll_loss"):
         if len(target.shape) == len(seen.outputs.shape) and "float" in target.dtype:

@@ -99,7 +99,13 @@ LEADS_TO: dict[str, tuple[str, ...]] = {
         "loss-spike",
         "underfitting",
     ),
-    "harmful-augmentation": ("label-noise", "preprocessing-mismatch", "underfitting"),
+    "harmful-augmentation": (
+        "misaligned-labels",
+        "label-noise",
+        "preprocessing-mismatch",
+        "overfitting",
+        "underfitting",
+    ),
     "label-noise": ("overfitting", "underfitting", "loss-spike"),
     "class-imbalance": ("activation-collapse", "bad-initial-loss", "underfitting"),
     "identical-workers": ("duplicate-samples", "overfitting"),
@@ -113,6 +119,7 @@ LEADS_TO: dict[str, tuple[str, ...]] = {
     # Layers.
     "missing-nonlinearity": ("underfitting",),
     "misplaced-activation": (
+        "wrong-mode",
         "dead-units",
         "saturated-units",
         "vanishing-gradient",

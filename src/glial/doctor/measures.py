@@ -11,6 +11,7 @@ from glial.doctor.evidence import (
     LossSeen,
     ModelSeen,
     OptimizerSeen,
+    ParameterSeen,
     TensorSeen,
 )
 
@@ -67,6 +68,13 @@ class Outcome:
         return self.skill < 0.2
 
     @property
+    def lags(self) -> bool:
+        """Whether it did worse than the data allow, if less clearly than :attr:`suffers`."""
+        if math.isnan(self.reference) or self.reference <= 0.1:
+            return self.suffers or self.skill < 0.5
+        return self.suffers or self.skill < 0.8 * self.reference
+
+    @property
     def fails(self) -> bool:
         """Whether it did no better than a constant, although better is possible."""
         possible = math.isnan(self.reference) or self.reference > 0.1
@@ -96,7 +104,9 @@ def outcome(evidence: Evidence, loss: LossSeen | None = None) -> Outcome | None:
     loss = loss or main_loss(evidence)
     if loss is None or not len(loss.value) or loss.bootstrapped:
         return None
-    values = [abs(v) if loss.sign < 0 else v for v in loss.value.values]
+    # What is added to a loss is not what is to be learnt.
+    series = loss.own if loss.added_at is not None and len(loss.own) >= ENOUGH else loss.value
+    values = [abs(v) if loss.sign < 0 else v for v in series.values]
     if loss.name == "hand-written" and min(values) < 0:
         return None  # nought is no bound, so a share of the way to it means nothing
     finite = evidence.loss_not_finite is None and all(map(math.isfinite, values))
@@ -114,7 +124,7 @@ def outcome(evidence: Evidence, loss: LossSeen | None = None) -> Outcome | None:
         skill if not math.isnan(skill) else 0.0,
         evidence.rows.score,
         finite,
-        len(values),
+        len(loss.value),
     )
 
 
@@ -212,3 +222,47 @@ def scale_of(seen: TensorSeen) -> float:
     """
     pairs = list(zip(seen.means, seen.stds, strict=True)) or [(seen.mean, seen.std)]
     return max(math.hypot(mean, std) for mean, std in pairs)
+
+
+def weights_of(model: ModelSeen) -> list[ParameterSeen]:
+    """Weights of a network's linear and convolution layers, in their order.
+
+    Example:
+        >>> weights_of(ModelSeen("net", "Linear"))
+        []
+    """
+    kinds = {layer.name: layer.kind for layer in model.layers}
+    return [
+        p
+        for p in model.parameters
+        if len(p.shape) >= 2 and kinds.get(p.layer) in (*LINEAR, *CONVOLUTIONS)
+    ]
+
+
+def noise_scale(optimizer: OptimizerSeen, rows: int) -> float:
+    """The number of rows at which the noise of a gradient is as large as the gradient itself.
+
+    From gradients of steps that follow each other: their noise is independent, so that the mean
+    cosine between them is the share of the signal.
+
+    Args:
+        optimizer: What was seen of their cosines.
+        rows: Of a batch.
+
+    Returns:
+        Rows; infinite where gradients do not agree at all, NaN where they were not compared.
+
+    Source:
+        McCandlish, Kaplan, Amodei et al. (2018), "An empirical model of large-batch training",
+        equation 2.9, where the trace of the noise over the squared gradient is this.
+
+    Example:
+        >>> from glial.doctor.evidence import Series
+        >>> seen = OptimizerSeen("o", "SGD", agreement=Series([2, 3], [0.25, 0.15]))
+        >>> round(noise_scale(seen, 32), 3)
+        128.0
+    """
+    signal = optimizer.agreement.mean()
+    if math.isnan(signal):
+        return math.nan
+    return rows * (1 - signal) / signal if signal > 0 else math.inf

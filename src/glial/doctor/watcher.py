@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from glial.core.memory import used_memory
 from glial.doctor.evidence import Evidence
@@ -19,6 +20,7 @@ from glial.doctor.journal import Journal
 from glial.doctor.probes.rounds import RoundProbes
 from glial.doctor.watching.by_hand import HandUpdate, weights_behind
 from glial.doctor.watching.evaluations import Evaluations
+from glial.doctor.watching.graphs import Graphs
 from glial.doctor.watching.guarding import Faults, guarded
 from glial.doctor.watching.hooks import Hooks
 from glial.doctor.watching.layers import ACTIVATIONS
@@ -29,6 +31,7 @@ from glial.doctor.watching.optimizers import Optimizers
 from glial.doctor.watching.places import place_of, user_frame, user_place
 from glial.doctor.watching.rounds import Round, Schedule
 from glial.doctor.watching.rows import RowStore
+from glial.doctor.watching.seeds import Seeds
 from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, tensors_in
 
@@ -83,6 +86,8 @@ class Watcher:
         self._optimizers = Optimizers(self._networks)
         self._by_hand, self._loaders = HandUpdate(), LoaderWatch()
         self._rows = RowStore()
+        self._seeds = Seeds(fresh=folder is not None)
+        self._graphs = Graphs()
         self._evaluations = Evaluations(self._rows)
         self._schedule = Schedule()
         floor = max(floor, PREFLIGHT_SECONDS * preflight)
@@ -104,6 +109,7 @@ class Watcher:
         self._process, self._thread = os.getpid(), threading.get_ident()
         self._hooks.put()
         self._loaders.put(self)
+        self._seeds.put()
         self._begin_round()
 
     def end(self) -> Evidence:
@@ -111,6 +117,7 @@ class Watcher:
         if self._active and os.getpid() == self._process:
             self._hooks.take_away()
             self._loaders.take_away()
+            self._seeds.take_away()
             self.listens = False
             if self._probes is not None:
                 self._probes.end()
@@ -133,6 +140,7 @@ class Watcher:
             found.optimizers = [watch.summary() for watch in self._optimizers if watch.is_known]
             found.losses = [watch.summary() for watch in self._losses]
             found.loaders = self._loaders.seen()
+            found.unseeded = self._seeds.unseeded()
             if whole:
                 found.rows = self._rows.examine()
         return found
@@ -167,7 +175,8 @@ class Watcher:
 
     @guarded
     def _note_refusal(self, call: Any, args: Any, kwargs: Any) -> None:
-        self._losses.refused(Entry(call, args, kwargs, None, user_place()))
+        entry = Entry(call, args, kwargs, None, user_place(), self._networks.criterion_at)
+        self._losses.refused(entry, self._called, self._step)
 
     @guarded
     def _note_function(self, call: Any, args: Any, kwargs: Any, result: Any) -> None:
@@ -185,6 +194,8 @@ class Watcher:
         if self._by_hand.is_used_in(entry):
             self._look_for_update()
         entry.place = user_place()
+        if name in LOSSES:
+            entry.made_at = self._networks.criterion_at
         self._round.tape.add(entry)
         self._evaluations.note(entry, self._round.tape, self._losses, self._step)
 
@@ -193,6 +204,7 @@ class Watcher:
         """A module is about to be called."""
         if not self._stack:
             if not is_network(module):
+                self._networks.enter_criterion(module)
                 return
             if self._look_for_update() and not self.listens:
                 return
@@ -205,6 +217,7 @@ class Watcher:
         """A module was called."""
         network = self._called
         if network is None or module not in self._stack:
+            self._networks.leave_criterion()
             return
         while self._stack.pop() is not module:
             pass  # an exception left it without our knowing
@@ -225,11 +238,15 @@ class Watcher:
         self._round.tape.add(Entry(module, args, kwargs, output, place_of(frame)))
 
     @guarded
-    def made(self, made: nn.Module | torch.optim.Optimizer) -> None:
-        """A module or an optimiser is being made."""
-        place = user_place()
-        if place is not None:
-            self._networks.places[made] = place
+    def made(self, made: nn.Module | torch.optim.Optimizer | LRScheduler) -> None:
+        """A module, an optimiser or a scheduler is being made."""
+        self._networks.made(made, user_place())
+
+    @guarded
+    def cleared(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimiser's gradients are being cleared."""
+        if self.listens_to_rounds:
+            self._networks.cleared.keep(optimizer, user_place())
 
     def wake(self) -> None:
         """An evaluation may begin: look, the first times."""
@@ -259,7 +276,8 @@ class Watcher:
         if self.listens_to_rounds:
             for optimizer in self._optimizers:
                 optimizer.before_backward()
-            watch.describe(self._round.tape, root, self._inner, network)
+            watch.describe(self._round.tape, root, self._inner, network, self._step)
+            self._graphs.mark(root, self._schedule.rounds)
             self._inner = []
             self._round.roots.append(root)
             self._round.tested = root if not self._round.steps else self._round.tested
@@ -276,7 +294,7 @@ class Watcher:
         """Gradients were taken: whose they are."""
         if self.listens_to_rounds:
             for optimizer in self._optimizers:
-                optimizer.after_backward()
+                optimizer.after_backward(user_place())
         self._passes += 1
         if self._by_hand.is_possible:
             self._await_update()
@@ -378,6 +396,7 @@ class Watcher:
         if self.listens_to_rounds:
             self._evidence.sampled += 1
             self._evidence.memory.add(self._evidence.steps, used_memory() / 1e6)
+            self._graphs.look(self._evidence, self._round.tape, self._schedule.rounds)
             if self._probes is not None:
                 self._probes.after_round(
                     self._round, self._schedule.rounds, self._networks, self._evidence.steps

@@ -50,6 +50,10 @@ class OptimizerSeen:
             pass had given were cleared.
         backwards: Backward passes that reached its parameters, for each sampled step.
         scheduler: The class of the scheduler that sets its rate; None without one.
+        scheduler_at: Where that was made.
+        cleared_at: Where its gradients were last cleared.
+        backward_at: Where the last gradient before its step was taken.
+        agreement: Series of the cosine between the gradients of two steps that follow each other.
         alignment: Series of the cosine between what a step changed and the gradient, turned so
             that 1 is straight down.
         line: Probes along a step's direction: for each, the step, and the loss at the given
@@ -74,6 +78,10 @@ class OptimizerSeen:
     empty_steps: int = 0
     backwards: list[int] = field(default_factory=list)
     scheduler: str | None = None
+    scheduler_at: Place | None = None
+    cleared_at: Place | None = None
+    backward_at: Place | None = None
+    agreement: Series = field(default_factory=Series)
     alignment: Series = field(default_factory=Series)
     line: list[LineProbe] = field(default_factory=list)
 
@@ -86,11 +94,20 @@ class LossSeen:
         name: torch's name of the loss function (``cross_entropy``); ``hand-written`` where it
             is made of other functions.
         at: Where.
+        made_at: Where the loss was made, if it is a module.
+        backward_at: Where its gradient is taken.
+        cut_at: Where what a trained network gave was last cut off from the gradient on the way to
+            this number.
+        noise_at: Where random numbers were drawn that the network's inputs are computed from.
         model: The name of the network whose outputs it takes.
         functions: torch's functions from the outputs to the number whose gradient is taken, in
             their order.
         functions_at: Where each is called.
         value: Series of that number, in training.
+        own: Series of the loss function's own value, without what is added to it, in the rounds
+            that are looked at.
+        added_at: Where most is added to it.
+        added_weight: The number that this is multiplied by; NaN where nothing is added.
         eval_value: Series of it in evaluation, where it is computed there.
         outputs: What the loss function is given as outputs (its ``input``).
         target: What it is given as target; None where there is none.
@@ -108,6 +125,12 @@ class LossSeen:
             it is not known.
         of_batch: Number of rows of the first batch.
         weighted: Whether it is given weights of classes or rows.
+        judges: By how much it rises with what a network answers to what another network made, where
+            that is cut off from its maker; NaN without such a call.
+        deceives: Likewise, where the gradient goes on to the maker.
+        entropy: Series of the mean entropy of the predicted classes, 1 where all are as likely.
+        hits: For each class that targets name, the share of its rows that were lately predicted
+            to be of it.
         bootstrapped: Whether its targets were computed by a network, so that it need not fall.
 
     Example:
@@ -117,10 +140,17 @@ class LossSeen:
 
     name: str
     at: Place | None = None
+    made_at: Place | None = None
+    backward_at: Place | None = None
+    cut_at: Place | None = None
+    noise_at: Place | None = None
     model: str | None = None
     functions: list[str] = field(default_factory=list)
     functions_at: list[Place | None] = field(default_factory=list)
     value: Series = field(default_factory=Series)
+    own: Series = field(default_factory=Series)
+    added_at: Place | None = None
+    added_weight: float = math.nan
     eval_value: Series = field(default_factory=Series)
     outputs: TensorSeen = field(default_factory=TensorSeen)
     target: TensorSeen | None = None
@@ -135,4 +165,8 @@ class LossSeen:
     constant: float = math.nan
     of_batch: int = 0
     weighted: bool = False
+    judges: float = math.nan
+    deceives: float = math.nan
+    entropy: Series = field(default_factory=Series)
+    hits: dict[str, float] = field(default_factory=dict)
     bootstrapped: bool = False

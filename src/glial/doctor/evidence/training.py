@@ -70,6 +70,11 @@ class Evidence:
         error: The message of that exception.
         error_at: Where it was raised.
         memory: Series of the process's memory, in MB.
+        graphs: Series of how many graphs of losses of earlier rounds, among those that were marked,
+            still exist.
+        graphs_marked: How many were marked by then.
+        graphs_at: Where such a loss was last used again.
+        unseeded: Generators that were used and never seeded (``torch``, ``numpy``).
         not_checked: What could not be looked for.
         keeps_best: Whether the weights that did best in evaluation are the ones that are kept.
         stopped: Whether the doctor stopped the training, after as many steps as were asked for.
@@ -94,6 +99,10 @@ class Evidence:
     error: str | None = None
     error_at: Place | None = None
     memory: Series = field(default_factory=Series)
+    graphs: Series = field(default_factory=Series)
+    graphs_marked: int = 0
+    graphs_at: Place | None = None
+    unseeded: list[str] = field(default_factory=list)
     not_checked: list[NotChecked] = field(default_factory=list)
     keeps_best: bool = False
     stopped: bool = False

@@ -11,7 +11,13 @@ from torch import nn
 from glial.doctor.evidence import Evidence, NotChecked, Probe
 from glial.doctor.probes.fitting import STEPS_IN_ALL, probe_line, probe_one_batch
 from glial.doctor.probes.replay import Replay, State, state_of, unnoticed
-from glial.doctor.probes.structure import probe_modes, probe_repeat, probe_rows, probe_tokens
+from glial.doctor.probes.structure import (
+    probe_modes,
+    probe_noise,
+    probe_repeat,
+    probe_rows,
+    probe_tokens,
+)
 from glial.doctor.watching.networks import Networks
 from glial.doctor.watching.rounds import Round
 from glial.doctor.watching.tape import CannotReplayError
@@ -28,6 +34,7 @@ _TESTS: dict[str, Test] = {
     "repeat": probe_repeat,
     "modes": probe_modes,
     "rows": probe_rows,
+    "noise": probe_noise,
     "tokens": probe_tokens,
 }
 

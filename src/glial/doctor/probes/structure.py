@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,13 +14,19 @@ from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, tensors_in
 
 CHANGED = 1e-5
+REDRAWS = 8
 
 
 def probe_repeat(replay: Replay) -> dict[str, float]:
-    """The round's last loss, and the same computed again."""
-    root = replay.root
-    again = replay.loss(root)
-    return {"loss": float(root.detach()), "again": float(again.detach())}
+    """The round's last loss, and the same computed again twice, from equal states."""
+    root, found = replay.root, {"loss": float(replay.root.detach())}
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    for name in ("again", "once_more"):
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        found[name] = float(replay.loss(root).detach())
+        replay.reset()
+    return found
 
 
 def probe_modes(replay: Replay) -> dict[str, float]:
@@ -62,6 +70,39 @@ def probe_rows(replay: Replay) -> dict[str, float]:
         "others": float((moved.amax(1) > CHANGED * scale).float().mean()),
         "size": float(moved.mean()) / scale,
         "own": own / scale,
+    }
+
+
+def probe_noise(replay: Replay) -> dict[str, float]:
+    """What share of the variance of a network's inputs is drawn anew for each batch.
+
+    That is the share of the middle column. Rows that are chosen at random are no noise: only
+    numbers that are drawn as such are drawn again.
+    """
+    entry, tape = _only_call(replay), replay.round.tape
+    inputs = [v for v in tensors_in((entry.args, entry.kwargs)) if is_plain(v)] if entry else []
+    if len(inputs) != 1 or not inputs[0].is_floating_point() or inputs[0].dim() < 2:
+        return {}
+    behind = tape.slice_to(inputs[0])
+    drawn = [e for e in behind if e.draws]
+    noise = [v for e in drawn for v in tensors_in(e.result) if v.is_floating_point()]
+    made = {id(v) for e in behind for v in e.made()}
+    signal = [v for e in behind if not e.draws for v in e.given() if id(v) not in made and v.dim()]
+    if not noise or not signal or len(inputs[0]) < 4 or any(e.is_model for e in behind):
+        return {}
+    chosen = {id(v): v for e in drawn for v in tensors_in(e.result) if not v.is_floating_point()}
+    answers = []
+    for seed in range(REDRAWS):
+        torch.manual_seed(seed)
+        answers.append(tape.replay([inputs[0]], given=chosen, entries=behind)[0].detach().double())
+    drawn_anew = torch.stack(answers).flatten(2)
+    noise_of = drawn_anew.var(0).mean(0)
+    share = noise_of / (drawn_anew.flatten(0, 1).var(0) + 1e-30)
+    target = replay.round.losses[-1].last_target
+    in_target = target is not None and any(e in tape.slice_to(target) for e in drawn)
+    return {
+        "share": min(1.0, float(share.median())),
+        "in_target": float(in_target),
     }
 
 

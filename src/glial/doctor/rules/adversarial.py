@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from glial.core.findings import Finding
+from glial.core.findings import Finding, Place
 from glial.doctor.evidence import Evidence, ModelSeen
 from glial.doctor.measures import model_of
 
@@ -51,8 +51,21 @@ def players_unbalanced(evidence: Evidence, sensitivity: float) -> Iterator[Findi
             {"ratio_of_rates": ratio, "ratio_of_updates": pace},
             f"{fast.name} learns at {max(ratio, 1 / ratio):.0f} times the rate of {slow.name}",
             "bring the rates within a factor of about 4, the discriminator's the higher one",
+            at=_odd_one(evidence, moves),
+            since_step=1,
             source="Heusel et al. (2017), GANs trained by a two time-scale update rule",
         )
+
+
+def _odd_one(evidence: Evidence, moves: dict[str, float]) -> Place | None:
+    """Where the optimiser was made whose steps are furthest from a thousandth of the weights.
+
+    Source:
+        Bottou (2012), Stochastic gradient descent tricks: steps of about that size learn.
+    """
+    known = [o for o in evidence.optimizers if moves.get(o.model or "", 0.0) > 0]
+    odd = max(known, key=lambda o: abs(math.log(moves[o.model or ""] / 1e-3)), default=None)
+    return odd.made_at if odd is not None else None
 
 
 def _moves(model: ModelSeen) -> float:
@@ -86,3 +99,26 @@ def mode_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             at=maker.at,
             source="Salimans et al. (2016), Improved techniques for training GANs",
         )
+
+
+def reversed_player(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Both players move an answer the same way, where one should lower what the other raises."""
+    judging = [loss for loss in evidence.losses if not math.isnan(loss.judges)]
+    deceiving = [loss for loss in evidence.losses if not math.isnan(loss.deceives)]
+    for judge in judging:
+        for maker in deceiving:
+            if judge is maker or judge.model != maker.model or judge.judges * maker.deceives <= 0:
+                continue
+            yield Finding(
+                "gradient-ascent",
+                "error",
+                None,
+                {"slope_of_the_judge": judge.judges, "slope_of_the_maker": maker.deceives},
+                f"both losses move what {judge.model} answers to made samples the same way: the "
+                "maker helps to be found out",
+                "turn the sign of the maker's loss, or label what it makes as real in it",
+                at=maker.functions_at[0] if maker.functions_at else maker.at,
+                since_step=1,
+                source="Goodfellow et al. (2014), Generative adversarial nets, equation 1",
+            )
+            return

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from glial.core.findings import Finding
-from glial.doctor.evidence import Evidence
+from glial.doctor.evidence import Evidence, Series
 from glial.doctor.measures import main_loss, optimizers_of, outcome
 
 _BOOK = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 11.5"
@@ -81,16 +81,24 @@ def loss_spike(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             return
 
 
+def _evaluations(seen: Series) -> list[tuple[int, float]]:
+    """The step and the mean loss of each evaluation: its single batches differ by chance."""
+    parts: dict[int, list[float]] = {}
+    for step, value in seen:
+        parts.setdefault(step, []).append(value)
+    return [(step, sum(values) / len(values)) for step, values in parts.items()]
+
+
 def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """The evaluation loss rises while the training loss falls."""
     loss, found = main_loss(evidence), outcome(evidence)
     if loss is None or found is None or not found.finite or len(optimizers_of(evidence)) > 1:
         return
-    seen = loss.eval_value
+    seen = _evaluations(loss.eval_value)
     if len(seen) >= 5:
-        low = min(seen.values)
-        place = seen.values.index(low)
-        last = seen.mean(0.1)
+        means = [value for _, value in seen]
+        low, tenth = min(means), max(1, len(means) // 10)
+        place, last = means.index(low), sum(means[-tenth:]) / tenth
         rises = low > 0 and last > (1 + 0.3 / sensitivity) * low and place < 0.7 * len(seen)
         if rises and found.end < 0.7 * last:
             yield Finding(
@@ -103,7 +111,7 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
                 f"fell to {found.end:.3g}",
                 "stop at the lowest evaluation loss; add data, augmentation, decay or dropout",
                 at=loss.at,
-                since_step=seen.steps[place],
+                since_step=seen[place][0],
                 source="Prechelt (1998), Early stopping - but when?",
             )
             return

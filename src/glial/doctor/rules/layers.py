@@ -10,7 +10,6 @@ from glial.doctor.evidence import Evidence, LayerSeen, ModelSeen, ParameterSeen
 from glial.doctor.measures import (
     BATCH_NORMS,
     CONVOLUTIONS,
-    ENOUGH,
     LINEAR,
     NORMS,
     RECTIFIERS,
@@ -20,22 +19,14 @@ from glial.doctor.measures import (
     path_in,
     suffers,
     trained_models,
+    weights_of,
 )
 
 FEWEST_UNITS = 4
+LOST = 0.05  # the share of the first layer's variation over rows that a layer is still given
 
 _HE = "He et al. (2015), Delving deep into rectifiers"
 _GLOROT = "Glorot, Bengio (2010), Understanding the difficulty of training deep networks"
-
-
-def _weights(model: ModelSeen) -> list[ParameterSeen]:
-    """Weights of linear and convolution layers, in their order."""
-    kinds = {layer.name: layer.kind for layer in model.layers}
-    return [
-        p
-        for p in model.parameters
-        if len(p.shape) >= 2 and kinds.get(p.layer) in (*LINEAR, *CONVOLUTIONS)
-    ]
 
 
 def _fan_in(parameter: ParameterSeen) -> int:
@@ -45,7 +36,7 @@ def _fan_in(parameter: ParameterSeen) -> int:
 def symmetric_units(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Units of a hidden layer that begin equal, and stay so."""
     for model in trained_models(evidence):
-        for weight in _weights(model)[:-1]:
+        for weight in weights_of(model)[:-1]:
             begun, left = weight.equal_units, weight.equal_units_last
             if begun < 0.5 or weight.shape[0] < 2:
                 continue
@@ -71,11 +62,11 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
         return
     for model in trained_models(evidence):
         normed = any(layer.kind in NORMS for layer in model.layers)
-        for weight in _weights(model):
+        for weight in weights_of(model):
             if weight.equal_units >= 0.5 or normed:
                 continue
             ratio = weight.std * math.sqrt(_fan_in(weight))
-            is_last = weight is _weights(model)[-1]
+            is_last = weight is weights_of(model)[-1]
             if ratio > 4 / sensitivity or (ratio < 0.02 * sensitivity and not is_last):
                 size = "large" if ratio > 1 else "small"
                 yield Finding(
@@ -93,66 +84,6 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
                 break
 
 
-def vanishing_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Gradients that shrink towards the input, in a network that does not learn."""
-    if not suffers(evidence):
-        return
-    for model in trained_models(evidence):
-        weights = [w for w in _weights(model) if len(w.gradient) >= ENOUGH and w.trainable]
-        if len(weights) < 4:
-            continue
-        sizes = [_size_of_gradient(w) for w in weights]
-        if not sizes[-1] > 0 or not math.isfinite(sizes[-1]):
-            continue
-        ratio = sizes[0] / sizes[-1]
-        if ratio < 1e-3 * sensitivity and sizes[0] < 1e-4:
-            yield Finding(
-                "vanishing-gradient",
-                "error" if ratio < 1e-5 else "warning",
-                path_in(evidence, model, weights[0].layer),
-                {"first_layer": sizes[0], "last_layer": sizes[-1], "ratio": ratio},
-                f"the gradient shrinks by a factor of {1 / max(ratio, 1e-30):.0e} from the last "
-                "layer to the first",
-                "use ReLU with He initialisation, normalisation or residual connections",
-                at=weights[0].at,
-                since_step=1,
-                source=f"Hochreiter (1991); {_GLOROT}",
-            )
-
-
-def _size_of_gradient(weight: ParameterSeen) -> float:
-    """The usual root mean square of its gradient in the first half of the training."""
-    half = sorted(weight.gradient.values[: max(1, len(weight.gradient) // 2)])
-    return half[len(half) // 2] / math.sqrt(math.prod(weight.shape))
-
-
-def exploding_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Gradients so large, layer by layer or step by step, that updates destroy the weights."""
-    found = outcome(evidence)
-    if found is None or not (suffers(evidence) or not found.finite):
-        return
-    for model in trained_models(evidence):
-        weights = [w for w in _weights(model) if len(w.gradient)]
-        if not weights:
-            continue
-        first = math.sqrt(sum(w.gradient.first**2 for w in weights))
-        norms = [w for w in weights if len(w.update) and w.weight.first > 0]
-        ratio = max((w.update.first / w.weight.first for w in norms), default=0.0)
-        deep = len(weights) >= 5 and max(layer.largest.first for layer in model.layers) > 1e3
-        if first > 1e3 / sensitivity or (deep and first > 100):
-            yield Finding(
-                "exploding-gradient",
-                "error" if not found.finite or found.fails else "warning",
-                path_in(evidence, model, weights[0].layer),
-                {"gradient_norm": first, "update_to_weight": ratio},
-                f"the gradient has a norm of {first:.3g} at the first step",
-                "scale inputs and targets, use He initialisation, and clip gradients to norm 1",
-                at=weights[0].at,
-                since_step=1,
-                source="Pascanu, Mikolov, Bengio (2013), On the difficulty of training RNNs",
-            )
-
-
 def dead_units(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Rectified units that give the same for every row."""
     for model in trained_models(evidence):
@@ -160,7 +91,7 @@ def dead_units(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             if layer.kind.lower() not in RECTIFIERS or not len(layer.dead):
                 continue
             units = layer.output_shape[1 if len(layer.output_shape) > 3 else -1]
-            if units < FEWEST_UNITS:
+            if units < FEWEST_UNITS or _is_given_constants(model, layer):
                 continue
             share = layer.dead.mean(0.2)
             bad = suffers(evidence)
@@ -178,6 +109,14 @@ def dead_units(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
                     source="Lu et al. (2020), Dying ReLU and initialization",
                 )
                 break
+
+
+def _is_given_constants(model: ModelSeen, layer: LayerSeen) -> bool:
+    """Whether the signal was lost before a layer, from the start: then its units are no cause."""
+    before = next((other for other in model.layers if other.name == layer.after), None)
+    if before is None or not len(before.spread) or not len(model.layers[0].spread):
+        return False
+    return before.spread.first < LOST * model.layers[0].spread.first
 
 
 def _since(layer: LayerSeen, share: float) -> int | None:
@@ -244,7 +183,8 @@ def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Fin
             linear = (*LINEAR, *CONVOLUTIONS)
             if before.kind not in linear or after.kind not in linear:
                 continue
-            if after.after != before.name:
+            followers = [layer for layer in model.layers if layer.after == before.name]
+            if after.after != before.name or len(followers) > 1:
                 continue
             narrow = min(before.output_shape[-1], after.output_shape[-1])
             factored = before.output_shape[-1] < 0.5 * min(
@@ -336,17 +276,29 @@ def redundant_layer(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
                 return
 
 
+def _feeds_weights(model: ModelSeen, layer: LayerSeen) -> bool:
+    """Whether the next layer with weights takes as many values as this one gives."""
+    weighted = (*LINEAR, *CONVOLUTIONS)
+    later = [one for one in model.layers if one.order > layer.order and one.kind in weighted]
+    axis = -1 if layer.kind in LINEAR else 1
+    if not later or len(later[0].input_shape) <= 1:
+        return False
+    return later[0].input_shape[axis] == layer.output_shape[axis]
+
+
 def underfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """A network too narrow for its task, where a simple reference does much better."""
     found, loss = outcome(evidence), main_loss(evidence)
-    if found is None or loss is None or not found.finite or not found.suffers:
+    if found is None or loss is None or not found.finite:
         return
     outputs = loss.outputs.shape[-1] if loss.outputs.shape else 1
     for model in trained_models(evidence):
         inner = [
             layer
             for layer in inner_layers(model)
-            if layer.kind in (*LINEAR, *CONVOLUTIONS) and len(layer.output_shape) >= 2
+            if layer.kind in (*LINEAR, *CONVOLUTIONS)
+            and len(layer.output_shape) >= 2
+            and _feeds_weights(model, layer)
         ]
         widths = [
             (layer.output_shape[1 if len(layer.output_shape) > 3 else -1], layer) for layer in inner
@@ -354,7 +306,8 @@ def underfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         if not widths:
             continue
         width, layer = min(widths, key=lambda pair: pair[0])
-        if width < max(2, min(outputs - 1, 4)):
+        alone = width == 1 and layer.input_shape[-1] > 1 and found.skill < 0.9
+        if width < max(2, min(outputs - 1, 4)) and (found.suffers or alone):
             yield Finding(
                 "underfitting",
                 "warning",

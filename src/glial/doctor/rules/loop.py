@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from glial.core.findings import Finding
-from glial.doctor.evidence import Evidence, ModelSeen, ParameterSeen
+from glial.core.findings import Finding, Place
+from glial.doctor.evidence import Evidence, LossSeen, ModelSeen, OptimizerSeen, ParameterSeen
 from glial.doctor.measures import (
     BATCH_NORMS,
     ENOUGH,
@@ -69,9 +69,19 @@ def wrong_order(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
                 {"steps_without_gradients": optimizer.empty_steps, "steps": looked},
                 f"{optimizer.name} steps when its gradients have been cleared or not yet computed",
                 "in each round: zero_grad, forward, backward, then step",
-                at=optimizer.at,
+                at=_cleared_between(optimizer) or optimizer.at,
                 source="PyTorch documentation, torch.optim",
             )
+
+
+def _cleared_between(optimizer: OptimizerSeen) -> Place | None:
+    """The line that clears gradients, where it stands between the backward pass and the step."""
+    places = optimizer.backward_at, optimizer.cleared_at, optimizer.at
+    taken, cleared, stepped = places
+    if taken is None or cleared is None or stepped is None:
+        return None
+    same = taken.file == cleared.file == stepped.file
+    return cleared if same and taken.line < cleared.line < stepped.line else None
 
 
 def gradient_ascent(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -93,9 +103,19 @@ def gradient_ascent(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
         {"sign": loss.sign, "alignment": optimizer.alignment.mean(), "loss_at_end": found.end},
         f"training makes the loss ({loss.name}) larger, not smaller",
         "take the minus sign (or maximize=True) away",
-        at=loss.at if turned else optimizer.at,
+        at=_turned_at(loss) if turned else optimizer.made_at or optimizer.at,
         source="Braiek, Khomh (2023), Testing feedforward neural networks training programs, TOSEM",
     )
+
+
+def _turned_at(loss: LossSeen) -> Place | None:
+    """The line that turns the sign of a loss function's value."""
+    turns = ("neg", "__neg__", "negative", "mul", "__mul__", "__rmul__", "sub", "__rsub__")
+    behind = loss.functions.index(loss.name) + 1 if loss.name in loss.functions else 0
+    for name, place in zip(loss.functions[behind:], loss.functions_at[behind:], strict=True):
+        if name in turns:
+            return place or loss.at
+    return loss.backward_at or loss.at
 
 
 def untrained_parameters(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -125,7 +145,7 @@ def _left_out(evidence: Evidence, model: ModelSeen) -> Iterator[Finding]:
         {"parameters": len(lost), "share_of_values": share},
         f"{len(lost)} parameters from {lost[0].name} on are in no optimiser and never change",
         "make the optimiser after the network is complete, or add them with add_param_group",
-        at=lost[0].at,
+        at=lost[0].at or _maker(evidence, model),
         since_step=1,
         source="PyTorch documentation, torch.optim (constructing it)",
     )
@@ -145,10 +165,29 @@ def _cut_off(evidence: Evidence, model: ModelSeen) -> Iterator[Finding]:
         f"no gradient ever reaches {cut[0].name}"
         + (f" and {len(cut) - 1} other parameters" if len(cut) > 1 else ""),
         "look for detach(), .data, no_grad() or .item() between these layers and the loss",
-        at=cut[0].at,
+        at=_cut_at(evidence, model, cut) or cut[0].at,
         since_step=1,
         source="PyTorch documentation, autograd mechanics",
     )
+
+
+def _maker(evidence: Evidence, model: ModelSeen) -> Place | None:
+    """Where the optimiser was made that should hold a network's parameters."""
+    used = optimizers_of(evidence)
+    own = [optimizer for optimizer in used if optimizer.model == model.name] or used
+    return own[0].made_at if own else None
+
+
+def _cut_at(evidence: Evidence, model: ModelSeen, cut: list[ParameterSeen]) -> Place | None:
+    """Where a whole network was cut off, on the way to the number that its optimiser follows."""
+    if any(p.reached for p in model.parameters):
+        return None
+    for optimizer in evidence.optimizers:
+        for loss in evidence.losses:
+            taught = loss.backward_at is not None and loss.backward_at == optimizer.backward_at
+            if taught and optimizer.name == cut[0].optimizer:
+                return loss.cut_at or loss.at
+    return None
 
 
 def frozen_parameters(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:

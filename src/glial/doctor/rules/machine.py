@@ -8,8 +8,10 @@ from itertools import pairwise
 
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence
-from glial.doctor.measures import suffers, trained_models
+from glial.doctor.measures import main_loss, suffers, trained_models
+from glial.doctor.rules.objective import wrong_output_width
 
+OLD = 4  # of the losses looked at last, whose graphs a loop may well hold
 _LOW = ("float16", "bfloat16")
 
 
@@ -31,7 +33,22 @@ def data_stall(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
 
 
 def memory_growth(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Memory that grows step by step."""
+    """Memory that grows step by step, or graphs of old losses that are kept."""
+    kept, loss = evidence.graphs.last, main_loss(evidence)
+    if kept >= 10 / sensitivity and kept >= 0.9 * (evidence.graphs_marked - OLD):
+        yield Finding(
+            "memory-growth",
+            "warning",
+            None,
+            {"graphs_kept": kept, "graphs_looked_at": evidence.graphs_marked},
+            f"the graphs of {kept:.0f} of {evidence.graphs_marked} losses that were looked at "
+            "still exist: something that was computed from every loss is kept",
+            "keep numbers, not graphs: use loss.item() or loss.detach() in what you collect",
+            at=evidence.graphs_at or (loss.backward_at if loss else None),
+            since_step=int(evidence.graphs.steps[0]),
+            source="PyTorch documentation, FAQ: my model reports out of memory",
+        )
+        return
     series = evidence.memory
     if len(series) < 20 or evidence.steps < 200:
         return
@@ -97,7 +114,7 @@ def failed_call(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """What the message of the error that ended the script says of its cause."""
     text = evidence.error or ""
     width = re.search(r"Target (-?\d+) is out of bounds", text)
-    if width:
+    if width and not any(wrong_output_width(evidence, sensitivity)):
         yield Finding(
             "wrong-output-width",
             "error",

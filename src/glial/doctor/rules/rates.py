@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from glial.core.findings import Finding
-from glial.doctor.evidence import Evidence, LineProbe, OptimizerSeen
+from glial.core.findings import Finding, Place
+from glial.doctor.evidence import Evidence, LineProbe, ModelSeen, OptimizerSeen
 from glial.doctor.measures import (
     BATCH_NORMS,
     ENOUGH,
     RECTIFIERS,
     main_loss,
+    noise_scale,
     optimizers_of,
     outcome,
     path_in,
@@ -20,6 +21,8 @@ from glial.doctor.measures import (
 )
 from glial.doctor.rules.layers import underfitting
 
+NOISY = 50.0  # the noise of a gradient over its signal at which steps are a random walk
+REPLACED = 1.0  # first steps as large as the weights themselves
 _SMITH = "Smith (2017), Cyclical learning rates; Goodfellow et al. (2016), section 8.5"
 
 
@@ -54,19 +57,24 @@ def rises_at_once(probe: LineProbe) -> bool:
 def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Steps that go too far: they raise the loss of their own batch, or replace the weights."""
     optimizer, found = _only_optimizer(evidence), outcome(evidence)
-    loss = main_loss(evidence)
-    if optimizer is None or found is None or loss is None or not found.suffers:
+    loss, leap = main_loss(evidence), _leap(trained_models(evidence))
+    if optimizer is None:
+        yield from _one_of_several(evidence)
+        return
+    if found is None or loss is None:
+        return
+    if not (found.suffers or (found.lags and leap > REPLACED)):
         return
     probes = [probe for probe in optimizer.line if math.isfinite(probe.same[0])]
     rising = sum(map(rises_at_once, probes)) / len(probes) if probes else 0.0
-    leap = _leap(evidence)
     early = [value for value in loss.value.values[:50] if math.isfinite(value)] or [math.nan]
     jump = max(early) / max(1e-12, abs(found.start))
     signs = (
         (rising >= 0.5 / sensitivity and len(probes) >= 2)
         + (leap > 0.5 / sensitivity)
+        + (leap > REPLACED)
         + (jump > 3)
-        + (leap > 0.1 and _dies(evidence))
+        + (leap > 0.1 and _dies(trained_models(evidence)))
         + (not found.finite)
     )
     if signs < 2 and not (rising >= 0.7 and len(probes) >= ENOUGH):
@@ -90,21 +98,41 @@ def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[F
     )
 
 
-def _dies(evidence: Evidence) -> bool:
+def _one_of_several(evidence: Evidence) -> Iterator[Finding]:
+    """An optimiser beside others whose first steps replace its network's weights and kill units."""
+    for optimizer in optimizers_of(evidence):
+        own = [model for model in trained_models(evidence) if model.name == optimizer.model]
+        leap = _leap(own)
+        if leap > 0.3 and _dies(own):
+            yield Finding(
+                "learning-rate-too-high",
+                "warning",
+                None,
+                {"lr": optimizer.settings.get("lr", math.nan), "update_to_weight": leap},
+                f"the first steps of {optimizer.name} are {leap:.0%} of the weights, and most "
+                f"units of {own[0].name} died since",
+                "divide the learning rate by 10",
+                at=optimizer.made_at or optimizer.at,
+                since_step=1,
+                source=_SMITH,
+            )
+
+
+def _dies(models: list[ModelSeen]) -> bool:
     """Whether units that were alive at first are dead at last."""
     return any(
         layer.dead.first < 0.3 and layer.dead.last > 0.9
-        for model in trained_models(evidence)
+        for model in models
         for layer in model.layers
         if layer.kind.lower() in RECTIFIERS and len(layer.dead)
     )
 
 
-def _leap(evidence: Evidence) -> float:
+def _leap(models: list[ModelSeen]) -> float:
     """How large the first steps are beside the weights: the median over weights."""
     ratios = sorted(
         parameter.update.mean(0.2, end=False) / max(1e-12, parameter.weight.first)
-        for model in trained_models(evidence)
+        for model in models
         for parameter in model.parameters
         if len(parameter.shape) >= 2 and len(parameter.update) and len(parameter.weight)
     )
@@ -121,7 +149,7 @@ def learning_rate_too_low(evidence: Evidence, sensitivity: float) -> Iterator[Fi
     if not late or optimizer.settings.get("lr", 0.0) == 0 or found.steps < 10:
         return
     long = [probe for probe in late if best_multiple(probe) >= 30 / sensitivity]
-    leap = _leap(evidence)
+    leap = _leap(trained_models(evidence))
     dropped = optimizer.lr.last < 0.05 * max(optimizer.lr.values, default=0.0)
     if len(long) < 0.75 * len(late) or leap > 3e-3 * sensitivity or dropped:
         return
@@ -167,7 +195,7 @@ def schedule_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Findin
         if not rising
         else "the rate is still being warmed up when the training ends",
         "let the rate fall over the whole training: step the scheduler once an epoch, and slower",
-        at=optimizer.made_at or optimizer.at,
+        at=optimizer.scheduler_at or optimizer.made_at or optimizer.at,
         since_step=first,
         source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3.1",
     )
@@ -269,22 +297,25 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
                 {"rows": rows},
                 f"batch normalisation takes its mean and variance from {rows} rows at a time",
                 "use batches of 16 or more, or LayerNorm or GroupNorm",
-                at=norm.at,
+                at=_loader_at(evidence) or norm.at,
                 since_step=1,
                 source="Wu, He (2018), Group normalization",
             )
             return
-    if rows <= 2 and usual <= 2 and suffers(evidence):
+    optimizer = _only_optimizer(evidence)
+    scale = noise_scale(optimizer, rows) if optimizer is not None else math.nan
+    noisy = rows <= 2 or (rows <= 8 and scale > NOISY / sensitivity * rows)
+    if noisy and usual <= rows and suffers(evidence):
         yield Finding(
             "batch-size-unsuitable",
             "warning",
             None,
-            {"rows": rows},
+            {"rows": rows, "gradient_noise_scale": scale},
             f"steps are taken on {rows} row(s) at a time: their direction is mostly noise",
             "use batches of 16 to 128 rows, or a smaller rate and less momentum",
-            at=loss.at,
+            at=_loader_at(evidence) or loss.at,
             since_step=1,
-            source="Masters, Luschi (2018), Revisiting small batch training",
+            source="Masters, Luschi (2018), Small batch training; McCandlish et al. (2018)",
         )
     data = max([loader.rows for loader in evidence.loaders if loader.training], default=0)
     whole = rows >= max(200, 0.9 * (data or evidence.rows.distinct))
@@ -296,9 +327,14 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
             {"rows": rows, "steps": found.steps},
             f"batches of {rows} rows leave only {found.steps} steps",
             "use smaller batches, or more epochs",
-            at=loss.at,
+            at=_loader_at(evidence) or loss.at,
             source="Keskar et al. (2017), On large-batch training; Goyal et al. (2017)",
         )
+
+
+def _loader_at(evidence: Evidence) -> Place | None:
+    """Where the loader was made that training took its batches from."""
+    return next((loader.at for loader in evidence.loaders if loader.training), None)
 
 
 def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:

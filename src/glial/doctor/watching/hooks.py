@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as modules
 from torch.optim import optimizer as optimizers
+from torch.optim.lr_scheduler import LRScheduler
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils.hooks import RemovableHandle
 
@@ -56,8 +57,11 @@ class Listener(Protocol):
     def wake(self) -> None:
         """An evaluation may begin."""
 
-    def made(self, made: nn.Module | torch.optim.Optimizer) -> None:
-        """A module or an optimiser is being made."""
+    def made(self, made: nn.Module | torch.optim.Optimizer | LRScheduler) -> None:
+        """A module, an optimiser or a scheduler is being made."""
+
+    def cleared(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimiser's gradients are being cleared."""
 
 
 class FunctionMode(TorchFunctionMode):
@@ -101,7 +105,7 @@ class Hooks:
         self._handles = [
             optimizers.register_optimizer_step_pre_hook(
                 lambda optimizer, args, kwargs: listener.before_step(
-                    optimizer, args[1:] or kwargs.get("closure")
+                    optimizer, next(iter(args[1:]), kwargs.get("closure"))
                 )
             ),
             optimizers.register_optimizer_step_post_hook(
@@ -111,6 +115,8 @@ class Hooks:
         self._door(torch.autograd, "backward", self._around_backward)
         self._door(nn.Module, "__init__", self._around_making)
         self._door(torch.optim.Optimizer, "__init__", self._around_making)
+        self._door(LRScheduler, "__init__", self._around_making)
+        self._door(torch.optim.Optimizer, "zero_grad", self._around_clearing)
         self._door(nn.Module, "train", self._waking_by_evaluation)
         self._door(torch.no_grad, "__enter__", self._waking)
         self._door(torch.inference_mode, "__enter__", self._waking)
@@ -203,6 +209,15 @@ class Hooks:
             listener.made(made)
 
         return __init__
+
+    def _around_clearing(self, original: Any) -> Any:
+        listener = self._listener
+
+        def zero_grad(optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
+            listener.cleared(optimizer)
+            original(optimizer, *args, **kwargs)
+
+        return zero_grad
 
     def _waking_by_evaluation(self, original: Any) -> Any:
         listener = self._listener

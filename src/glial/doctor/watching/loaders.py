@@ -11,8 +11,9 @@ from typing import Any
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from glial.core.findings import Place
 from glial.doctor.evidence import LoaderSeen
-from glial.doctor.watching.places import name_of, place_of, user_frame
+from glial.doctor.watching.places import Places, name_of, place_of, user_frame, user_place
 
 MOST_LOADERS = 50
 
@@ -31,14 +32,25 @@ class LoaderWatch:
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[weakref.ref[Any], LoaderSeen]] = {}
+        self._places = Places()
         self._last: LoaderSeen | None = None
         self._left = 0.0
         self._doors: list[tuple[Any, str, Any]] = []
 
     def put(self, listener: Any) -> None:
         """Hear of loaders from now on, as long as ``listener`` listens at all."""
-        begin, following = DataLoader.__iter__, _BaseDataLoaderIter.__next__
+        make, begin, following = (
+            DataLoader.__init__,
+            DataLoader.__iter__,
+            _BaseDataLoaderIter.__next__,
+        )
         watch = self
+
+        @functools.wraps(make)
+        def __init__(loader: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            make(loader, *args, **kwargs)
+            with contextlib.suppress(Exception):
+                watch._places.keep(loader, user_place())
 
         @functools.wraps(begin)
         def __iter__(loader: Any) -> Any:  # noqa: N807
@@ -61,9 +73,11 @@ class LoaderWatch:
             return batch
 
         self._doors = [
+            (DataLoader, "__init__", make),
             (DataLoader, "__iter__", begin),
             (_BaseDataLoaderIter, "__next__", following),
         ]
+        DataLoader.__init__ = __init__  # type: ignore[assignment, method-assign]
         DataLoader.__iter__ = __iter__  # type: ignore[method-assign]
         _BaseDataLoaderIter.__next__ = __next__  # type: ignore[assignment, method-assign]
 
@@ -79,7 +93,7 @@ class LoaderWatch:
         if known is None or known[0]() is not loader:
             if len(self._seen) >= MOST_LOADERS:
                 return
-            known = (weakref.ref(loader), _describe(loader))
+            known = (weakref.ref(loader), _describe(loader, self._places.get(loader)))
             self._seen[id(loader)] = known
         iterator._glial_seen = known[1]
 
@@ -93,7 +107,7 @@ class LoaderWatch:
         return [seen for _, seen in self._seen.values()]
 
 
-def _describe(loader: Any) -> LoaderSeen:
+def _describe(loader: Any, made_at: Place | None) -> LoaderSeen:
     frame = user_frame()
     sampler = getattr(loader, "sampler", None)
     try:
@@ -103,7 +117,7 @@ def _describe(loader: Any) -> LoaderSeen:
     sized = isinstance(loader.batch_size, int)
     return LoaderSeen(
         name=name_of(loader, frame) or type(loader).__name__,
-        at=place_of(frame),
+        at=made_at or place_of(frame),
         rows=rows,
         batch_size=loader.batch_size if sized else None,
         shuffles=isinstance(sampler, RandomSampler) or not isinstance(sampler, SequentialSampler),

@@ -6,19 +6,21 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from glial.core.findings import Place
 from glial.doctor.baseline import best_constant
 from glial.doctor.evidence import LossSeen
 from glial.doctor.watching.networks import Networks, NetworkWatch
+from glial.doctor.watching.parts import addition, answers_to_made, cut, drawn, slope_of
+from glial.doctor.watching.predictions import Predictions
 from glial.doctor.watching.statistics import Gathered, Sequence, is_plain
 from glial.doctor.watching.tape import Entry, Tape, tensors_in
 
 MOST_VALUES = 2000
 MOST_FUNCTIONS = 40
 MOST_LOSSES = 50
+ROUNDS_OF_PLAYERS = 3
 
 # torch's loss functions that take outputs and targets, and where the target stands.
 LOSSES = {
@@ -78,8 +80,10 @@ class LossWatch:
     """
 
     def __init__(self, place: Place | None) -> None:
-        self.seen = LossSeen("hand-written", at=place)
+        self.seen = LossSeen("hand-written", at=place, backward_at=place)
         self._outputs, self._target = Gathered(), Gathered()
+        self._predictions = Predictions()
+        self._described = 0
         self._order = Sequence()
         self._has_target = False
         self.last_target: Tensor | None = None
@@ -106,7 +110,12 @@ class LossWatch:
         self.seen.value.add(step, value / scale, MOST_VALUES)
 
     def describe(
-        self, tape: Tape, root: Tensor, inner: list[Entry], network: NetworkWatch | None
+        self,
+        tape: Tape,
+        root: Tensor,
+        inner: list[Entry],
+        network: NetworkWatch | None,
+        step: int,
     ) -> None:
         """Find out how a number comes from a network's outputs, and look at both sides.
 
@@ -115,6 +124,7 @@ class LossWatch:
             root: The number whose gradient is about to be taken.
             inner: Calls of loss functions within networks.
             network: The network whose outputs it is computed from, if there is one.
+            step: The coming update.
         """
         entries = tape.slice_to(root)
         models = [entry for entry in entries if entry.is_model and _learns(entry)]
@@ -130,11 +140,18 @@ class LossWatch:
         known = known or [entry for entry in inner if entry.name in LOSSES]
         seen.broadcast = [pair for pair in map(_expanded, after) if pair is not None][:3]
         slopes = {id(entry): _slope(entry, root) for entry in known}
+        seen.cut_at = cut(entries)
+        seen.noise_at = drawn(tape, models[-1].given()) if models else None
+        self._described += 1
+        if self._described <= ROUNDS_OF_PLAYERS:
+            seen.judges, seen.deceives = answers_to_made(tape, root)
         known = [entry for entry in known if slopes[id(entry)] != 0]
         if known:
             best = max(known, key=_weighs)
-            self._of_function(best)
+            self._of_function(best, step)
             slope = slopes[id(best)]
+            if len(known) == 1:
+                seen.added_at, seen.added_weight = addition(tape, after, best.result)
             if math.isfinite(slope):
                 seen.sign, seen.weight = math.copysign(1.0, slope), abs(slope)
         else:
@@ -143,9 +160,9 @@ class LossWatch:
             seen.bootstrapped = any(e.is_model for e in tape.slice_to(self.last_target))
         self._name_output(after, network)
 
-    def _of_function(self, entry: Entry) -> None:
+    def _of_function(self, entry: Entry, step: int) -> None:
         seen = self.seen
-        seen.name, seen.at = entry.name, entry.place or seen.at
+        seen.name, seen.at, seen.made_at = entry.name, entry.place or seen.at, entry.made_at
         place = LOSSES[entry.name]
         outputs = entry.args[0] if entry.args else entry.kwargs.get("input")
         target = entry.args[place] if len(entry.args) > place else entry.kwargs.get("target")
@@ -159,6 +176,12 @@ class LossWatch:
             entry.kwargs.get(name) is not None for name in ("weight", "pos_weight")
         ) or (len(entry.args) > 2 and isinstance(entry.args[2], Tensor))
         self._gather(outputs, target)
+        if is_plain(entry.result) and entry.result.numel() == 1:
+            seen.own.add(step, float(entry.result.detach()))
+        if outputs is not None and target is not None and is_plain(outputs) and is_plain(target):
+            entropy = self._predictions.add(entry.name, outputs, target)
+            if not math.isnan(entropy):
+                seen.entropy.add(step, entropy)
 
     def _by_hand(self, after: list[Entry], sources: list[Tensor]) -> None:
         self.seen.name = "hand-written"
@@ -180,9 +203,10 @@ class LossWatch:
             reached |= {id(made) for made in entry.made()}
         self._gather(outputs, target)
 
-    def refused(self, entry: Entry) -> None:
-        """A loss function ended with an error on what it was given."""
-        self._of_function(entry)
+    def refused(self, entry: Entry, network: NetworkWatch | None, step: int) -> None:
+        """A loss function ended with an error on what a network gave it."""
+        self._of_function(entry, step)
+        self._name_output([], network)
 
     def _gather(self, outputs: Any, target: Any) -> None:
         if is_plain(outputs):
@@ -224,6 +248,7 @@ class LossWatch:
         if seen.target is not None:
             seen.target.in_order = self._order.order()
         seen.constant = best_constant(seen)
+        seen.hits = self._predictions.hits()
         return seen
 
 
@@ -263,10 +288,10 @@ class Losses:
         self._latest[line] = watch
         return watch
 
-    def refused(self, entry: Entry) -> None:
-        """A loss function ended with an error on what it was given."""
+    def refused(self, entry: Entry, network: NetworkWatch | None, step: int) -> None:
+        """A loss function ended with an error on what a network gave it."""
         watch = LossWatch(entry.place)
-        watch.refused(entry)
+        watch.refused(entry, network, step)
         self._refused.append(watch)
 
 
@@ -286,16 +311,9 @@ def _parameters(entries: list[Entry]) -> list[Tensor]:
 
 def _slope(entry: Entry, root: Tensor) -> float:
     """By how much a number rises with a loss function's value; NaN where that cannot be asked."""
-    value = entry.result
-    if value is root:
-        return 1.0
-    if not is_plain(value) or value.numel() != 1 or not value.requires_grad:
+    if not isinstance(entry.result, Tensor) or entry.result.numel() != 1:
         return math.nan
-    try:
-        slope = torch.autograd.grad(root.sum(), value, retain_graph=True, allow_unused=True)[0]
-    except RuntimeError:
-        return math.nan
-    return 0.0 if slope is None else float(slope.detach())
+    return slope_of(entry.result, root)
 
 
 def _once_a_row(target: Tensor, rows: int) -> Tensor:

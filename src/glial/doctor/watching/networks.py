@@ -6,7 +6,9 @@ import weakref
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from glial.core.findings import Place
 from glial.doctor.evidence import LayerSeen, ModelSeen, ParameterSeen, Phase
@@ -17,7 +19,7 @@ from glial.doctor.watching.layers import (
     settings_of_call,
 )
 from glial.doctor.watching.parameters import describe_parameter, equal_units
-from glial.doctor.watching.places import name_of, place_of, user_place
+from glial.doctor.watching.places import Places, name_of, place_of, user_place
 from glial.doctor.watching.statistics import Gathered, is_plain
 from glial.doctor.watching.tape import Entry, tensors_in
 
@@ -64,12 +66,12 @@ class NetworkWatch:
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
-        >>> watch = NetworkWatch(model, "net", {})
+        >>> watch = NetworkWatch(model, "net", Places())
         >>> [parameter.name for parameter in watch.seen.parameters]
         ['0.weight', '0.bias']
     """
 
-    def __init__(self, model: nn.Module, name: str, places: Any) -> None:
+    def __init__(self, model: nn.Module, name: str, places: Places) -> None:
         self.model = weakref.ref(model)
         self.paths = {id(module): path for path, module in model.named_modules()}
         self.places = {path: places.get(module) for path, module in model.named_modules()}
@@ -191,6 +193,12 @@ class NetworkWatch:
 class Networks:
     """All networks that were called, by identity.
 
+    Attributes:
+        places: Where modules and optimisers were made.
+        schedules: Where the scheduler of an optimiser was made.
+        cleared: Where an optimiser's gradients were last cleared.
+        criterion_at: Where the module without weights that is being called by itself was made.
+
     Example:
         >>> networks = Networks()
         >>> model = nn.Linear(1, 1)
@@ -199,7 +207,10 @@ class Networks:
     """
 
     def __init__(self) -> None:
-        self.places: weakref.WeakKeyDictionary[Any, Place] = weakref.WeakKeyDictionary()
+        self.places = Places()
+        self.schedules = Places()
+        self.cleared = Places()
+        self.criterion_at: Place | None = None
         self._watches: dict[int, NetworkWatch] = {}
         self._gone: list[ModelSeen] = []
 
@@ -219,6 +230,23 @@ class Networks:
         watch.seen.at = watch.seen.at or place_of(frame)
         self._watches[id(model)] = watch
         return watch
+
+    def made(
+        self, made: nn.Module | torch.optim.Optimizer | LRScheduler, place: Place | None
+    ) -> None:
+        """A module, an optimiser or a scheduler is being made."""
+        if isinstance(made, LRScheduler):
+            self.schedules.keep(made.optimizer, place)
+        else:
+            self.places.keep(made, place)
+
+    def enter_criterion(self, module: nn.Module) -> None:
+        """A module without weights is called by itself."""
+        self.criterion_at = self.places.get(module)
+
+    def leave_criterion(self) -> None:
+        """It was called."""
+        self.criterion_at = None
 
     def find(self, parameter: Tensor) -> ParameterSeen | None:
         """What was seen of a parameter, whichever network has it."""

@@ -8,6 +8,7 @@ from types import FrameType
 
 import torch
 
+from glial.core.findings import Place
 from glial.doctor.evidence import OptimizerSeen
 from glial.doctor.watching.by_hand import HandUpdate, Stepper
 from glial.doctor.watching.networks import Networks
@@ -44,6 +45,7 @@ class OptimizerWatch:
             settings=numbers_of(group),
             at=place_of(frame),
             made_at=networks.places.get(optimizer),
+            scheduler_at=networks.schedules.get(optimizer),
             parameters=len(parameters),
         )
         self.holds = {id(parameter) for parameter in parameters}
@@ -55,6 +57,7 @@ class OptimizerWatch:
         self._is_kept: bool | None = None
         self._backwards = self._passes = 0
         self._closure_of: int | None = None
+        self._backward_at: Place | None = None
 
     def _note_owner(self, optimizer: Stepper) -> None:
         self.seen.model = self._networks.owner(held_by(optimizer))
@@ -79,12 +82,13 @@ class OptimizerWatch:
             old = self._norm_at_step
             self._is_kept = abs(norm - old) <= SAME * old
 
-    def after_backward(self) -> None:
-        """See whether the pass reached it."""
+    def after_backward(self, place: Place | None) -> None:
+        """See whether the pass, taken at a line, reached it."""
         optimizer = self.optimizer()
         if optimizer is None:
             return
         self._passes += 1
+        self._backward_at = place
         norm = _gradient_norm(optimizer)
         if norm is not None and norm != self._norm_before:
             self._backwards += 1
@@ -102,10 +106,12 @@ class OptimizerWatch:
         rate = optimizer.param_groups[0].get("lr")
         if rate is not None:
             self.seen.lr.add(step, float(rate))
+        self.seen.cleared_at = self._networks.cleared.get(optimizer)
         if not looks:
             self._norm_at_step = None
             return
         self._note_owner(optimizer)
+        self.seen.backward_at = self._backward_at or self.seen.backward_at
         if closure:
             self._closure_of, self._passes = step, 0
             return

@@ -105,12 +105,17 @@ class StepWatch:
         self._old: list[Tensor] = []
         self._gradients: list[Tensor | None] = []
         self._live: list[Tensor | None] = []
+        self._step = 0
         self.norm = 0.0
         self.rate = math.nan
 
     def before(self, optimizer: Stepper, step: int) -> None:
         """Keep weights and gradients, and measure them."""
+        before = self._gradients
         self.keep(optimizer)
+        if step == self._step + 1:
+            self._compare(before, self._gradients, step)
+        self._step = step
         parameters = held_by(optimizer)
         self._measure(parameters, parameters, [p.grad for p in parameters], step)
 
@@ -154,6 +159,20 @@ class StepWatch:
             if seen is not None:
                 seen.reached += gradient is not None
                 seen.missed += gradient is None and parameter.requires_grad
+
+    def _compare(
+        self, before: list[Tensor | None], gradients: list[Tensor | None], step: int
+    ) -> None:
+        """How far the gradients of two steps that follow each other point the same way."""
+        both = [
+            (a, b)
+            for a, b in zip(before, gradients, strict=False)
+            if a is not None and b is not None and is_plain(a) and a.shape == b.shape
+        ]
+        size = total_norm(a for a, _ in both) * total_norm(b for _, b in both)
+        if size > 0 and math.isfinite(size):
+            cosine = sum(float((a * b).sum()) for a, b in both) / size
+            self._seen.agreement.add(step, cosine)
 
     def after(self, optimizer: Stepper, step: int) -> None:
         """Measure what changed, and which way."""

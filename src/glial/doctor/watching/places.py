@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+import weakref
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
@@ -69,6 +70,35 @@ def user_place() -> Place | None:
         True
     """
     return place_of(user_frame(2))
+
+
+class Places:
+    """Where objects were made, by identity: their own ``__hash__`` may not work yet.
+
+    Example:
+        >>> class Unhashable:
+        ...     __hash__ = None
+        >>> one, places = Unhashable(), Places()
+        >>> places.keep(one, Place("train.py", 3))
+        >>> places.get(one).line, places.get(Unhashable()) is None
+        (3, True)
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[int, tuple[weakref.ref[Any], Place]] = {}
+
+    def keep(self, made: Any, place: Place | None) -> None:
+        """Keep the place of an object as long as that lives, if it is known."""
+        if place is None:
+            return
+        key = id(made)
+        gone = weakref.ref(made, lambda _: self._places.pop(key, None))
+        self._places[key] = gone, place
+
+    def get(self, made: Any) -> Place | None:
+        """Where an object was made; None where that is not known."""
+        held, place = self._places.get(id(made), (None, None))
+        return place if held is not None and held() is made else None
 
 
 def name_of(value: Any, frame: FrameType | None) -> str | None:

@@ -39,6 +39,7 @@ class Entry:
         kwargs: Likewise.
         result: What came back.
         place: The user's line, where it is known.
+        made_at: Where the module that made the call was made, if a module without weights did.
 
     Example:
         >>> import torch
@@ -51,6 +52,7 @@ class Entry:
     kwargs: dict[str, Any]
     result: Any
     place: Place | None
+    made_at: Place | None = None
 
     @cached_property
     def name(self) -> str:

@@ -1,0 +1,309 @@
+"""Faults that need a loop of their own: each is found, and not in the loop without it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from glial.core.findings import Finding, is_healthy
+from glial.doctor import Doctor, diagnose
+from glial.doctor.evidence import Evidence, LossSeen, OptimizerSeen, Probe, Series
+from glial.doctor.measures import noise_scale
+from glial.doctor.rules.penalties import added_shares
+
+
+def watched(train: Callable[[], Any]) -> Doctor:
+    torch.manual_seed(0)
+    with Doctor.watch(budget=math.inf) as doctor:
+        train()
+    assert doctor.evidence is not None
+    assert [note.why for note in doctor.evidence.not_checked if "failed" in note.why] == []
+    return doctor
+
+
+def named(findings: list[Finding], problem: str) -> list[Finding]:
+    return [finding for finding in findings if finding.problem == problem]
+
+
+def lines_of(function: Callable[..., Any], text: str) -> list[int]:
+    """The lines of a function that hold a text."""
+    import inspect
+
+    source, first = inspect.getsourcelines(function)
+    return [first + number for number, line in enumerate(source) if text in line]
+
+
+def rows(count: int = 320) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(count, 6, generator=generator)
+    return x, (x[:, 0] + x[:, 1] > 0).long()
+
+
+def classifier() -> tuple[nn.Sequential, torch.optim.Optimizer]:
+    model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 2))
+    return model, torch.optim.Adam(model.parameters(), lr=0.01)
+
+
+def train_and_keep(what: str) -> list[Any]:
+    (x, y), (model, optimizer), history = rows(), classifier(), []
+    total: Any = 0.0
+    for _ in range(4):
+        for part in torch.arange(len(x)).split(32):
+            loss = F.cross_entropy(model(x[part]), y[part])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if what == "list":
+                history.append(loss + 0.0)
+            elif what == "sum":
+                total = total + loss
+            else:
+                history.append(loss.item())
+    return [history, total]
+
+
+@pytest.mark.parametrize(
+    ("what", "text"), [("list", "history.append(loss + 0.0)"), ("sum", "total = total + loss")]
+)
+def test_kept_graphs_are_named_with_the_line_that_uses_an_old_loss(what, text):
+    kept: list[Any] = []
+    doctor = watched(lambda: kept.append(train_and_keep(what)))
+    (found,) = named(doctor.findings, "memory-growth")
+    assert found.severity == "warning"
+    assert found.at is not None
+    assert found.at.line in lines_of(train_and_keep, text)
+
+
+def test_numbers_of_losses_keep_no_graph():
+    kept: list[Any] = []
+    doctor = watched(lambda: kept.append(train_and_keep("numbers")))
+    assert doctor.evidence is not None
+    assert doctor.evidence.graphs.last <= 1  # the doctor's own tests may hold a round
+    assert named(doctor.findings, "memory-growth") == []
+
+
+def train_with_penalty(weight: float) -> None:
+    (x, y), (model, optimizer) = rows(), classifier()
+    for _ in range(8):
+        for part in torch.arange(len(x)).split(32):
+            loss = F.cross_entropy(model(x[part]), y[part])
+            loss = loss + weight * sum(p.abs().sum() for p in model.parameters())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def test_a_penalty_that_outweighs_the_loss_is_named_with_its_line():
+    first = watched(lambda: train_with_penalty(1.0)).findings[0]
+    assert (first.problem, first.severity) == ("over-regularised", "error")
+    assert first.at is not None
+    assert first.at.line in lines_of(train_with_penalty, "weight * sum")
+
+
+def test_a_small_penalty_is_none():
+    doctor = watched(lambda: train_with_penalty(1e-4))
+    assert is_healthy(doctor.findings), str(doctor)
+
+
+def test_the_share_of_what_is_added_is_that_of_the_values():
+    loss = LossSeen(
+        "mse_loss", value=Series([1, 2, 3], [4.0, 2.0, 1.0]), own=Series([1, 3], [1.0, 1.0])
+    )
+    assert added_shares(loss) == [0.75, 0.0]
+
+
+def train_with_noise(size: float) -> None:
+    (x, y), (model, optimizer) = rows(), classifier()
+    for _ in range(8):
+        for part in torch.randperm(len(x)).split(32):
+            given = x[part] + size * torch.randn_like(x[part])
+            loss = F.cross_entropy(model(given), y[part])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def test_noise_that_drowns_the_rows_is_named_with_its_line():
+    doctor = watched(lambda: train_with_noise(8.0))
+    first = doctor.findings[0]
+    assert first.problem == "harmful-augmentation"
+    assert first.at is not None
+    assert first.at.line in lines_of(train_with_noise, "size * torch.randn_like")
+
+
+def test_the_share_of_noise_is_its_variance_in_the_whole():
+    """Rows have a variance of 1 in each column, noise of 1: its share is one half."""
+    doctor = watched(lambda: train_with_noise(1.0))
+    assert doctor.evidence is not None
+    probe = doctor.evidence.probe("noise")
+    assert probe is not None
+    assert probe.numbers["share"] == pytest.approx(0.5, abs=0.15)
+    assert named(doctor.findings, "harmful-augmentation") == []
+
+
+def train_players(sign: float, *, cut: bool = False) -> None:
+    maker = nn.Sequential(nn.Linear(3, 16), nn.LeakyReLU(0.2), nn.Linear(16, 2))
+    judge = nn.Sequential(nn.Linear(2, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+    maker_steps = torch.optim.Adam(maker.parameters(), lr=1e-3)
+    judge_steps = torch.optim.Adam(judge.parameters(), lr=2e-3)
+    for _ in range(30):
+        made = maker(torch.randn(32, 3)).detach()
+        judge_loss = F.softplus(-judge(torch.randn(32, 2))).mean() + F.softplus(judge(made)).mean()
+        judge_steps.zero_grad()
+        judge_loss.backward()
+        judge_steps.step()
+        made = maker(torch.randn(32, 3))
+        made = made.detach() if cut else made
+        maker_loss = F.softplus(sign * judge(made)).mean()
+        maker_steps.zero_grad()
+        maker_loss.backward()
+        maker_steps.step()
+
+
+def test_a_maker_that_helps_its_judge_is_told_to_turn_its_sign():
+    (found,) = named(watched(lambda: train_players(1.0)).findings, "gradient-ascent")
+    assert found.at is not None
+    assert found.at.line in lines_of(train_players, "sign * judge")
+    assert named(watched(lambda: train_players(-1.0)).findings, "gradient-ascent") == []
+
+
+def test_slopes_by_answers_are_those_of_the_losses():
+    """At answers near 0 the slope of softplus is a half: of a mean over rows, their sum over 32."""
+    doctor = watched(lambda: train_players(-1.0))
+    assert doctor.evidence is not None
+    judging, deceiving = doctor.evidence.losses
+    assert judging.judges * 32 == pytest.approx(0.5, abs=0.1)
+    assert deceiving.deceives * 32 == pytest.approx(-0.5, abs=0.1)
+
+
+def test_a_maker_that_is_cut_off_is_named_with_the_line_that_cuts():
+    (found,) = named(
+        watched(lambda: train_players(-1.0, cut=True)).findings, "untrained-parameters"
+    )
+    assert found.at is not None
+    assert found.at.line in lines_of(train_players, "if cut else made")
+
+
+def test_the_line_that_clears_gradients_too_early_is_named():
+    def train() -> None:
+        (x, y), (model, optimizer) = rows(), classifier()
+        for _ in range(20):
+            F.cross_entropy(model(x), y).backward()
+            optimizer.zero_grad()
+            optimizer.step()
+
+    first = watched(train).findings[0]
+    assert first.problem == "wrong-order"
+    assert first.at is not None
+    assert first.at.line in lines_of(train, "zero_grad")
+
+
+def train_rare(weights: torch.Tensor | None) -> None:
+    generator = torch.Generator().manual_seed(1)
+    y = (torch.rand(1200, generator=generator) < 0.1).long()
+    x = torch.randn(1200, 6, generator=generator) + 0.8 * y[:, None]
+    model, optimizer = classifier()
+    criterion = nn.CrossEntropyLoss(weight=weights)
+    for _ in range(3):
+        for part in torch.randperm(len(x), generator=generator).split(64):
+            optimizer.zero_grad()
+            criterion(model(x[part]), y[part]).backward()
+            optimizer.step()
+
+
+def test_a_class_that_is_given_up_is_named_with_the_loss():
+    doctor = watched(lambda: train_rare(None))
+    (found,) = named(doctor.findings, "class-imbalance")
+    assert found.severity == "warning"
+    assert found.at is not None
+    assert found.at.line in lines_of(train_rare, "criterion = ")
+    weighed = watched(lambda: train_rare(torch.tensor([0.55, 5.0])))
+    assert named(weighed.findings, "class-imbalance") == []
+
+
+def test_a_rate_of_poisson_that_may_be_negative_is_named():
+    def train(log_input: bool) -> Callable[[], None]:
+        def run() -> None:
+            x, _ = rows()
+            model = nn.Linear(6, 1)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+            for _ in range(10):
+                optimizer.zero_grad()
+                F.poisson_nll_loss(model(x), torch.ones(len(x), 1), log_input=log_input).backward()
+                optimizer.step()
+
+        return run
+
+    wrong = "wrong-output-activation"
+    assert named(watched(train(False)).findings, wrong)
+    assert named(watched(train(True)).findings, wrong) == []
+
+
+def test_a_negative_variance_is_named_by_the_error():
+    told = Evidence(ended="ValueError", error="var has negative entry/entries")
+    assert [f.problem for f in diagnose(told)] == ["wrong-output-activation"]
+
+
+def test_the_noise_scale_is_that_of_gradients_with_known_noise():
+    """Gradients of a mean over n rows, of signal 1 and noise of variance s: the scale is s."""
+    generator = torch.Generator().manual_seed(0)
+    spread, count, size = 4.0, 16, 4000
+    gradients = 1 + torch.randn(40, size, generator=generator) * math.sqrt(spread / count)
+    cosines = F.cosine_similarity(gradients[:-1], gradients[1:], dim=1).tolist()
+    seen = OptimizerSeen("o", "SGD", agreement=Series(list(range(39)), cosines))
+    assert noise_scale(seen, count) == pytest.approx(spread, rel=0.05)
+
+
+def test_gradients_of_steps_are_compared_by_their_cosine():
+    """The same batch and no rate: every gradient equals the one before."""
+
+    def train() -> None:
+        x, y = rows()
+        model = nn.Linear(6, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        for _ in range(4):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    doctor = watched(train)
+    assert doctor.evidence is not None
+    agreement = doctor.evidence.optimizers[0].agreement
+    assert (agreement.steps, agreement.values) == ([2, 3, 4], pytest.approx([1.0, 1.0, 1.0]))
+
+
+def test_predictions_have_the_entropy_of_their_softmax():
+    """Logits 0 and ln 3 are shares of 1/4 and 3/4, whose entropy is 0.8113 bit."""
+
+    def train() -> None:
+        model = nn.Linear(1, 2, bias=False)
+        nn.init.zeros_(model.weight)
+        model.weight.data[1] = math.log(3)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.cross_entropy(model(torch.ones(8, 1)), torch.ones(8, dtype=torch.long)).backward()
+            optimizer.step()
+
+    doctor = watched(train)
+    assert doctor.evidence is not None
+    (loss,) = doctor.evidence.losses
+    assert loss.entropy.values == pytest.approx([0.811278] * 3, abs=1e-5)
+    assert loss.hits == {"1": 1.0}
+
+
+def test_generators_without_a_seed_and_steps_that_differ_are_notes():
+    for evidence in (
+        Evidence(unseeded=["numpy"]),
+        Evidence(probes=[Probe("repeat", None, 1, {"loss": 1.0, "again": 1.0, "once_more": 1.5})]),
+    ):
+        found = diagnose(evidence)
+        assert [(f.problem, f.severity) for f in found] == [("not-reproducible", "note")]
+    same = Probe("repeat", None, 1, {"loss": 1.0, "again": 1.0, "once_more": 1.0})
+    assert diagnose(Evidence(probes=[same])) == []
