@@ -105,8 +105,8 @@ class Watcher:
         self._networks = Networks()
         self._losses = Losses()
         self._optimizers = Optimizers(self._networks)
-        self._loaders = LoaderWatch()
-        self._rows = RowStore()
+        self._loaders = LoaderWatch(tests=probes)
+        self._rows = RowStore(self._loaders)
         self._evaluations = Evaluations(self._rows)
         self._schedule = Schedule()
         self._probes = RoundProbes(self._evidence, budget, floor) if probes else None
@@ -240,7 +240,7 @@ class Watcher:
         learns = torch.is_grad_enabled() and any(t.requires_grad for t in tensors_in(output))
         if not learns and trained:
             network.called(args, kwargs, output, "eval", place_of(frame))
-            self._evaluations.add(args, kwargs, output)
+            self._evaluations.add(args, kwargs, output, self._round.tape)
             if self._evaluations.had_enough and not self._schedule.is_due:
                 self._rest()
             return
@@ -259,7 +259,7 @@ class Watcher:
         """An evaluation may begin: look, the first times."""
         if self.listens or self._stepping or not self._active or self._busy:
             return
-        if self._mine() and self._trained and self._evaluations.begin():
+        if self._mine() and self._trained and self._evaluations.begin(self._evidence.steps):
             self._round = Round()
             self._alert()
 

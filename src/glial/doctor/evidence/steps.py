@@ -90,6 +90,7 @@ class LossSeen:
         functions: torch's functions from the outputs to the number whose gradient is taken, in
             their order.
         functions_at: Where each is called.
+        over_rows: Those of them, counted from 0, that normalise a table over its rows.
         value: Series of that number, in training.
         eval_value: Series of it in evaluation, where it is computed there.
         outputs: What the loss function is given as outputs (its ``input``).
@@ -120,6 +121,7 @@ class LossSeen:
     model: str | None = None
     functions: list[str] = field(default_factory=list)
     functions_at: list[Place | None] = field(default_factory=list)
+    over_rows: list[int] = field(default_factory=list)
     value: Series = field(default_factory=Series)
     eval_value: Series = field(default_factory=Series)
     outputs: TensorSeen = field(default_factory=TensorSeen)

@@ -10,8 +10,10 @@ from torch import nn
 
 from glial.doctor.evidence import Evidence, NotChecked, Probe
 from glial.doctor.probes.fitting import probe_line, probe_one_batch
+from glial.doctor.probes.padding import probe_padding
 from glial.doctor.probes.replay import Replay, State, state_of, unnoticed
 from glial.doctor.probes.structure import probe_modes, probe_repeat, probe_rows, probe_tokens
+from glial.doctor.probes.targets import probe_bootstrap
 from glial.doctor.watching.networks import Networks
 from glial.doctor.watching.rounds import Round
 from glial.doctor.watching.tape import CannotReplayError
@@ -26,6 +28,8 @@ _TESTS: dict[str, Callable[[Replay], dict[str, float]]] = {
     "modes": probe_modes,
     "rows": probe_rows,
     "tokens": probe_tokens,
+    "padding": probe_padding,
+    "bootstrap": probe_bootstrap,
     "one_batch": probe_one_batch,
 }
 

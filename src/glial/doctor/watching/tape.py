@@ -158,12 +158,22 @@ class Tape:
 
     def add(self, entry: Entry) -> None:
         """Keep one more call, up to a number of them."""
-        if len(self.entries) >= MOST_ENTRIES:
-            self.is_whole = False
+        if len(self.entries) >= MOST_ENTRIES and not self._forget():
             return
         for tensor in entry.made():
             self._made[id(tensor)] = len(self.entries)
         self.entries.append(entry)
+
+    def _forget(self) -> bool:
+        """Make room where all is preparation of data, before any network was called."""
+        if any(entry.is_model for entry in self.entries):
+            self.is_whole = False
+            return False
+        self.entries = self.entries[MOST_ENTRIES // 2 :]
+        self._made = {
+            id(made): place for place, entry in enumerate(self.entries) for made in entry.made()
+        }
+        return True
 
     def maker(self, tensor: Tensor) -> Entry | None:
         """The last call that made or changed a tensor; None where it came from elsewhere."""

@@ -1,0 +1,43 @@
+"""Targets that were computed by a network: whether they stop where an episode ends."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from glial.doctor.probes.replay import Replay
+from glial.doctor.watching.statistics import is_plain
+
+# How what goes on is made of what ends.
+_OPPOSITES = {"rsub", "__rsub__", "logical_not", "bitwise_not", "__invert__", "where"}
+
+
+def probe_bootstrap(replay: Replay) -> dict[str, float]:
+    """Whether marks of yes and no come with the rows, and whether targets heed them.
+
+    Source:
+        Sutton, Barto (2018), "Reinforcement learning: an introduction", section 6.1.
+    """
+    tape, target = replay.round.tape, replay.round.losses[-1].last_target
+    if target is None or target.dim() < 1:
+        return {}
+    behind = tape.slice_to(target)
+    if not any(entry.is_model for entry in behind):
+        return {}
+    heeded = any(
+        entry.name in _OPPOSITES or any(_is_mark(value, len(target)) for value in entry.given())
+        for entry in behind
+    )
+    used = {id(value) for entry in tape.slice_to(replay.root) for value in entry.given()}
+    marks = {
+        id(value)
+        for entry in tape.entries
+        for value in entry.made()
+        if _is_mark(value, len(target)) and id(value) not in used
+    }
+    return {"unused_marks": float(len(marks)), "heeded": float(heeded)}
+
+
+def _is_mark(value: Tensor, rows: int) -> bool:
+    """Whether a tensor says yes or no of each row."""
+    return is_plain(value) and value.dtype == torch.bool and value.shape in ((rows,), (rows, 1))
