@@ -48,8 +48,13 @@ def told_apart(train: Array, evaluated: Array) -> float:
     return float(roc_auc_score(side, votes(x, side, labels=True)[:, 1]))
 
 
-def score_of(x: Array, y: Array) -> float:
+def score_of(x: Array, y: Array, *, are_amounts: bool = False) -> float:
     """How well rows predict each other, from 0, a constant, to 1; NaN of too few.
+
+    Args:
+        x: ``[rows, columns]``.
+        y: ``[rows]`` or ``[rows, outputs]``.
+        are_amounts: Whether targets are no classes, even where they are whole.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(200, 2))
@@ -63,12 +68,18 @@ def score_of(x: Array, y: Array) -> float:
         return math.nan
     if len(np.unique(y)) < 2 or x.shape[1] == 0:
         return math.nan
-    labels = are_labels(y)
+    labels = are_labels(y) and not are_amounts
     return score(y, votes(x, y, labels=labels), labels=labels)
 
 
 def compare_with_evaluation(
-    seen: RowsSeen, train: Array, targets: Array, asked: Array | None, answers: Array | None
+    seen: RowsSeen,
+    train: Array,
+    targets: Array,
+    asked: Array | None,
+    answers: Array | None,
+    *,
+    are_amounts: bool,
 ) -> None:
     """See whether training rows are harder to predict than evaluation rows are.
 
@@ -78,6 +89,7 @@ def compare_with_evaluation(
         targets: Their targets.
         asked: Evaluation inputs.
         answers: Their targets.
+        are_amounts: Whether targets are no classes.
     """
     if asked is None or answers is None or asked.shape[1:] != train.shape[1:]:
         return
@@ -85,15 +97,17 @@ def compare_with_evaluation(
     asked, answers = asked[places], one_column(answers)[places]
     _, places = np.unique(train, axis=0, return_index=True)
     train, targets = train[places], one_column(targets)[places]
-    count = min(len(asked), len(train), MOST_ROWS)
-    if count < FEWEST_ROWS:
-        return
     mixed = np.random.default_rng(0)
-    asked_of = mixed.permutation(len(asked))[:count]
-    train_of = mixed.permutation(len(train))[:count]
-    seen.own_score = score_of(asked[asked_of], answers[asked_of])
-    seen.peer_score = score_of(train[train_of], targets[train_of])
-    labels = are_labels(answers) and are_labels(targets)
+    asked_of, train_of = mixed.permutation(len(asked)), mixed.permutation(len(train))
+    count = min(len(asked), MOST_ROWS)
+    if len(train) >= FEWEST_ROWS:
+        count = min(count, len(train))
+    asked_of, train_of = asked_of[:count], train_of[:count]
+    seen.own_score = score_of(asked[asked_of], answers[asked_of], are_amounts=are_amounts)
+    seen.peer_score = score_of(train[train_of], targets[train_of], are_amounts=are_amounts)
+    if math.isnan(seen.own_score) or math.isnan(seen.peer_score):
+        return
+    labels = are_labels(answers) and are_labels(targets) and not are_amounts
     if labels and set(np.unique(answers)) >= set(np.unique(targets)):
         seen.contradicted = _contradicted(
             asked[asked_of], answers[asked_of], train[train_of], targets[train_of]

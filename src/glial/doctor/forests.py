@@ -90,7 +90,8 @@ def one_column(y: Array) -> Array:
     if y.ndim == 1:
         return y
     if y.shape[1] > 1 and np.all((y == 0) | (y == 1)) and np.all(y.sum(1) == 1):
-        return y.argmax(1).astype(float)
+        classes: Array = y.argmax(1).astype(float)
+        return classes
     return y[:, 0]
 
 

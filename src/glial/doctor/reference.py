@@ -21,6 +21,7 @@ MOST_COLUMNS = 256
 SURE = 0.7
 SURE_SHARE = 0.35
 ALL_OF_THEM = 0.95
+COPIED = 1 - 1e-6
 MOST_COVERED = 0.9
 MOST_COVERED_UNKNOWN = 0.6
 
@@ -34,6 +35,7 @@ def examine_rows(
     answers: Array | None,
     accuracy: Array | float,
     *,
+    are_amounts: Array | bool = False,
     shares: Array | None = None,
     given: Array | None = None,
     plain: Array | None = None,
@@ -53,6 +55,7 @@ def examine_rows(
         answered: Evaluation inputs whose targets are known.
         answers: Their targets, ``[rows]``.
         accuracy: The share of these that the network got right.
+        are_amounts: Whether targets are amounts, whole or not, and no classes.
         shares: For each evaluation call, whether its rows lie in the memory that training rows
             come from: 1 or 0; -1 where that is not known.
         given: Training inputs after random numbers changed them.
@@ -90,14 +93,14 @@ def examine_rows(
         if mark in first and not np.array_equal(first[mark], target):
             seen.conflicting += 1
         first.setdefault(mark, target)
-    _predict(seen, train, targets, answered, answers)
-    if not math.isnan(seen.score):
-        asked = (answered, answers) if answers is not None else (measured, amounts)
-        compare_with_evaluation(seen, train, targets, *asked)
-        if plain is not None and given is not None and labels is not None:
-            count = min(len(plain), len(given), len(labels))
-            seen.plain_score = score_of(plain[:count], labels[:count])
-            seen.given_score = score_of(given[:count], labels[:count])
+    amount = bool(are_amounts)
+    _predict(seen, train, targets, answered, answers, are_amounts=amount)
+    asked = (answered, answers) if answers is not None else (measured, amounts)
+    compare_with_evaluation(seen, train, targets, *asked, are_amounts=amount)
+    if plain is not None and given is not None and labels is not None:
+        count = min(len(plain), len(given), len(labels))
+        seen.plain_score = score_of(plain[:count], labels[:count], are_amounts=amount)
+        seen.given_score = score_of(given[:count], labels[:count], are_amounts=amount)
     return seen
 
 
@@ -132,13 +135,20 @@ def _crossing_share(equal: Array, batches: Array) -> float:
 
 
 def _predict(
-    seen: RowsSeen, train: Array, targets: Array, answered: Array, answers: Array | None
+    seen: RowsSeen,
+    train: Array,
+    targets: Array,
+    answered: Array,
+    answers: Array | None,
+    *,
+    are_amounts: bool,
 ) -> None:
     _, places = np.unique(train, axis=0, return_index=True)
     places = np.sort(places)[:MOST_ROWS]
     x, y = train[places], targets[places]
     if len(x) < FEWEST_ROWS or x.shape[1] > 4096:
         return
+    single = y.ndim == 1 or y.shape[1] == 1
     y = one_column(y)
     columns = widest_columns(x, MOST_COLUMNS)
     x = x[:, columns]
@@ -147,12 +157,15 @@ def _predict(
     if len(x) < FEWEST_ROWS:
         return
     kinds = np.unique(y)
-    labels = are_labels(y)
+    labels = are_labels(y) and not are_amounts
     if len(kinds) < 2 or x.shape[1] == 0:
         return
     said = votes(x, y, labels=labels)
     seen.score = score(y, said, labels=labels)
     _single_column(seen, x, y, columns, labels=labels)
+    copies = np.abs(_relation(x, y, labels=False)) > COPIED if single else np.zeros(0, bool)
+    if copies.any():
+        seen.single_column, seen.copied = int(columns[copies.argmax()]), True
     if labels:
         _suspects(seen, y, said, kinds)
     if answers is not None and labels and answered.shape[1] == train.shape[1]:

@@ -60,6 +60,7 @@ class RowsSeen:
             to 1, perfect; NaN where it was not tried.
         single_column: The input column that alone predicts best.
         single_score: How well, on the same scale.
+        copied: Whether that column is the target itself, or a straight line of it.
         suspects: Share of the rows whose label the reference surely contradicts.
         eval_score: How well the reference predicts evaluation rows; NaN without targets.
         eval_fit: The share of the variance of evaluation targets that the network explained, last
@@ -96,6 +97,7 @@ class RowsSeen:
     score: float = math.nan
     single_column: int | None = None
     single_score: float = math.nan
+    copied: bool = False
     suspects: float = math.nan
     eval_score: float = math.nan
     eval_fit: float = math.nan

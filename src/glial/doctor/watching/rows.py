@@ -86,6 +86,7 @@ class RowStore:
         self._shares: list[int] = []
         self._correct: list[tuple[int, float]] = []
         self._fits: list[float] = []
+        self._are_amounts = False
 
     def add_round(self, tape: Tape, root: Tensor, loss: Any) -> None:
         """Keep the rows that a loss was computed on, where they stand with their targets."""
@@ -101,6 +102,8 @@ class RowStore:
         if target.dim() > 2 or not bool(torch.isfinite(inputs[0]).all()):
             return
         self._train.add(inputs[0], target)
+        if target.is_floating_point():
+            self._are_amounts |= bool(((target != 0) & (target.abs() != 1)).any())
         plain = _before_draws(tape, inputs[0])
         if plain is not None and self._plain.rows == self._train.rows - len(target):
             self._plain.add(plain, target)
@@ -168,6 +171,7 @@ class RowStore:
             "answered": self._answered.inputs(),
             "answers": self._answered.targets(),
             "accuracy": np.array(self._correct[-1][1] if self._correct else np.nan),
+            "are_amounts": np.array(self._are_amounts),
             "shares": np.array(self._shares, np.int64),
             "given": self._train.inputs() if self._plain.rows else None,
             "plain": self._plain.inputs() if self._plain.rows else None,
