@@ -30,11 +30,13 @@ def examine_rows(
     train: Array,
     targets: Array | None,
     evaluated: Array,
-    batches: Array | None,
+    batches: Array,
     answered: Array,
     answers: Array | None,
     accuracy: Array | float,
     *,
+    whole: Array | bool = False,
+    total: Array | int = 0,
     are_amounts: Array | bool = False,
     shares: Array | None = None,
     given: Array | None = None,
@@ -50,11 +52,12 @@ def examine_rows(
         train: Training inputs, ``[rows, columns]``.
         targets: Their targets, ``[rows]`` or ``[rows, outputs]``.
         evaluated: Evaluation inputs.
-        batches: The number of rows of each evaluation call, where ``train`` is all training rows;
-            None where it is a part of them.
+        batches: The number of rows of each evaluation call.
         answered: Evaluation inputs whose targets are known.
         answers: Their targets, ``[rows]``.
         accuracy: The share of these that the network got right.
+        whole: Whether ``train`` is all training rows, each once.
+        total: Otherwise, the number of all training rows; 0 where it is not known.
         are_amounts: Whether targets are amounts, whole or not, and no classes.
         shares: For each evaluation call, whether its rows lie in the memory that training rows
             come from: 1 or 0; -1 where that is not known.
@@ -67,7 +70,7 @@ def examine_rows(
 
     Example:
         >>> rows = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
-        >>> seen = examine_rows(rows, None, rows[:1], np.array([1]), rows[:0], None, 0.5)
+        >>> seen = examine_rows(rows, None, rows[:1], np.array([1]), rows[:0], None, 0.5, whole=True)
         >>> seen.train, seen.distinct, seen.crossing
         (6, 3, 1)
     """
@@ -80,8 +83,9 @@ def examine_rows(
     if train.size and evaluated.size and train.shape[1] == evaluated.shape[1]:
         equal = np.array([row.tobytes() in known for row in evaluated])
         seen.crossing = int(equal.sum())
-        if batches is not None:
+        if whole:
             seen.repeated = len(train) - seen.distinct
+        if whole or seen.distinct >= total > 0:
             seen.crossing_share = _crossing_share(equal, batches)
             if shares is not None and len(shares) == len(batches) and equal.all():
                 seen.crossing_share = _held_share(marks, evaluated, shares)
@@ -123,7 +127,7 @@ def examine_file(path: Path) -> RowsSeen:
         OSError: If it cannot be read.
     """
     with np.load(path, allow_pickle=False) as parts:
-        optional = dict.fromkeys(("targets", "batches", "answers"))
+        optional = dict.fromkeys(("targets", "answers"))
         return examine_rows(**{**optional, **{name: parts[name] for name in parts.files}})
 
 

@@ -31,7 +31,7 @@ from glial.doctor.watching.places import place_of, user_frame, user_place
 from glial.doctor.watching.rounds import Round, Schedule
 from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.statistics import is_plain
-from glial.doctor.watching.tape import Entry, tensors_in
+from glial.doctor.watching.tape import Entry, as_answered, tensors_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -241,6 +241,7 @@ class Watcher:
         if not learns and trained:
             network.called(args, kwargs, output, "eval", place_of(frame))
             self._evaluations.add(args, kwargs, output, self._round.tape)
+            self._round.tape.add(Entry(as_answered, (output,), {}, output, place_of(frame)))
             if self._evaluations.had_enough and not self._schedule.is_due:
                 self._rest()
             return

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from glial.doctor.probes.replay import Replay
+from glial.doctor.watching.losses import asks_network
 from glial.doctor.watching.statistics import is_plain
 
 # How what goes on is made of what ends.
@@ -22,7 +23,7 @@ def probe_bootstrap(replay: Replay) -> dict[str, float]:
     if target is None or target.dim() < 1:
         return {}
     behind = tape.slice_to(target)
-    if not any(entry.is_model for entry in behind):
+    if not any(map(asks_network, behind)):
         return {}
     heeded = any(
         entry.name in _OPPOSITES or any(_is_mark(value, len(target)) for value in entry.given())

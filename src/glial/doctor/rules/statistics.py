@@ -19,7 +19,7 @@ def stale_statistics(evidence: Evidence, sensitivity: float) -> Iterator[Finding
     for model in trained_models(evidence):
         for layer in model.layers:
             never = layer.settings.get("momentum") == 0.0
-            if layer.kind not in BATCH_NORMS or not len(layer.stale) or not layer.training:
+            if layer.kind not in BATCH_NORMS or not len(layer.stale):
                 continue
             late = [share for step, share in layer.stale if step > ARRIVED]
             share = sum(late[-5:]) / len(late[-5:]) if late else layer.stale.last

@@ -14,7 +14,7 @@ from glial.doctor.baseline import best_constant
 from glial.doctor.evidence import LossSeen
 from glial.doctor.watching.networks import Networks, NetworkWatch
 from glial.doctor.watching.statistics import Gathered, Sequence, is_plain
-from glial.doctor.watching.tape import Entry, Tape, tensors_in
+from glial.doctor.watching.tape import Entry, Tape, as_answered, tensors_in
 
 MOST_VALUES = 2000
 MOST_FUNCTIONS = 40
@@ -138,7 +138,7 @@ class LossWatch:
         else:
             self._by_hand(after, sources)
         if self.last_target is not None:
-            seen.bootstrapped = any(e.is_model for e in tape.slice_to(self.last_target))
+            seen.bootstrapped = any(map(asks_network, tape.slice_to(self.last_target)))
         self._name_output(after, network)
 
     def _of_function(self, entry: Entry) -> None:
@@ -327,6 +327,16 @@ def _over_rows(entry: Entry) -> bool:
     dim = entry.kwargs.get("dim", entry.args[place] if len(entry.args) > place else None)
     rows, columns = given[0].shape
     return dim in (0, -2) and rows > 1 and rows != columns
+
+
+def asks_network(entry: Entry) -> bool:
+    """Whether a call is one of a network, with a gradient or without.
+
+    Example:
+        >>> asks_network(Entry(torch.neg, (), {}, None, None))
+        False
+    """
+    return entry.is_model or entry.function is as_answered
 
 
 def is_loss(function: Any) -> bool:

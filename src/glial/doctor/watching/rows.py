@@ -160,6 +160,11 @@ class RowStore:
         """Compare the rows."""
         return examine_rows(**self._parts())
 
+    def _rows_of_loader(self) -> int:
+        """How many rows the loaders hold that are trained on; 0 without any."""
+        seen = self._loaders.seen() if self._loaders is not None else []
+        return max((loader.rows for loader in seen if loader.training), default=0)
+
     def _parts(self) -> dict[str, Any]:
         whole = self._whole is not None and self._whole.rows > 0
         train = self._whole if self._whole is not None and whole else self._train
@@ -167,7 +172,9 @@ class RowStore:
             "train": train.inputs(),
             "targets": train.targets(),
             "evaluated": self._evaluated.inputs(),
-            "batches": np.array(self._evaluated.batches, np.int64) if whole else None,
+            "batches": np.array(self._evaluated.batches, np.int64),
+            "whole": np.array(whole),
+            "total": np.array(self._rows_of_loader()),
             "answered": self._answered.inputs(),
             "answers": self._answered.targets(),
             "accuracy": np.array(self._correct[-1][1] if self._correct else np.nan),
