@@ -70,7 +70,8 @@ def examine_rows(
 
     Example:
         >>> rows = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
-        >>> seen = examine_rows(rows, None, rows[:1], np.array([1]), rows[:0], None, 0.5, whole=True)
+        >>> one = rows[:1], np.array([1])
+        >>> seen = examine_rows(rows, None, *one, rows[:0], None, 0.5, whole=True)
         >>> seen.train, seen.distinct, seen.crossing
         (6, 3, 1)
     """
@@ -235,6 +236,9 @@ def _suspects(seen: RowsSeen, y: Array, votes: Array, kinds: Array) -> None:
     missed = float((kinds[votes.argmax(1)] != y).mean())
     # Where classes overlap, a forest is often wrong and seldom sure; wrong labels make it sure.
     seen.suspects = float(wrong.mean()) if wrong.mean() >= SURE_SHARE * missed else 0.0
+    surest = np.argsort(-best)[: max(1, len(y) // 4)]
+    seen.surely_wrong = float((kinds[votes.argmax(1)] != y)[surest].mean())
+    seen.missed = missed
     if wrong.any():
         pairs: dict[tuple[float, float], int] = {}
         for said, is_ in zip(y[wrong], kinds[votes[wrong].argmax(1)], strict=True):

@@ -62,6 +62,8 @@ class RowsSeen:
         single_score: How well, on the same scale.
         copied: Whether that column is the target itself, or a straight line of it.
         suspects: Share of the rows whose label the reference surely contradicts.
+        missed: Share of the rows whose label the reference does not find.
+        surely_wrong: Likewise, of the quarter of the rows that it is surest of.
         eval_score: How well the reference predicts evaluation rows; NaN without targets.
         eval_fit: The share of the variance of evaluation targets that the network explained, last
             seen; NaN where these are no amounts.
@@ -99,6 +101,8 @@ class RowsSeen:
     single_score: float = math.nan
     copied: bool = False
     suspects: float = math.nan
+    missed: float = math.nan
+    surely_wrong: float = math.nan
     eval_score: float = math.nan
     eval_fit: float = math.nan
     own_score: float = math.nan

@@ -81,6 +81,11 @@ def label_noise(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         means = f"a forest surely contradicts the label of {rows.suspects:.1%} of the training rows"
     elif loss and loss.name in CLASSES and conflicting >= 0.05 and rows.distinct < 0.8 * rows.train:
         means = f"{conflicting:.1%} of the training rows equal another with a different label"
+    elif rows.score > 0.2 and rows.surely_wrong >= max(0.2 / sensitivity, 0.6 * rows.missed):
+        means = (
+            f"of the quarter of the training rows that a forest is surest of, {rows.surely_wrong:.0%} "
+            "are labelled otherwise: wrong labels are everywhere, overlap of classes is not"
+        )
     elif _is_noisier(evidence, sensitivity) and rows.told_apart < UNLIKE:
         means = (
             f"training rows tell {rows.peer_score:.2f} of what they are labelled, and as many "
