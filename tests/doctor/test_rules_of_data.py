@@ -61,10 +61,12 @@ def alarms(findings: list[Finding]) -> list[str]:
     return [finding.problem for finding in findings if finding.severity != "note"]
 
 
+@pytest.mark.slow
 def test_a_training_on_good_data_has_no_alarm():
     assert alarms(training(groups(400, 0), groups(160, 1)).findings) == []
 
 
+@pytest.mark.slow
 def test_labels_that_evaluation_rows_contradict():
     x, y = groups(400, 0)
     wrong = torch.rand(400, generator=torch.Generator().manual_seed(2)) < 0.4
@@ -76,6 +78,7 @@ def test_labels_that_evaluation_rows_contradict():
     assert doctor.evidence.rows.contradicted == pytest.approx(0.3, abs=0.08)
 
 
+@pytest.mark.slow
 def test_noise_that_drowns_rows_and_noise_that_does_not():
     data, test = groups(400, 0), groups(160, 1)
     doctor = training(data, test, change=lambda x: x + 9 * torch.randn_like(x))
@@ -88,6 +91,7 @@ def test_noise_that_drowns_rows_and_noise_that_does_not():
     assert rows.plain_score == pytest.approx(rows.given_score, abs=0.1)
 
 
+@pytest.mark.slow
 def test_evaluation_rows_that_were_all_trained_on():
     x, y = groups(400, 0)
     held = groups(120, 1)
@@ -95,6 +99,7 @@ def test_evaluation_rows_that_were_all_trained_on():
     assert alarms(training(mixed, held).findings) == ["leakage"]
 
 
+@pytest.mark.slow
 def test_asking_for_the_training_rows_themselves_is_no_leak():
     data = groups(200, 0)
     assert alarms(training(data, data).findings) == []
@@ -102,6 +107,7 @@ def test_asking_for_the_training_rows_themselves_is_no_leak():
     assert alarms(training(data, copied).findings) == []
 
 
+@pytest.mark.slow
 def test_a_column_that_is_the_target():
     x, y = groups(400, 0)
     x[:, 5] = y
@@ -111,6 +117,7 @@ def test_a_column_that_is_the_target():
     assert doctor.evidence.rows.copied
 
 
+@pytest.mark.slow
 def test_a_handful_of_rows():
     x, y = groups(12, 0, columns=40)
     test = groups(160, 1, columns=40)
@@ -118,6 +125,7 @@ def test_a_handful_of_rows():
     assert alarms(doctor.findings)[:1] == ["overfitting"]
 
 
+@pytest.mark.slow
 def test_rows_of_another_kind_that_are_answered_worse():
     (x, y), (asked, answers) = groups(400, 0), groups(160, 1)
     drifted = asked + torch.tensor([-2.4, 1.2, 1.2, -1.2, 0.9, 0.9])
@@ -130,6 +138,7 @@ def test_rows_of_one_kind_are_not_told_apart():
     assert told_apart(rows[:200], rows[200:]) == pytest.approx(0.5, abs=0.07)
 
 
+@pytest.mark.slow
 def test_statistics_that_never_move():
     data, test = groups(400, 0), groups(160, 1)
     data, test = (data[0] + 7, data[1]), (test[0] + 7, test[1])
@@ -334,3 +343,27 @@ def test_drift_that_costs_nothing_is_a_note():
     rows = RowsSeen(train=400, evaluated=100, told_apart=0.99, score=0.9, eval_accuracy=0.95)
     evidence = Evidence(steps=39, losses=[classified()], rows=rows)
     assert [(f.problem, f.severity) for f in diagnose(evidence)] == [("data-drift", "note")]
+
+
+@pytest.mark.slow
+def test_mixed_rows_and_rebuilt_rows_are_not_held_against_those_before():
+    """Mixing pairs with both their labels, and rebuilding a row from a noisy one, are meant so."""
+    x, y = groups(400, 0)
+    model, rebuilder = nn.Linear(6, CLASSES), nn.Linear(6, 6)
+    for network in (model, rebuilder):
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+        with Doctor.watch(network, optimizer) as doctor:
+            for rows in torch.randperm(400).split(16):
+                other, share = torch.randperm(len(rows)), torch.rand(len(rows), 1)
+                mixed = share * x[rows] + (1 - share) * x[rows][other]
+                noisy = x[rows] + 3 * torch.randn(len(rows), 6)
+                optimizer.zero_grad()
+                if network is model:
+                    one, two = y[rows], y[rows][other]
+                    answers = model(mixed)
+                    losses = [F.cross_entropy(answers, at, reduction="none") for at in (one, two)]
+                    (share[:, 0] * losses[0] + (1 - share[:, 0]) * losses[1]).mean().backward()
+                else:
+                    F.mse_loss(rebuilder(noisy), x[rows]).backward()
+                optimizer.step()
+        assert "harmful-augmentation" not in alarms(doctor.findings)

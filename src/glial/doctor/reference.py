@@ -22,6 +22,7 @@ SURE = 0.7
 SURE_SHARE = 0.35
 ALL_OF_THEM = 0.95
 COPIED = 1 - 1e-6
+FEWEST_HELD = 50
 MOST_COVERED = 0.9
 MOST_COVERED_UNKNOWN = 0.6
 
@@ -116,9 +117,10 @@ def _held_share(marks: list[bytes], evaluated: Array, shares: Array) -> float:
     """
     if (shares == 1).any():
         return 0.0
-    covered = len({row.tobytes() for row in evaluated}) / len(set(marks))
+    different = len({row.tobytes() for row in evaluated})
+    covered = different / len(set(marks))
     most = MOST_COVERED if (shares == 0).all() else MOST_COVERED_UNKNOWN
-    return 1.0 if covered < most else 0.0
+    return 1.0 if different >= FEWEST_HELD and covered < most else 0.0
 
 
 def examine_file(path: Path) -> RowsSeen:

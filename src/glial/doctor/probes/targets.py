@@ -12,6 +12,8 @@ from glial.doctor.watching.statistics import is_plain
 # How what goes on is made of what ends.
 _OPPOSITES = {"rsub", "__rsub__", "logical_not", "bitwise_not", "__invert__", "where"}
 
+_PRODUCTS = {"mul", "mul_", "__mul__", "__rmul__"}
+
 
 def probe_bootstrap(replay: Replay) -> dict[str, float]:
     """Whether marks of yes and no come with the rows, and whether targets heed them.
@@ -26,7 +28,9 @@ def probe_bootstrap(replay: Replay) -> dict[str, float]:
     if not any(map(asks_network, behind)):
         return {}
     heeded = any(
-        entry.name in _OPPOSITES or any(_is_mark(value, len(target)) for value in entry.given())
+        entry.name in _OPPOSITES
+        or any(_is_mark(value, len(target)) for value in entry.given())
+        or (entry.name in _PRODUCTS and any(map(_is_zero_or_one, entry.given())))
         for entry in behind
     )
     used = {id(value) for entry in tape.slice_to(replay.root) for value in entry.given()}
@@ -42,3 +46,8 @@ def probe_bootstrap(replay: Replay) -> dict[str, float]:
 def _is_mark(value: Tensor, rows: int) -> bool:
     """Whether a tensor says yes or no of each row."""
     return is_plain(value) and value.dtype == torch.bool and value.shape in ((rows,), (rows, 1))
+
+
+def _is_zero_or_one(value: Tensor) -> bool:
+    """Whether a table of numbers holds nothing but 0 and 1."""
+    return is_plain(value) and value.dim() > 0 and bool(((value == 0) | (value == 1)).all())

@@ -83,8 +83,8 @@ def label_noise(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         means = f"{conflicting:.1%} of the training rows equal another with a different label"
     elif rows.score > 0.2 and rows.surely_wrong >= max(0.2 / sensitivity, 0.6 * rows.missed):
         means = (
-            f"of the quarter of the training rows that a forest is surest of, {rows.surely_wrong:.0%} "
-            "are labelled otherwise: wrong labels are everywhere, overlap of classes is not"
+            f"even of the training rows that a forest is surest of, {rows.surely_wrong:.0%} are "
+            "labelled otherwise: wrong labels are everywhere, overlap of classes is not"
         )
     elif _is_noisier(evidence, sensitivity) and rows.told_apart < UNLIKE:
         means = (

@@ -14,7 +14,7 @@ from glial.doctor.evidence import RowsSeen
 from glial.doctor.reference import examine_rows
 from glial.doctor.watching.loaders import LoaderWatch
 from glial.doctor.watching.statistics import is_plain
-from glial.doctor.watching.tape import Tape, tensors_in
+from glial.doctor.watching.tape import Entry, Tape, tensors_in
 
 MOST_ROWS = 3000
 MOST_COLUMNS = 4096
@@ -104,7 +104,8 @@ class RowStore:
         self._train.add(inputs[0], target)
         if target.is_floating_point():
             self._are_amounts |= bool(((target != 0) & (target.abs() != 1)).any())
-        plain = _before_draws(tape, inputs[0])
+        rebuilds = target.dim() > 1 and target.shape[1:] == inputs[0].shape[1:]
+        plain = None if rebuilds else _before_draws(tape, inputs[0])
         if plain is not None and self._plain.rows == self._train.rows - len(target):
             self._plain.add(plain, target)
         x, y = _source(tape, inputs[0]), _source(tape, target)
@@ -209,7 +210,7 @@ def _before_draws(tape: Tape, batch: Tensor) -> Tensor | None:
             before = {id(one) for one in tape.slice_to(made)}
             after = [one for one in entries[place + 1 :] if id(one) not in before]
             drawn = any(one.draws and not one.is_model for one in after)
-            return made if drawn else None
+            return made if drawn and not any(map(_mixes_rows, after)) else None
     return None
 
 
@@ -228,3 +229,13 @@ def _source(tape: Tape, batch: Tensor) -> Tensor | None:
             return None
         batch = given[0]
     return None
+
+
+def _mixes_rows(entry: Entry) -> bool:
+    """Whether a call puts the rows of a table into another order, as mixing pairs of rows needs."""
+    given = entry.given()
+    if not given or entry.name not in ("__getitem__", "index_select", "flip", "roll"):
+        return False
+    place = entry.args[1] if len(entry.args) > 1 else None
+    by_row = isinstance(place, Tensor) or place in (0, (0,), [0])
+    return by_row and isinstance(entry.result, Tensor) and entry.result.shape == given[0].shape
