@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ class RowStore:
         self._plain, self._amounts = Store(), Store()
         self._whole: Store | None = None
         self._loaders = loaders
+        self._first: weakref.ref[Tape] | None = None
         self._memory: list[tuple[int, int]] = []
         self._shares: list[int] = []
         self._correct: list[tuple[int, float]] = []
@@ -108,6 +110,9 @@ class RowStore:
         plain = None if rebuilds else _before_draws(tape, inputs[0])
         if plain is not None and self._plain.rows == self._train.rows - len(target):
             self._plain.add(plain, target)
+        if self._first is None or self._first() is tape:
+            self._first = weakref.ref(tape)  # it also holds how rows were read and split
+            return
         x, y = _source(tape, inputs[0]), _source(tape, target)
         if x is not None and len(self._memory) < MOST_SOURCES:
             self._memory.append(_span(x))
