@@ -27,7 +27,7 @@ def class_imbalance(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
         return
     total = sum(counts.values())
     rarest, most = min(counts.values()) / total, max(counts.values()) / total
-    if total < 200 or rarest * len(counts) > 0.15 * sensitivity or len(counts) > 20:
+    if total < 200 or rarest * len(counts) > 0.2 * sensitivity or len(counts) > 20:
         return
     yield Finding(
         "class-imbalance",
@@ -116,8 +116,10 @@ def _doubled(loss: LossSeen) -> tuple[str, str] | None:
         return None
     counts, width = loss.target.counts, loss.outputs.shape[1]
     gone = {str(kind) for kind in range(width)} - set(counts)
-    if len(gone) != 1 or len(counts) != width - 1 or width < 4:
+    if len(gone) != 1 or len(counts) != width - 1 or width < 3:
         return None
+    if width == 3 and gone != {"1"}:
+        return None  # of two classes alone, one is often twice as common
     *others, most = sorted(counts.values())
     chance = 4 * math.sqrt(most)
     alike = others[-1] - others[0] < max(0.4 * others[-1], chance)
