@@ -150,6 +150,8 @@ def harmful_augmentation(evidence: Evidence, sensitivity: float) -> Iterator[Fin
         means = "evaluation rows tell {:.2f} of their targets, and as many changed ones {:.2f}"
         if not before - after >= 0.25 / sensitivity or not rows.told_apart >= UNLIKE:
             return
+        if math.isnan(rows.contradicted):
+            return  # of amounts, a few outliers are enough for that
     if after > 0.6 * before:
         return
     yield Finding(
