@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from glial.core.findings import Finding
 from glial.doctor import Doctor, diagnose
 from glial.doctor.comparison import told_apart
-from glial.doctor.evidence import Evidence, LossSeen, Probe, RowsSeen, Series, TensorSeen
+from glial.doctor.evidence import Evidence, LossSeen, ModelSeen, Probe, RowsSeen, Series, TensorSeen
 from glial.doctor.probes.padding import lengths_in
 from glial.doctor.watching.layers import stale_share
 
@@ -367,3 +367,23 @@ def test_mixed_rows_and_rebuilt_rows_are_not_held_against_those_before():
                     F.mse_loss(rebuilder(noisy), x[rows]).backward()
                 optimizer.step()
         assert "harmful-augmentation" not in alarms(doctor.findings)
+
+
+@pytest.mark.parametrize(("accuracy", "severity"), [(0.95, "note"), (0.7, "warning")])
+def test_copies_are_as_severe_as_what_they_cost(accuracy, severity):
+    rows = RowsSeen(
+        train=400, evaluated=100, distinct=100, repeated=300, own_score=0.9, eval_accuracy=accuracy
+    )
+    found = diagnose(Evidence(steps=39, losses=[classified()], rows=rows))
+    assert [(f.problem, f.severity) for f in found] == [("duplicate-samples", severity)]
+
+
+def test_a_class_number_as_an_amount_of_a_network_that_answers_by_class():
+    loss = classified(model="net", outputs=TensorSeen([50], "float32", 8, 400))
+    assert loss.target is not None
+    loss.name, loss.target.dtype = "mse_loss", "float32"
+    network = ModelSeen("net", "Sequential", outputs={"train": TensorSeen([50, 4])})
+    found = diagnose(Evidence(steps=39, losses=[loss], models=[network]))
+    assert alarms(found) == ["wrong-loss"]
+    network.outputs["train"] = TensorSeen([50, 1])
+    assert alarms(diagnose(Evidence(steps=39, losses=[loss], models=[network]))) == []

@@ -12,6 +12,7 @@ from glial.doctor.measures import (
     DISTANCES,
     is_regression,
     main_loss,
+    model_of,
     outcome,
     suffers,
 )
@@ -71,6 +72,7 @@ def wrong_loss(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         means, do, numbers = found
         came = outcome(evidence, loss)
         bad = suffers(evidence) or (came is not None and came.skill < 0.5)
+        bad = bad or _has_an_output_for_each_class(evidence, loss)
         yield Finding(
             "wrong-loss",
             "warning" if bad else "note",
@@ -82,6 +84,16 @@ def wrong_loss(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             since_step=1,
             source=GOODFELLOW,
         )
+
+
+def _has_an_output_for_each_class(evidence: Evidence, loss: LossSeen) -> bool:
+    """Whether the network answers by class, and the loss is given but one number of that."""
+    model = model_of(evidence, loss.model)
+    made = model.outputs.get("train") if model is not None else None
+    if made is None or loss.target is None or loss.name not in DISTANCES:
+        return False
+    single = len(loss.outputs.shape) == 1
+    return single and len(made.shape) == 2 and made.shape[1] == len(loss.target.counts) > 2
 
 
 def _loss_fault(loss: LossSeen) -> tuple[str, str, dict[str, int | float]] | None:

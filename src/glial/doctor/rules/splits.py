@@ -119,9 +119,12 @@ def duplicate_samples(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     """Rows that stand twice or more within one pass over the data."""
     rows = evidence.rows
     if rows.repeated >= 0.05 * rows.train / sensitivity and rows.repeated >= 10:
+        missing = expected_in_evaluation(evidence, rows.own_score)
+        missing -= answered_in_evaluation(evidence)
+        costs = rows.repeated >= 0.5 * rows.train and missing > 0.1 / sensitivity
         yield Finding(
             "duplicate-samples",
-            "note",
+            "warning" if costs else "note",
             None,
             {"repeated": rows.repeated, "rows": rows.train},
             f"{rows.repeated} of {rows.train} training rows repeat another",
