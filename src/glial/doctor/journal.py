@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from glial.core.files import write_atomic
@@ -27,7 +28,7 @@ class Journal:
         preflight: Whether it is stopped as soon as its start was seen.
 
     Example:
-        >>> Journal(None).is_due
+        >>> Journal(None).is_kept
         False
     """
 
@@ -41,11 +42,6 @@ class Journal:
     def is_kept(self) -> bool:
         """Whether this process keeps anything."""
         return self._folder is not None and os.getpid() == self._process
-
-    @property
-    def is_due(self) -> bool:
-        """Whether evidence was last written a while ago."""
-        return self.is_kept and time.perf_counter() - self._written > SECONDS
 
     def write(self, evidence: Evidence, rows: RowStore | None = None) -> None:
         """Keep evidence, and rows for whoever reads it."""
@@ -68,6 +64,27 @@ class Journal:
         idle = not steps and passes >= PREFLIGHT_PASSES
         return enough or (self._preflight and (rounds >= PREFLIGHT_ROUNDS or idle))
 
-    def stop(self) -> None:
-        """End the process, with its evidence written before."""
-        stop_training(self._folder)
+    def keep(
+        self,
+        evidence: Callable[[], Evidence],
+        rows: RowStore,
+        steps: int,
+        rounds: int,
+        passes: int,
+    ) -> None:
+        """Write what is due; end the process where enough was seen.
+
+        Args:
+            evidence: Gives what was seen so far.
+            rows: What else is kept at the end.
+            steps: Updates that were made.
+            rounds: Rounds that are over.
+            passes: Times that gradients were taken.
+        """
+        if self.has_enough(steps, rounds, passes):
+            seen = evidence()
+            seen.stopped = True
+            self.write(seen, rows)
+            stop_training(self._folder)
+        elif self.is_kept and time.perf_counter() - self._written > SECONDS:
+            self.write(evidence())

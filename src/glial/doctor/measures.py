@@ -142,6 +142,38 @@ def suffers(evidence: Evidence) -> bool:
     return known and rows.eval_accuracy < rows.eval_score - 0.08
 
 
+def answered_in_evaluation(evidence: Evidence) -> float:
+    """How much of evaluation targets the network got: the share of right classes, or of variance.
+
+    NaN where no answers were seen.
+
+    Example:
+        >>> import math
+        >>> math.isnan(answered_in_evaluation(Evidence()))
+        True
+    """
+    rows = evidence.rows
+    return rows.eval_fit if math.isnan(rows.eval_accuracy) else rows.eval_accuracy
+
+
+def expected_in_evaluation(evidence: Evidence, score: float) -> float:
+    """What a reference's score means on the scale of :func:`answered_in_evaluation`.
+
+    Args:
+        evidence: What was seen.
+        score: From 0, a constant, to 1.
+
+    Example:
+        >>> expected_in_evaluation(Evidence(), 0.5)
+        0.5
+    """
+    loss = main_loss(evidence)
+    if math.isnan(evidence.rows.eval_accuracy) or loss is None or loss.target is None:
+        return score
+    chance = 1 / max(2, len(loss.target.counts))
+    return chance + score * (1 - chance)
+
+
 def optimizers_of(evidence: Evidence) -> list[OptimizerSeen]:
     """The optimisers that stepped; of those that step at one line, as in folds, the busiest.
 

@@ -9,27 +9,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glial.doctor.comparison import compare_with_evaluation, score_of, told_apart
 from glial.doctor.evidence import RowsSeen
+from glial.doctor.forests import are_labels, forest, one_column, score, votes, widest_columns
 
 Array = NDArray[Any]
 
 FEWEST_ROWS = 60
 MOST_ROWS = 1500
 MOST_COLUMNS = 256
-MOST_CLASSES = 50
 SURE = 0.7
 SURE_SHARE = 0.35
 ALL_OF_THEM = 0.95
+COPIED = 1 - 1e-6
+FEWEST_HELD = 50
+MOST_COVERED = 0.9
+MOST_COVERED_UNKNOWN = 0.6
 
 
 def examine_rows(
     train: Array,
     targets: Array | None,
     evaluated: Array,
-    batches: Array | None,
+    batches: Array,
     answered: Array,
     answers: Array | None,
     accuracy: Array | float,
+    *,
+    whole: Array | bool = False,
+    total: Array | int = 0,
+    are_amounts: Array | bool = False,
+    shares: Array | None = None,
+    given: Array | None = None,
+    plain: Array | None = None,
+    labels: Array | None = None,
+    measured: Array | None = None,
+    amounts: Array | None = None,
+    fit: Array | float = math.nan,
 ) -> RowsSeen:
     """Compare rows with each other, and see what a forest can predict of them.
 
@@ -37,19 +53,31 @@ def examine_rows(
         train: Training inputs, ``[rows, columns]``.
         targets: Their targets, ``[rows]`` or ``[rows, outputs]``.
         evaluated: Evaluation inputs.
-        batches: The number of rows of each evaluation call, where ``train`` is all training rows;
-            None where it is a part of them.
+        batches: The number of rows of each evaluation call.
         answered: Evaluation inputs whose targets are known.
         answers: Their targets, ``[rows]``.
         accuracy: The share of these that the network got right.
+        whole: Whether ``train`` is all training rows, each once.
+        total: Otherwise, the number of all training rows; 0 where it is not known.
+        are_amounts: Whether targets are amounts, whole or not, and no classes.
+        shares: For each evaluation call, whether its rows lie in the memory that training rows
+            come from: 1 or 0; -1 where that is not known.
+        given: Training inputs after random numbers changed them.
+        plain: The same rows before.
+        labels: Their targets.
+        measured: Evaluation inputs whose targets are amounts.
+        amounts: Their targets.
+        fit: The share of the variance of these that the network explained.
 
     Example:
         >>> rows = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
-        >>> seen = examine_rows(rows, None, rows[:1], np.array([1]), rows[:0], None, 0.5)
+        >>> one = rows[:1], np.array([1])
+        >>> seen = examine_rows(rows, None, *one, rows[:0], None, 0.5, whole=True)
         >>> seen.train, seen.distinct, seen.crossing
         (6, 3, 1)
     """
     seen = RowsSeen(train=len(train), evaluated=len(evaluated), eval_accuracy=float(accuracy))
+    seen.eval_fit = float(fit)
     marks = [row.tobytes() for row in train]
     seen.distinct = len(set(marks))
     seen.columns = train.shape[1] if train.size else 0
@@ -57,9 +85,13 @@ def examine_rows(
     if train.size and evaluated.size and train.shape[1] == evaluated.shape[1]:
         equal = np.array([row.tobytes() in known for row in evaluated])
         seen.crossing = int(equal.sum())
-        if batches is not None:
+        if whole:
             seen.repeated = len(train) - seen.distinct
+        if whole or seen.distinct >= total > 0:
             seen.crossing_share = _crossing_share(equal, batches)
+            if shares is not None and len(shares) == len(batches) and equal.all():
+                seen.crossing_share = _held_share(marks, evaluated, shares)
+        seen.told_apart = told_apart(train, evaluated[~equal])
     if targets is None or len(targets) != len(train):
         return seen
     first: dict[bytes, Any] = {}
@@ -67,8 +99,28 @@ def examine_rows(
         if mark in first and not np.array_equal(first[mark], target):
             seen.conflicting += 1
         first.setdefault(mark, target)
-    _predict(seen, train, targets, answered, answers)
+    amount = bool(are_amounts)
+    _predict(seen, train, targets, answered, answers, are_amounts=amount)
+    asked = (answered, answers) if answers is not None else (measured, amounts)
+    compare_with_evaluation(seen, train, targets, *asked, are_amounts=amount)
+    if plain is not None and given is not None and labels is not None:
+        count = min(len(plain), len(given), len(labels))
+        seen.plain_score = score_of(plain[:count], labels[:count], are_amounts=amount)
+        seen.given_score = score_of(given[:count], labels[:count], are_amounts=amount)
     return seen
+
+
+def _held_share(marks: list[bytes], evaluated: Array, shares: Array) -> float:
+    """The share of evaluation rows that were trained on where all are: 1, or 0 if meant so.
+
+    Who asks for the training rows on purpose asks for the very tensor, or for all of them.
+    """
+    if (shares == 1).any():
+        return 0.0
+    different = len({row.tobytes() for row in evaluated})
+    covered = different / len(set(marks))
+    most = MOST_COVERED if (shares == 0).all() else MOST_COVERED_UNKNOWN
+    return 1.0 if different >= FEWEST_HELD and covered < most else 0.0
 
 
 def examine_file(path: Path) -> RowsSeen:
@@ -78,7 +130,7 @@ def examine_file(path: Path) -> RowsSeen:
         OSError: If it cannot be read.
     """
     with np.load(path, allow_pickle=False) as parts:
-        optional = dict.fromkeys(("targets", "batches", "answers"))
+        optional = dict.fromkeys(("targets", "answers"))
         return examine_rows(**{**optional, **{name: parts[name] for name in parts.files}})
 
 
@@ -90,40 +142,43 @@ def _crossing_share(equal: Array, batches: Array) -> float:
 
 
 def _predict(
-    seen: RowsSeen, train: Array, targets: Array, answered: Array, answers: Array | None
+    seen: RowsSeen,
+    train: Array,
+    targets: Array,
+    answered: Array,
+    answers: Array | None,
+    *,
+    are_amounts: bool,
 ) -> None:
     _, places = np.unique(train, axis=0, return_index=True)
     places = np.sort(places)[:MOST_ROWS]
     x, y = train[places], targets[places]
     if len(x) < FEWEST_ROWS or x.shape[1] > 4096:
         return
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim == 2 and np.all((y == 0) | (y == 1)) and np.all(y.sum(1) == 1):
-        y = y.argmax(1).astype(float)
-    columns = np.arange(x.shape[1])
-    if len(columns) > MOST_COLUMNS:
-        columns = np.sort(np.argsort(-x.std(0))[:MOST_COLUMNS])
+    single = y.ndim == 1 or y.shape[1] == 1
+    y = one_column(y)
+    columns = widest_columns(x, MOST_COLUMNS)
     x = x[:, columns]
-    if y.ndim == 2:
-        y = y[:, 0]
     known = np.isfinite(y) & np.isfinite(x).all(1)
     x, y = x[known], y[known]
     if len(x) < FEWEST_ROWS:
         return
     kinds = np.unique(y)
-    labels = len(kinds) <= min(MOST_CLASSES, len(y) // 5) and np.all(y == np.round(y))
+    labels = are_labels(y) and not are_amounts
     if len(kinds) < 2 or x.shape[1] == 0:
         return
-    votes = _votes(x, y, labels=bool(labels))
-    seen.score = _score(y, votes, kinds, labels=bool(labels))
-    _single_column(seen, x, y, columns, labels=bool(labels))
+    said = votes(x, y, labels=labels)
+    seen.score = score(y, said, labels=labels)
+    _single_column(seen, x, y, columns, labels=labels)
+    copies = np.abs(_relation(x, y, labels=False)) > COPIED if single else np.zeros(0, bool)
+    if copies.any():
+        seen.single_column, seen.copied = int(columns[copies.argmax()]), True
     if labels:
-        _suspects(seen, y, votes, kinds)
+        _suspects(seen, y, said, kinds)
     if answers is not None and labels and answered.shape[1] == train.shape[1]:
         strange = sorted(set(np.unique(answers)) - set(kinds))
         seen.unseen_classes = [f"{value:g}" for value in strange][:10]
-        found = _forest(labels=True).fit(x, y).predict(answered[:, columns])
+        found = forest(labels=True).fit(x, y).predict(answered[:, columns])
         seen.eval_score = float((found == answers).mean())
         seen.merged = _merged(y, strange, found, answers)
 
@@ -138,44 +193,6 @@ def _merged(y: Array, strange: list[float], found: Array, answers: Array) -> lis
         if votes.max() >= 0.7 * votes.sum() and twice:
             return [f"{one:g}", f"{most:g}"]
     return []
-
-
-def _forest(*, labels: bool) -> Any:
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-
-    kind = ExtraTreesClassifier if labels else ExtraTreesRegressor
-    weights = {"class_weight": "balanced"} if labels else {}
-    return kind(n_estimators=40, min_samples_leaf=3, random_state=0, n_jobs=1, **weights)
-
-
-def _votes(x: Array, y: Array, *, labels: bool) -> Array:
-    """What forests that did not see a row say of it."""
-    from sklearn.model_selection import KFold, cross_val_predict
-
-    order = np.random.default_rng(0).permutation(len(y))
-    votes = np.empty((len(y), len(np.unique(y)))) if labels else np.empty(len(y))
-    folds = KFold(3)
-    if not labels:
-        votes[order] = cross_val_predict(_forest(labels=False), x[order], y[order], cv=folds)
-        return votes
-    kinds = np.unique(y)
-    for known, held in folds.split(order):
-        forest = _forest(labels=True).fit(x[order[known]], y[order[known]])
-        found = np.zeros((len(held), len(kinds)))
-        found[:, np.searchsorted(kinds, forest.classes_)] = forest.predict_proba(x[order[held]])
-        votes[order[held]] = found
-    return votes
-
-
-def _score(y: Array, votes: Array, kinds: Array, *, labels: bool) -> float:
-    if not labels:
-        squared = float(1 - np.mean((y - votes) ** 2) / max(1e-300, np.var(y)))
-        ranks = np.corrcoef(y.argsort().argsort(), votes.argsort().argsort())[0, 1]
-        return max(squared, float(ranks) * abs(float(ranks)))  # outliers spoil squares, not ranks
-    answers = kinds[votes.argmax(1)]
-    right = float(np.mean([(answers[y == kind] == kind).mean() for kind in kinds]))
-    chance = 1 / len(kinds)
-    return (right - chance) / (1 - chance)
 
 
 def _single_column(seen: RowsSeen, x: Array, y: Array, columns: Array, *, labels: bool) -> None:
@@ -221,6 +238,9 @@ def _suspects(seen: RowsSeen, y: Array, votes: Array, kinds: Array) -> None:
     missed = float((kinds[votes.argmax(1)] != y).mean())
     # Where classes overlap, a forest is often wrong and seldom sure; wrong labels make it sure.
     seen.suspects = float(wrong.mean()) if wrong.mean() >= SURE_SHARE * missed else 0.0
+    surest = np.argsort(-best)[: max(1, len(y) // 4)]
+    seen.surely_wrong = float((kinds[votes.argmax(1)] != y)[surest].mean())
+    seen.missed = missed
     if wrong.any():
         pairs: dict[tuple[float, float], int] = {}
         for said, is_ in zip(y[wrong], kinds[votes[wrong].argmax(1)], strict=True):

@@ -33,7 +33,7 @@ from glial.doctor.watching.rounds import Round, Schedule
 from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.seeds import Seeds
 from glial.doctor.watching.statistics import is_plain
-from glial.doctor.watching.tape import Entry, tensors_in
+from glial.doctor.watching.tape import Entry, as_answered, tensors_in
 
 PREFLIGHT_SECONDS = 10.0
 
@@ -50,7 +50,6 @@ class Watcher:
         preflight: Whether it is ended as soon as the early tests have been made.
         budget: The share of the time that probes may take.
         floor: Seconds that probes may take in any case.
-        probes: Whether tests are made on copies of the state.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -74,8 +73,6 @@ class Watcher:
         preflight: bool = False,
         budget: float = 0.1,
         floor: float = 2.0,
-        *,
-        probes: bool = True,
     ) -> None:
         self.listens = False
         self._journal = Journal(folder, most_steps, preflight=preflight)
@@ -84,14 +81,13 @@ class Watcher:
         self._networks = Networks()
         self._losses = Losses()
         self._optimizers = Optimizers(self._networks)
-        self._by_hand, self._loaders = HandUpdate(), LoaderWatch()
-        self._rows = RowStore()
-        self._seeds = Seeds(fresh=folder is not None)
-        self._graphs = Graphs()
+        self._by_hand, self._loaders = HandUpdate(), LoaderWatch(tests=True)
+        self._rows = RowStore(self._loaders)
+        self._seeds, self._graphs = Seeds(fresh=folder is not None), Graphs()
         self._evaluations = Evaluations(self._rows)
         self._schedule = Schedule()
         floor = max(floor, PREFLIGHT_SECONDS * preflight)
-        self._probes = RoundProbes(self._evidence, budget, floor) if probes else None
+        self._probes = RoundProbes(self._evidence, budget, floor)
         self._round = Round()
         self._clock: weakref.ref[torch.optim.Optimizer] | None = None
         self._stack: list[nn.Module] = []
@@ -115,12 +111,10 @@ class Watcher:
     def end(self) -> Evidence:
         """Take the hooks away; the evidence of the whole."""
         if self._active and os.getpid() == self._process:
-            self._hooks.take_away()
-            self._loaders.take_away()
-            self._seeds.take_away()
+            for placed in (self._hooks, self._loaders, self._seeds):
+                placed.take_away()
             self.listens = False
-            if self._probes is not None:
-                self._probes.end()
+            self._probes.end()
         # What takes seconds, and libraries of its own, is left to whoever reads the journal.
         evidence = self.evidence(whole=not self._journal.is_kept)
         self._active = False
@@ -229,7 +223,8 @@ class Watcher:
         learns = torch.is_grad_enabled() and any(t.requires_grad for t in tensors_in(output))
         if not learns and trained:
             network.called(args, kwargs, output, "eval", place_of(frame))
-            self._evaluations.add(args, kwargs, output)
+            self._evaluations.add(args, kwargs, output, self._round.tape)
+            self._round.tape.add(Entry(as_answered, (output,), {}, output, place_of(frame)))
             if self._evaluations.had_enough and not self._schedule.is_due:
                 self._rest()
             return
@@ -254,7 +249,7 @@ class Watcher:
             return
         if self._mine() and self._trained:
             self._look_for_update()
-            if not self._by_hand.is_awaited and self._evaluations.begin():
+            if not self._by_hand.is_awaited and self._evaluations.begin(self._evidence.steps):
                 self._round = Round()
                 self._alert()
 
@@ -267,13 +262,12 @@ class Watcher:
         self._look_for_update()
         frame = user_frame()
         place = place_of(frame)
-        network = None
-        if self.listens_to_rounds:
-            network = network_of(self._round.tape, root, self._networks)
+        looks = self.listens_to_rounds
+        network = network_of(self._round.tape, root, self._networks) if looks else None
         watch = self._losses.at(place, network)
         if watch is None:
             return
-        if self.listens_to_rounds:
+        if looks:
             for optimizer in self._optimizers:
                 optimizer.before_backward()
             watch.describe(self._round.tape, root, self._inner, network, self._step)
@@ -354,12 +348,8 @@ class Watcher:
 
     def _keep_journal(self) -> None:
         """Write what is due, and stop where that was asked for."""
-        if self._journal.has_enough(self._evidence.steps, self._schedule.rounds, self._passes):
-            self._evidence.stopped = True
-            self._journal.write(self.evidence(), self._rows)
-            self._journal.stop()
-        elif self._journal.is_due:
-            self._journal.write(self.evidence())
+        counts = self._evidence.steps, self._schedule.rounds, self._passes
+        self._journal.keep(self.evidence, self._rows, *counts)
 
     @guarded
     def _note_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -382,14 +372,12 @@ class Watcher:
         return self._hooks.is_alert and self._round.is_close
 
     def _begin_round(self) -> None:
-        self._round = Round(is_close=True)
+        self._round = Round()
         self._networks.begin_round()
         self._evaluations.forget()
-        self._inner = []
-        self._stack = []
-        if not self._alert():
-            self._round.is_close = False
-        elif self._probes is not None:
+        self._inner, self._stack = [], []
+        self._round.is_close = self._alert()
+        if self._round.is_close:
             self._probes.before_round(self._round, self._schedule.rounds)
 
     def _end_round(self) -> None:
@@ -397,14 +385,10 @@ class Watcher:
             self._evidence.sampled += 1
             self._evidence.memory.add(self._evidence.steps, used_memory() / 1e6)
             self._graphs.look(self._evidence, self._round.tape, self._schedule.rounds)
-            if self._probes is not None:
-                self._probes.after_round(
-                    self._round, self._schedule.rounds, self._networks, self._evidence.steps
-                )
+            self._probes.after_round(self._round, self._schedule.rounds, self._evidence.steps)
         spent = self._evidence.watching / max(1e-9, time.perf_counter() - self._began)
         self._schedule.next(spent)
-        tests = self._probes is not None and self._probes.needs(self._schedule.rounds)
-        if self._schedule.is_due or tests:
+        if self._schedule.is_due or self._probes.needs(self._schedule.rounds):
             self._begin_round()
         else:
             self._rest()

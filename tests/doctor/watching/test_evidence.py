@@ -244,3 +244,67 @@ def test_a_test_that_there_is_no_time_for_is_told(monkeypatch):
     evidence = descend(Keeps(), 6)
     assert [probe.name for probe in evidence.probes] == ["repeat", "modes", "rows"]
     assert [note.problem for note in evidence.not_checked] == ["misaligned-labels"]
+
+
+@pytest.mark.parametrize("clips", [False, True])
+def test_an_evaluation_is_seen_after_many_steps_that_clip(clips):
+    """Clipping switches gradients off in every step, which is no evaluation."""
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = torch.randn(40, 3), torch.randint(0, 2, (40,))
+
+    def training():
+        for rows in torch.arange(40).repeat(20).split(8):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x[rows]), y[rows]).backward()
+            if clips:
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            (model(x).argmax(1) == y).float().mean()
+
+    evidence = watched(training)
+    assert evidence.models[0].calls["eval"] == 1
+    assert evidence.rows.eval_accuracy == pytest.approx(
+        float((model(x).argmax(1) == y).float().mean())
+    )
+
+
+def test_a_long_preparation_of_data_leaves_room_for_the_first_round():
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def training():
+        x = torch.stack([torch.ones(1) * number for number in range(4000)])
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.mse_loss(model(x[:8]), x[:8]).backward()
+            optimizer.step()
+
+    evidence = watched(training)
+    assert evidence.losses[0].model == evidence.models[0].name
+    assert evidence.probe("repeat") is not None
+
+
+def test_how_much_of_amounts_the_network_explained():
+    """Answers of 0 explain nothing of targets -1 and 1, answers that equal them all."""
+    model = nn.Linear(2, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).repeat(20, 1)
+
+    def training(weight: float):
+        def run():
+            F.mse_loss(model(x), x[:, :1]).backward()
+            optimizer.step()
+            with torch.no_grad():
+                model.weight[0, 0] = weight
+            model.eval()
+            with torch.no_grad():
+                ((model(x) - x[:, :1]) ** 2).mean()
+
+        return run
+
+    assert watched(training(0.0)).rows.eval_fit == pytest.approx(0.0)
+    assert watched(training(1.0)).rows.eval_fit == pytest.approx(1.0)

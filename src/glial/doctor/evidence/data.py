@@ -22,6 +22,8 @@ class LoaderSeen:
         wait: Seconds that training waited for batches.
         work: Seconds between a batch and the call for the next.
         training: Whether its batches were trained on.
+        equal_workers: Whether two of its workers, asked for the same row, draw the same random
+            numbers; None where that was not tried or nothing is drawn.
 
     Example:
         >>> LoaderSeen("loader", rows=100).workers
@@ -37,6 +39,7 @@ class LoaderSeen:
     wait: float = 0.0
     work: float = 0.0
     training: bool = False
+    equal_workers: bool | None = None
 
 
 @dataclass
@@ -57,8 +60,23 @@ class RowsSeen:
             to 1, perfect; NaN where it was not tried.
         single_column: The input column that alone predicts best.
         single_score: How well, on the same scale.
+        copied: Whether that column is the target itself, or a straight line of it.
         suspects: Share of the rows whose label the reference surely contradicts.
+        missed: Share of the rows whose label the reference does not find.
+        surely_wrong: Likewise, of the quarter of the rows that it is surest of.
         eval_score: How well the reference predicts evaluation rows; NaN without targets.
+        eval_fit: The share of the variance of evaluation targets that the network explained, last
+            seen; NaN where these are no amounts.
+        own_score: How well evaluation rows predict each other, from as many of them as ``peer``
+            was measured with; NaN where their targets are not known.
+        peer_score: How well as many training rows predict each other.
+        contradicted: Share of the training rows whose label a reference of evaluation rows
+            surely contradicts, less that share among evaluation rows themselves; NaN if unknown.
+        told_apart: How well a forest tells training rows from evaluation rows, as the area under
+            the curve: 0.5 not at all, 1 always; NaN where there are too few.
+        plain_score: How well the reference predicts held-out training rows as they were before
+            random numbers changed them; NaN where nothing changes them so.
+        given_score: How well it predicts the very rows as the network was given them.
         unseen_classes: Classes of evaluation rows that training never showed.
         eval_accuracy: The network's own share of right classes in evaluation, last seen.
         confused: The pair of classes that suspects go between most, by their spelling.
@@ -81,8 +99,18 @@ class RowsSeen:
     score: float = math.nan
     single_column: int | None = None
     single_score: float = math.nan
+    copied: bool = False
     suspects: float = math.nan
+    missed: float = math.nan
+    surely_wrong: float = math.nan
     eval_score: float = math.nan
+    eval_fit: float = math.nan
+    own_score: float = math.nan
+    peer_score: float = math.nan
+    contradicted: float = math.nan
+    told_apart: float = math.nan
+    plain_score: float = math.nan
+    given_score: float = math.nan
     unseen_classes: list[str] = field(default_factory=list)
     eval_accuracy: float = math.nan
     confused: list[str] = field(default_factory=list)

@@ -88,6 +88,9 @@ class LayerSeen:
         saturated: Series of the share of its outputs in a flat part (sigmoid, tanh, softmax).
         rank: Series of the effective rank of its outputs over the batch (the exponential of the
             entropy of the singular values), as a share of the most it could be.
+        stale: Of batch normalisation, series of the share of its channels whose running mean lies
+            more than a standard deviation of the batch away, or whose running variance is more
+            than four times or less than a quarter of the batch's.
         not_finite: The first step at which an output was not finite; None where none was.
 
     Example:
@@ -113,6 +116,7 @@ class LayerSeen:
     zero: Series = field(default_factory=Series)
     saturated: Series = field(default_factory=Series)
     rank: Series = field(default_factory=Series)
+    stale: Series = field(default_factory=Series)
     not_finite: int | None = None
 
 

@@ -103,6 +103,7 @@ class LossSeen:
         functions: torch's functions from the outputs to the number whose gradient is taken, in
             their order.
         functions_at: Where each is called.
+        over_rows: Those of them, counted from 0, that normalise a table over its rows.
         value: Series of that number, in training.
         own: Series of the loss function's own value, without what is added to it, in the rounds
             that are looked at.
@@ -147,6 +148,7 @@ class LossSeen:
     model: str | None = None
     functions: list[str] = field(default_factory=list)
     functions_at: list[Place | None] = field(default_factory=list)
+    over_rows: list[int] = field(default_factory=list)
     value: Series = field(default_factory=Series)
     own: Series = field(default_factory=Series)
     added_at: Place | None = None

@@ -10,6 +10,7 @@ from torch import nn
 
 from glial.doctor.evidence import Evidence, NotChecked, Probe
 from glial.doctor.probes.fitting import STEPS_IN_ALL, probe_line, probe_one_batch
+from glial.doctor.probes.padding import probe_padding
 from glial.doctor.probes.replay import Replay, State, state_of, unnoticed
 from glial.doctor.probes.structure import (
     probe_modes,
@@ -18,7 +19,7 @@ from glial.doctor.probes.structure import (
     probe_rows,
     probe_tokens,
 )
-from glial.doctor.watching.networks import Networks
+from glial.doctor.probes.targets import probe_bootstrap
 from glial.doctor.watching.rounds import Round
 from glial.doctor.watching.tape import CannotReplayError
 
@@ -36,6 +37,8 @@ _TESTS: dict[str, Test] = {
     "rows": probe_rows,
     "noise": probe_noise,
     "tokens": probe_tokens,
+    "padding": probe_padding,
+    "bootstrap": probe_bootstrap,
 }
 
 
@@ -83,7 +86,7 @@ class RoundProbes:
         if self.wants(number) and self._can_afford():
             self._state = state_of(self._models)
 
-    def after_round(self, kept: Round, number: int, networks: Networks, step: int) -> None:
+    def after_round(self, kept: Round, number: int, step: int) -> None:
         """Test a round that has just ended, and one from before that there is time for now."""
         self._models = [
             *{id(e.function): e.function for e in kept.tape.entries if e.is_model}.values()

@@ -47,7 +47,7 @@ def probe_modes(replay: Replay) -> dict[str, float]:
 
 def probe_rows(replay: Replay) -> dict[str, float]:
     """Whether another row's output changes, in evaluation mode, when one row is changed."""
-    entry = _only_call(replay)
+    entry = only_call(replay)
     if entry is None:
         return {}
     inputs = [value for value in tensors_in((entry.args, entry.kwargs)) if is_plain(value)]
@@ -57,12 +57,12 @@ def probe_rows(replay: Replay) -> dict[str, float]:
     rows = inputs[0]
     if len(rows) < 3 or len(outputs) != len(rows) or outputs.dim() == 0:
         return {}
-    base = _answer(replay, entry, {})
+    base = answer(replay, entry, {})
     changed = rows.detach().clone()
     changed[0] = rows[1].detach() if not torch.equal(rows[0], rows[1]) else rows[2].detach()
     if torch.equal(changed[0], rows[0]):
         return {}
-    other = _answer(replay, entry, {id(rows): changed})
+    other = answer(replay, entry, {id(rows): changed})
     moved = (other[2:] - base[2:]).abs().float().reshape(len(rows) - 2, -1)
     scale = float(base.float().std()) + 1e-12
     own = float((other[0] - base[0]).abs().float().mean())
@@ -79,7 +79,7 @@ def probe_noise(replay: Replay) -> dict[str, float]:
     That is the share of the middle column. Rows that are chosen at random are no noise: only
     numbers that are drawn as such are drawn again.
     """
-    entry, tape = _only_call(replay), replay.round.tape
+    entry, tape = only_call(replay), replay.round.tape
     inputs = [v for v in tensors_in((entry.args, entry.kwargs)) if is_plain(v)] if entry else []
     if len(inputs) != 1 or not inputs[0].is_floating_point() or inputs[0].dim() < 2:
         return {}
@@ -108,7 +108,7 @@ def probe_noise(replay: Replay) -> dict[str, float]:
 
 def probe_tokens(replay: Replay) -> dict[str, float]:
     """For networks over sequences of tokens: what each place can see, and what it must predict."""
-    entry = _only_call(replay)
+    entry = only_call(replay)
     if entry is None:
         return {}
     inputs = [value for value in tensors_in((entry.args, entry.kwargs)) if is_plain(value)]
@@ -122,20 +122,22 @@ def probe_tokens(replay: Replay) -> dict[str, float]:
     target = replay.round.losses[-1].last_target
     if target is not None and target.numel() == tokens.numel():
         target = target.reshape(tokens.shape)
-        found["next_token"] = float((target[:, :-1] == tokens[:, 1:]).float().mean())
-        found["same_token"] = float((target == tokens).float().mean())
-    base = _answer(replay, entry, {})
+        found["next_token"] = _agreement(target[:, :-1], tokens[:, 1:])
+        found["same_token"] = _agreement(target, tokens)
+        found["two_ahead"] = _agreement(target[:, :-2], tokens[:, 2:])
+        found["one_behind"] = _agreement(target[:, 1:], tokens[:, :-1])
+    base = answer(replay, entry, {})
     changed = tokens.detach().clone()
     changed[:, -1] = tokens.roll(1, 0)[:, -1]
     changed[:, -1] = torch.where(changed[:, -1] == tokens[:, -1], tokens[:, 0], changed[:, -1])
-    later = _answer(replay, entry, {id(tokens): changed})
+    later = answer(replay, entry, {id(tokens): changed})
     touched = changed[:, -1] != tokens[:, -1]
     if bool(touched.any()):
         moved = (later - base).abs()[touched][:, :-1].amax(-1)
         found["sees_later"] = float((moved > CHANGED * float(base.std())).float().mean())
     swapped = tokens.detach().clone()
     swapped[:, [-3, -2]] = tokens[:, [-2, -3]]
-    order = _answer(replay, entry, {id(tokens): swapped})
+    order = answer(replay, entry, {id(tokens): swapped})
     touched = tokens[:, -3] != tokens[:, -2]
     if bool(touched.any()):
         moved = (order - base).abs()[touched][:, -1].amax(-1)
@@ -143,15 +145,31 @@ def probe_tokens(replay: Replay) -> dict[str, float]:
     return found
 
 
-def _only_call(replay: Replay) -> Entry | None:
-    """The one call of a network that the last loss depends on."""
+def _agreement(target: Tensor, tokens: Tensor) -> float:
+    """The share of targets that are the given tokens, ignored ones left out."""
+    counts = target >= 0
+    return float((target == tokens)[counts].float().mean()) if bool(counts.any()) else 0.0
+
+
+def only_call(replay: Replay) -> Entry | None:
+    """The one call of a network that the last loss depends on; None of none or several.
+
+    Args:
+        replay: The round.
+    """
     entries = replay.round.tape.slice_to(replay.root)
     calls = [entry for entry in entries if entry.is_model]
     return calls[0] if len(calls) == 1 else None
 
 
-def _answer(replay: Replay, entry: Entry, given: dict[int, Tensor]) -> Tensor:
-    """What the copy of a network answers in evaluation mode."""
+def answer(replay: Replay, entry: Entry, given: dict[int, Tensor]) -> Tensor:
+    """What the copy of a network answers in evaluation mode.
+
+    Args:
+        replay: The round.
+        entry: The call.
+        given: ``id`` of a tensor of the recording to what takes its place.
+    """
     twin = replay.twins[id(entry.function)]
     flags = {module: module.training for module in twin.modules()}
     twin.eval()

@@ -7,9 +7,16 @@ from collections.abc import Iterator
 
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence, Series
-from glial.doctor.measures import main_loss, optimizers_of, outcome
+from glial.doctor.measures import (
+    answered_in_evaluation,
+    expected_in_evaluation,
+    main_loss,
+    optimizers_of,
+    outcome,
+)
 
 _BOOK = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 11.5"
+FEW_ROWS = 60
 
 
 def loss_not_decreasing(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -116,6 +123,22 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             )
             return
     rows = evidence.rows
+    answered = answered_in_evaluation(evidence)
+    missing = expected_in_evaluation(evidence, rows.own_score) - answered
+    repeats = found.steps * loss.of_batch >= 2 * rows.distinct > 0
+    if rows.distinct < FEW_ROWS and repeats and missing > 0.15 / sensitivity:
+        yield Finding(
+            "overfitting",
+            "warning",
+            None,
+            {"rows": rows.distinct, "in_evaluation": answered, "missing": missing},
+            f"training repeats {rows.distinct} rows; in evaluation {answered:.2f} is right, where "
+            f"rows of that kind allow {answered + missing:.2f}",
+            "train on more rows; with so few, a linear model or strong decay",
+            at=loss.at,
+            source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 5.2",
+        )
+        return
     known = not math.isnan(rows.eval_accuracy) and not math.isnan(rows.eval_score)
     if known and found.skill > 0.95 and rows.eval_accuracy < rows.eval_score - 0.1 / sensitivity:
         yield Finding(

@@ -9,7 +9,7 @@ from itertools import pairwise
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence
 from glial.doctor.measures import main_loss, suffers, trained_models
-from glial.doctor.rules.objective import wrong_output_width
+from glial.doctor.rules.outputs import wrong_output_width
 
 OLD = 4  # of the losses looked at last, whose graphs a loop may well hold
 _LOW = ("float16", "bfloat16")

@@ -1,4 +1,4 @@
-"""The objective: outputs, loss and targets that do not fit each other."""
+"""The objective: losses that do not fit their targets, or are computed wrongly."""
 
 from __future__ import annotations
 
@@ -8,27 +8,32 @@ from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence, LossSeen
 from glial.doctor.measures import (
     BINARY,
-    BOUNDED,
     CLASSES,
     DISTANCES,
-    RECTIFIERS,
     is_regression,
     main_loss,
+    model_of,
     outcome,
     suffers,
 )
 
 SUM_TO_ONE = 0.98
-_GOODFELLOW = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.2.2"
+GOODFELLOW = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.2.2"
 
 
-def _losses(evidence: Evidence) -> list[LossSeen]:
+def losses_of(evidence: Evidence) -> list[LossSeen]:
+    """The losses whose outputs were seen.
+
+    Example:
+        >>> losses_of(Evidence())
+        []
+    """
     return [loss for loss in evidence.losses if loss.outputs.batches]
 
 
 def softmax_twice(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Probabilities where a loss expects logits."""
-    for loss in _losses(evidence):
+    for loss in losses_of(evidence):
         out = loss.outputs
         twice = (
             loss.name == "cross_entropy"
@@ -58,83 +63,16 @@ def softmax_twice(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         )
 
 
-def wrong_output_activation(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Outputs that cannot reach the targets, or that are no answer to the task."""
-    for loss in _losses(evidence):
-        found = _activation_fault(loss)
-        if found is None:
-            continue
-        means, do, numbers = found
-        yield Finding(
-            "wrong-output-activation",
-            "error" if suffers(evidence) else "warning",
-            loss.output_layer,
-            numbers,
-            means,
-            do,
-            at=loss.at,
-            since_step=1,
-            source=_GOODFELLOW,
-        )
-
-
-def _activation_fault(loss: LossSeen) -> tuple[str, str, dict[str, int | float]] | None:
-    out, target, made_by = loss.outputs, loss.target, loss.output_function
-    if made_by == "softmax" and out.shape[-1:] == [1]:
-        return (
-            "softmax over one output gives 1 whatever the input",
-            "use a sigmoid, or two outputs",
-            {"outputs": 1, "min": out.min, "max": out.max},
-        )
-    if target is None or loss.name in CLASSES:
-        return None
-    numbers: dict[str, int | float] = {
-        "target_min": target.min,
-        "target_max": target.max,
-        "output_min": out.min,
-        "output_max": out.max,
-    }
-    if made_by in RECTIFIERS and target.min < 0:
-        return (
-            f"outputs pass through {made_by} and cannot be negative, and targets are",
-            f"take the {made_by} off the last layer",
-            numbers,
-        )
-    if made_by == "softmax" and _is_multilabel(loss):
-        return (
-            "softmax makes the labels of a row compete, and rows have several or none",
-            "give each label a sigmoid: binary_cross_entropy_with_logits on plain outputs",
-            numbers,
-        )
-    if made_by in BOUNDED and loss.name not in BINARY:
-        low, high = BOUNDED[made_by]
-        room = 0.02 * max(high - low, target.max - target.min)
-        if target.min < low - room or target.max > high + room:
-            return (
-                f"outputs pass through {made_by} and stay within {low:g} and {high:g}; targets lie "
-                f"between {target.min:.3g} and {target.max:.3g}",
-                f"take the {made_by} off the last layer, or scale the targets to its range",
-                numbers,
-            )
-    return None
-
-
-def _is_multilabel(loss: LossSeen) -> bool:
-    target = loss.target
-    if target is None or len(target.shape) != 2 or target.shape[1] < 2:
-        return False
-    return set(target.counts) <= {"0", "1"} and 0 < target.rows_sum_to_one < 0.9
-
-
 def wrong_loss(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """A loss that measures something else than the task is about."""
-    for loss in _losses(evidence):
+    for loss in losses_of(evidence):
         found = _loss_fault(loss)
         if found is None:
             continue
         means, do, numbers = found
         came = outcome(evidence, loss)
         bad = suffers(evidence) or (came is not None and came.skill < 0.5)
+        bad = bad or _has_an_output_for_each_class(evidence, loss)
         yield Finding(
             "wrong-loss",
             "warning" if bad else "note",
@@ -144,8 +82,18 @@ def wrong_loss(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             do,
             at=loss.at,
             since_step=1,
-            source=_GOODFELLOW,
+            source=GOODFELLOW,
         )
+
+
+def _has_an_output_for_each_class(evidence: Evidence, loss: LossSeen) -> bool:
+    """Whether the network answers by class, and the loss is given but one number of that."""
+    model = model_of(evidence, loss.model)
+    made = model.outputs.get("train") if model is not None else None
+    if made is None or loss.target is None or loss.name not in DISTANCES:
+        return False
+    single = len(loss.outputs.shape) == 1
+    return single and len(made.shape) == 2 and made.shape[1] == len(loss.target.counts) > 2
 
 
 def _loss_fault(loss: LossSeen) -> tuple[str, str, dict[str, int | float]] | None:
@@ -194,51 +142,6 @@ def _loss_fault(loss: LossSeen) -> tuple[str, str, dict[str, int | float]] | Non
             numbers,
         )
     return None
-
-
-def wrong_output_width(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """More or fewer outputs than there are classes."""
-    for loss in _losses(evidence):
-        target, out = loss.target, loss.outputs
-        if target is None:
-            continue
-        refused = not len(loss.value)
-        if loss.name in BINARY and target.max > 1 and target.whole:
-            yield Finding(
-                "wrong-output-width",
-                "error",
-                loss.output_layer,
-                {"outputs": out.shape[-1] if out.shape else 1, "largest_target": target.max},
-                f"{loss.name} is given class numbers up to {target.max:g}, and takes 0 and 1",
-                f"use {target.max + 1:g} outputs and cross_entropy",
-                at=loss.at,
-                source=_GOODFELLOW,
-            )
-        if loss.name not in CLASSES or len(out.shape) < 2 or "int" not in target.dtype:
-            continue
-        width, used = out.shape[1], len(target.counts)
-        if target.max >= width or (target.min < 0 and refused):
-            yield Finding(
-                "wrong-output-width",
-                "error",
-                loss.output_layer,
-                {"outputs": width, "largest_target": target.max},
-                f"there are {width} outputs, and targets go from {target.min:g} to {target.max:g}",
-                "give the last layer an output for each class, numbered from 0",
-                at=loss.at,
-                source=_GOODFELLOW,
-            )
-        elif used and target.count >= 20 * width and width > used and width <= 100:
-            yield Finding(
-                "wrong-output-width",
-                "note",
-                loss.output_layer,
-                {"outputs": width, "classes": used},
-                f"there are {width} outputs, and only {used} classes were ever seen",
-                "number the classes from 0 and give the last layer as many outputs",
-                at=loss.at,
-                source=_GOODFELLOW,
-            )
 
 
 def shape_broadcast(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -311,7 +214,22 @@ def unsafe_numerics(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
 
 
 def wrong_axis(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Softmax over the rows of a batch."""
+    """Softmax or another normalisation over the rows of a batch."""
+    for loss in evidence.losses:
+        for number in loss.over_rows[:1]:
+            name = loss.functions[number]
+            yield Finding(
+                "wrong-axis",
+                "error" if suffers(evidence) else "warning",
+                None,
+                {"dim": 0, "rows": loss.batch_sizes[1] if loss.batch_sizes else 0},
+                f"{name} runs over the rows of the batch: what becomes of one depends on the "
+                "others",
+                "use dim=-1",
+                at=loss.functions_at[number] or loss.at,
+                since_step=1,
+                source=GOODFELLOW,
+            )
     probe = evidence.probe("rows")
     for model in evidence.models:
         for layer in model.layers:
@@ -327,7 +245,7 @@ def wrong_axis(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
                     "use dim=-1",
                     at=layer.at,
                     since_step=1,
-                    source=_GOODFELLOW,
+                    source=GOODFELLOW,
                 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence
 from glial.doctor.measures import main_loss
-from glial.doctor.rules.data import class_imbalance
+from glial.doctor.rules.labels import class_imbalance
 
 FEWEST_ROWS, MOST_CLASSES = 200, 20
 

@@ -45,6 +45,65 @@ def target_in_input(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
         )
 
 
+def wrong_target(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Targets some places off, and values that go on where an episode has ended."""
+    loss = main_loss(evidence)
+    tokens, bootstrap = evidence.probe("tokens"), evidence.probe("bootstrap")
+    numbers = tokens.numbers if tokens is not None else {}
+    off = {name: numbers.get(name, 0.0) for name in ("two_ahead", "one_behind")}
+    meant = max(numbers.get("next_token", 0.0), numbers.get("same_token", 0.0))
+    if loss is not None and max(off.values()) > 0.95 > meant:
+        what = "the token after the next" if off["two_ahead"] > 0.95 else "the token before"
+        yield Finding(
+            "wrong-target",
+            "error",
+            None,
+            {**off, "targets_that_are_the_next_token": numbers.get("next_token", 0.0)},
+            f"each place must predict {what}: was it shifted twice?",
+            "shift once: transformers' models shift labels themselves, other losses need "
+            "inputs tokens[:, :-1] and targets tokens[:, 1:]",
+            at=loss.at,
+            since_step=1,
+            source="Radford et al. (2019), Language models are unsupervised multitask learners",
+        )
+    ends = bootstrap.numbers if bootstrap is not None else {}
+    if loss is not None and ends.get("unused_marks", 0.0) > 0 and not ends.get("heeded"):
+        yield Finding(
+            "wrong-target",
+            "warning",
+            None,
+            ends,
+            "targets add the value of what follows, and the marks of yes and no that come with "
+            "the rows play no part: values seem to go on where an episode has ended",
+            "target = reward + gamma * value(next) * (1 - done), computed under no_grad",
+            at=loss.at,
+            since_step=1,
+            source="Sutton, Barto (2018), Reinforcement learning, section 6.1",
+        )
+
+
+def unmasked_padding(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Answers to short rows that depend on how far these are filled up."""
+    probe, loss = evidence.probe("padding"), main_loss(evidence)
+    if probe is None or loss is None:
+        return
+    size, others = probe.numbers["size"], probe.numbers["others"]
+    if probe.numbers["rows"] < 0.5 or size < 0.02 / sensitivity or others > 0.1 * size:
+        return
+    yield Finding(
+        "unmasked-padding",
+        "warning" if size >= 0.1 / sensitivity else "note",
+        None,
+        dict(probe.numbers),
+        f"answers to short rows move by {size:.2g} of their deviation when these are filled up "
+        "less: the filling is read as data",
+        "pack the rows (pack_padded_sequence), mask the filling, and average over real places",
+        at=loss.at,
+        since_step=1,
+        source="PyTorch documentation, pack_padded_sequence, MultiheadAttention, key_padding_mask",
+    )
+
+
 def missing_position(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Order matters, and the network cannot see it."""
     probe, loss = evidence.probe("tokens"), main_loss(evidence)

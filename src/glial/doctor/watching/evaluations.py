@@ -13,8 +13,10 @@ from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, Tape, tensors_in
 
-MOST_CALLS = 8
+MOST_CALLS = 16
 MOST_STRETCHES = 30
+CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
+DISTANCES = ("sub", "__sub__", "rsub", "__rsub__", "mse_loss", "l1_loss", "huber_loss")
 
 
 class Evaluations:
@@ -25,22 +27,25 @@ class Evaluations:
 
     Example:
         >>> evaluations = Evaluations(RowStore())
-        >>> evaluations.begin(), evaluations.had_enough
+        >>> evaluations.begin(step=3), evaluations.had_enough
         (True, False)
     """
 
     def __init__(self, rows: RowStore) -> None:
         self._rows = rows
         self._calls = self._stretches = 0
+        self._step = -1
         self._inputs: dict[int, Tensor] = {}
         self._kept: list[Tensor] = []
 
-    def begin(self) -> bool:
-        """A stretch may begin; whether it is to be looked at."""
+    def begin(self, step: int) -> bool:
+        """A stretch may begin, or go on after the same update; whether it is to be looked at."""
+        if step == self._step:
+            return not self.had_enough
         if self._stretches >= MOST_STRETCHES:
             return False
         self._stretches += 1
-        self._calls = 0
+        self._calls, self._step = 0, step
         return True
 
     @property
@@ -53,32 +58,50 @@ class Evaluations:
         self._inputs.clear()
         self._kept.clear()
 
-    def add(self, args: Any, kwargs: Any, output: Any) -> None:
+    def add(self, args: Any, kwargs: Any, output: Any, tape: Tape) -> None:
         """A network was called."""
         self._calls += 1
         given = next((value for value in tensors_in((args, kwargs)) if is_plain(value)), None)
         if given is None:
             return
-        self._rows.add_evaluated(given)
+        self._rows.add_evaluated(given, tape)
         for value in tensors_in(output):
             self._inputs[id(value)] = given
             self._kept.append(value)
 
     def note(self, entry: Entry, tape: Tape, losses: Iterable[LossWatch], step: int) -> None:
         """A function was called: a loss, or a comparison of answers with targets."""
-        if entry.name in LOSSES and is_plain(entry.result) and not torch.is_grad_enabled():
+        name = entry.name
+        if name in LOSSES and is_plain(entry.result) and not torch.is_grad_enabled():
             for watch in losses:
-                if watch.seen.name == entry.name:
+                if watch.seen.name == name:
                     watch.observe_evaluation(entry.result, step)
                     break
-        elif entry.name in ("eq", "__eq__", "ne", "__ne__"):
+        if not self._inputs or len(entry.args) < 2:
+            return
+        if name in CLASSES:
+            outputs, target = entry.args[:2]
+            if is_plain(outputs) and is_plain(target) and outputs.dim() == 2 == target.dim() + 1:
+                self._answered(outputs, outputs.argmax(1), target, tape)
+        elif name in ("eq", "__eq__", "ne", "__ne__", *DISTANCES):
             for left, right in (entry.args[:2], entry.args[1::-1]):
-                if is_plain(left) and is_plain(right) and left.shape == right.shape:
-                    given = self._asked(left, tape)
-                    if given is not None:
-                        share = float((left == right).float().mean())
-                        self._rows.add_answers(given, right, share)
-                        return
+                alike = is_plain(left) and is_plain(right) and left.shape == right.shape
+                if alike and self._answered(left, left, right, tape, amounts=name in DISTANCES):
+                    return
+
+    def _answered(
+        self, asked: Tensor, answers: Tensor, targets: Tensor, tape: Tape, *, amounts: bool = False
+    ) -> bool:
+        """Keep answers and targets; whether they are a network's answers."""
+        given = self._asked(asked, tape)
+        if given is None or len(given) != len(targets) or self._asked(targets, tape) is not None:
+            return False
+        if amounts:
+            if targets.is_floating_point():
+                self._rows.add_amounts(given, answers, targets)
+        else:
+            self._rows.add_answers(given, targets, float((answers == targets).float().mean()))
+        return True
 
     def _asked(self, value: Tensor, tape: Tape) -> Tensor | None:
         """The inputs of the call that answers were made from."""

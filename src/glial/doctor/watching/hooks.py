@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +19,8 @@ from torch.optim import optimizer as optimizers
 from torch.optim.lr_scheduler import LRScheduler
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils.hooks import RemovableHandle
+
+_WITHIN_A_STEP = ("torch.nn.", "torch.optim.", "torch.amp.", "torch.autograd.")
 
 
 @runtime_checkable
@@ -120,7 +123,7 @@ class Hooks:
         self._door(nn.Module, "train", self._waking_by_evaluation)
         self._door(torch.no_grad, "__enter__", self._waking)
         self._door(torch.inference_mode, "__enter__", self._waking)
-        self._door(torch.set_grad_enabled, "__init__", self._waking)
+        self._door(torch.set_grad_enabled, "__init__", self._waking_without_gradients)
         self._door(torch, "compile", self._around_compile)
         self._door(nn.Module, "compile", self._around_compile_in_place)
 
@@ -229,14 +232,24 @@ class Hooks:
 
         return train
 
-    def _waking(self, original: Any) -> Any:
+    def _waking(self, original: Any, depth: int = 1) -> Any:
         listener = self._listener
 
         def waking(*args: Any, **kwargs: Any) -> Any:
-            listener.wake()
+            # Clipping and stepping switch gradients off as well, and evaluate nothing.
+            if not str(sys._getframe(depth).f_globals.get("__name__")).startswith(_WITHIN_A_STEP):
+                listener.wake()
             return original(*args, **kwargs)
 
         return waking
+
+    def _waking_without_gradients(self, original: Any) -> Any:
+        waking = self._waking(original, depth=2)
+
+        def setting(made: Any, mode: bool) -> Any:
+            return original(made, mode) if mode else waking(made, mode)
+
+        return setting
 
     def _unheard(self, call: Any) -> Any:
         paused = self.paused

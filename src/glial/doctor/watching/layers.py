@@ -16,6 +16,7 @@ MOST_ROWS = 256
 MOST_VALUES = 500_000
 ROWS_OF_THE_DEAD = 64
 RANK_EVERY = 8
+STALE = 4.0
 
 # Functions whose outputs are looked at as a layer's where a forward pass calls them.
 ACTIVATIONS = frozenset(
@@ -54,6 +55,30 @@ def settings_of_call(entry: Entry) -> dict[str, float]:
     if not isinstance(value, (int, float)) or (name == "dim" and "softmax" not in entry.name):
         return {}
     return {name: float(value)}
+
+
+def stale_share(module: nn.Module, inputs: Any) -> float | None:
+    """The share of a normalisation's channels whose running statistics are not the batch's.
+
+    Args:
+        module: A layer; of others than batch normalisation in training there is no share.
+        inputs: What it was called with.
+
+    Example:
+        >>> stale_share(nn.BatchNorm1d(2), (5 + torch.randn(64, 2),))
+        1.0
+    """
+    given = next((value for value in inputs if is_plain(value)), None)
+    if not isinstance(module, nn.modules.batchnorm._BatchNorm) or not module.training:
+        return None
+    mean, variance = module.running_mean, module.running_var
+    if mean is None or variance is None or given is None or given.dim() < 2 or len(given) < 2:
+        return None
+    channels = given.detach().float().movedim(1, -1).reshape(-1, given.shape[1])
+    var = channels.var(0, correction=0) + module.eps
+    ratio = (variance.float() + module.eps) / var
+    far = (channels.mean(0) - mean).abs() > var.sqrt()
+    return float((far | (ratio > STALE) | (ratio < 1 / STALE)).float().mean())
 
 
 class LayerWatch:

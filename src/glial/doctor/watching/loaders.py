@@ -8,18 +8,25 @@ import time
 import weakref
 from typing import Any
 
-from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
+from torch import Tensor
+from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, TensorDataset
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from glial.core.findings import Place
 from glial.doctor.evidence import LoaderSeen
+from glial.doctor.probes.workers import workers_are_equal
 from glial.doctor.watching.places import Places, name_of, place_of, user_frame, user_place
+from glial.doctor.watching.statistics import is_plain
 
 MOST_LOADERS = 50
+MOST_TRIED = 2
 
 
 class LoaderWatch:
     """All loaders that are iterated over.
+
+    Args:
+        tests: Whether workers may be tried.
 
     Example:
         >>> watch = LoaderWatch()
@@ -30,7 +37,8 @@ class LoaderWatch:
         [(3, 2, False)]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tests: bool = False) -> None:
+        self._tests = tests
         self._seen: dict[int, tuple[weakref.ref[Any], LoaderSeen]] = {}
         self._places = Places()
         self._last: LoaderSeen | None = None
@@ -54,9 +62,11 @@ class LoaderWatch:
 
         @functools.wraps(begin)
         def __iter__(loader: Any) -> Any:  # noqa: N807
-            iterator = begin(loader)
+            seen = None
             with contextlib.suppress(Exception):  # nothing of ours may reach the script
-                watch._begin(loader, iterator)
+                seen = watch._begin(loader)
+            iterator = begin(loader)
+            iterator._glial_seen = seen  # type: ignore[attr-defined]
             return iterator
 
         @functools.wraps(following)
@@ -88,19 +98,31 @@ class LoaderWatch:
                 setattr(owner, name, original)
         self._doors = []
 
-    def _begin(self, loader: Any, iterator: Any) -> None:
+    def _begin(self, loader: Any) -> LoaderSeen | None:
         known = self._seen.get(id(loader))
         if known is None or known[0]() is not loader:
             if len(self._seen) >= MOST_LOADERS:
-                return
+                return None
             known = (weakref.ref(loader), _describe(loader, self._places.get(loader)))
             self._seen[id(loader)] = known
-        iterator._glial_seen = known[1]
+            tried = sum(seen.equal_workers is not None for _, seen in self._seen.values())
+            if self._tests and tried < MOST_TRIED:
+                known[1].equal_workers = workers_are_equal(loader)
+        return known[1]
 
     def used(self) -> None:
         """A gradient is taken: the last batch was one to learn from."""
         if self._last is not None:
             self._last.training = True
+
+    def tensors(self) -> tuple[Tensor, Tensor] | None:
+        """All inputs and targets that are trained on, where a loader's data set holds them so."""
+        for loader, seen in self._seen.values():
+            held = getattr(loader(), "dataset", None)
+            tensors = held.tensors if isinstance(held, TensorDataset) else ()
+            if seen.training and len(tensors) == 2 and all(map(is_plain, tensors)):
+                return tensors[0], tensors[1]
+        return None
 
     def seen(self) -> list[LoaderSeen]:
         """What was seen of each."""

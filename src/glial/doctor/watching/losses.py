@@ -15,7 +15,7 @@ from glial.doctor.watching.networks import Networks, NetworkWatch
 from glial.doctor.watching.parts import addition, answers_to_made, cut, drawn, slope_of
 from glial.doctor.watching.predictions import Predictions
 from glial.doctor.watching.statistics import Gathered, Sequence, is_plain
-from glial.doctor.watching.tape import Entry, Tape, tensors_in
+from glial.doctor.watching.tape import Entry, Tape, as_answered, tensors_in
 
 MOST_VALUES = 2000
 MOST_FUNCTIONS = 40
@@ -136,6 +136,7 @@ class LossWatch:
         seen.model = network.seen.name if network else None
         seen.functions = [entry.name for entry in after][:MOST_FUNCTIONS]
         seen.functions_at = [entry.place for entry in after][:MOST_FUNCTIONS]
+        seen.over_rows = [n for n, one in enumerate(after[:MOST_FUNCTIONS]) if _over_rows(one)]
         known = [entry for entry in after if entry.name in LOSSES and not entry.is_model]
         known = known or [entry for entry in inner if entry.name in LOSSES]
         seen.broadcast = [pair for pair in map(_expanded, after) if pair is not None][:3]
@@ -157,7 +158,7 @@ class LossWatch:
         else:
             self._by_hand(after, sources)
         if self.last_target is not None:
-            seen.bootstrapped = any(e.is_model for e in tape.slice_to(self.last_target))
+            seen.bootstrapped = any(map(asks_network, tape.slice_to(self.last_target)))
         self._name_output(after, network)
 
     def _of_function(self, entry: Entry, step: int) -> None:
@@ -347,6 +348,27 @@ def _expanded(entry: Entry) -> list[list[int]] | None:
     shrinks = [x < y for x, y in zip(left, right, strict=True)]
     same_rows = a[0] == b[0] and a[0] > 1
     return [a, b] if any(grows) and any(shrinks) and same_rows else None
+
+
+def _over_rows(entry: Entry) -> bool:
+    """Whether a table of outputs is normalised over its rows; a square one compares rows."""
+    place = {"softmax": 1, "log_softmax": 1, "normalize": 2}.get(entry.name)
+    given = entry.given()
+    if place is None or not given or given[0].dim() != 2:
+        return False
+    dim = entry.kwargs.get("dim", entry.args[place] if len(entry.args) > place else None)
+    rows, columns = given[0].shape
+    return dim in (0, -2) and rows > 1 and rows != columns
+
+
+def asks_network(entry: Entry) -> bool:
+    """Whether a call is one of a network, with a gradient or without.
+
+    Example:
+        >>> asks_network(Entry(torch.neg, (), {}, None, None))
+        False
+    """
+    return entry.is_model or entry.function is as_answered
 
 
 def is_loss(function: Any) -> bool:

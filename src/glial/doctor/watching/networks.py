@@ -17,6 +17,7 @@ from glial.doctor.watching.layers import (
     LayerWatch,
     settings_of,
     settings_of_call,
+    stale_share,
 )
 from glial.doctor.watching.parameters import describe_parameter, equal_units
 from glial.doctor.watching.places import Places, name_of, place_of, user_place
@@ -114,6 +115,9 @@ class NetworkWatch:
         if layer is not None:
             layer.training = module.training
             layer.settings = layer.settings or settings_of(module)
+            stale = stale_share(module, inputs) if self._calls[path] == 1 else None
+            if stale is not None:
+                layer.stale.add(step, stale)
 
     def function(self, module: nn.Module, entry: Entry, step: int) -> None:
         """One of its modules called a function that works as a layer."""

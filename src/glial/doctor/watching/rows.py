@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from torch import Tensor
 
 from glial.doctor.evidence import RowsSeen
 from glial.doctor.reference import examine_rows
+from glial.doctor.watching.loaders import LoaderWatch
 from glial.doctor.watching.statistics import is_plain
-from glial.doctor.watching.tape import Tape, tensors_in
+from glial.doctor.watching.tape import Entry, Tape, tensors_in
 
 MOST_ROWS = 3000
 MOST_COLUMNS = 4096
 MOST_VALUES = 6_000_000
+MOST_SOURCES = 64
 
 Array = NDArray[Any]
 
@@ -70,15 +73,22 @@ class RowStore:
 
     Example:
         >>> store = RowStore()
-        >>> store.add_evaluated(torch.ones(2, 3))
+        >>> store.add_evaluated(torch.ones(2, 3), Tape())
         >>> store.examine().evaluated
         2
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loaders: LoaderWatch | None = None) -> None:
         self._train, self._evaluated, self._answered = Store(), Store(), Store()
+        self._plain, self._amounts = Store(), Store()
         self._whole: Store | None = None
+        self._loaders = loaders
+        self._first: weakref.ref[Tape] | None = None
+        self._memory: list[tuple[int, int]] = []
+        self._shares: list[int] = []
         self._correct: list[tuple[int, float]] = []
+        self._fits: list[float] = []
+        self._are_amounts = False
 
     def add_round(self, tape: Tape, root: Tensor, loss: Any) -> None:
         """Keep the rows that a loss was computed on, where they stand with their targets."""
@@ -94,18 +104,51 @@ class RowStore:
         if target.dim() > 2 or not bool(torch.isfinite(inputs[0]).all()):
             return
         self._train.add(inputs[0], target)
+        if target.is_floating_point():
+            self._are_amounts |= bool(((target != 0) & (target.abs() != 1)).any())
+        rebuilds = target.dim() > 1 and target.shape[1:] == inputs[0].shape[1:]
+        plain = None if rebuilds else _before_draws(tape, inputs[0])
+        if plain is not None and self._plain.rows == self._train.rows - len(target):
+            self._plain.add(plain, target)
+        if self._first is None or self._first() is tape:
+            self._first = weakref.ref(tape)  # it also holds how rows were read and split
+            return
+        x, y = _source(tape, inputs[0]), _source(tape, target)
+        if x is not None and len(self._memory) < MOST_SOURCES:
+            self._memory.append(_span(x))
         if self._whole is None:
-            sources = _source(tape, inputs[0]), _source(tape, target)
-            if all(v is not None and len(v) <= MOST_ROWS * 4 for v in sources):
-                x, y = sources
-                if x is not None and y is not None and len(x) == len(y):
-                    self._whole = Store()
-                    self._whole.add(x, y)
+            if (x is None or y is None) and self._loaders is not None and plain is None:
+                x, y = self._loaders.tensors() or (None, None)
+            if x is None or y is None or max(len(x), len(y)) > MOST_ROWS * 4:
+                return
+            if len(x) == len(y) and x.dim() >= 2 and y.dim() <= 2:
+                self._whole = Store()
+                self._whole.add(x, y)
 
-    def add_evaluated(self, inputs: Tensor) -> None:
+    def add_evaluated(self, inputs: Tensor, tape: Tape) -> None:
         """Keep rows that a network was asked about without learning from them."""
-        if inputs.dim() >= 2:
-            self._evaluated.add(inputs, None)
+        if inputs.dim() < 2:
+            return
+        before = self._evaluated.rows
+        self._evaluated.add(inputs, None)
+        if self._evaluated.rows > before:
+            self._shares.append(self._shares_memory(_source(tape, inputs)))
+
+    def _shares_memory(self, source: Tensor | None) -> int:
+        """Whether a tensor lies where training rows come from: 1, or 0; -1 if not known."""
+        if source is None or not self._memory:
+            return -1
+        begin, end = _span(source)
+        return int(any(begin < other[1] and other[0] < end for other in self._memory))
+
+    def add_amounts(self, inputs: Tensor, answers: Tensor, targets: Tensor) -> None:
+        """Keep rows whose answers, as amounts, were compared with targets."""
+        spread = float(targets.detach().float().var(correction=0)) if len(targets) > 1 else 0.0
+        if inputs.dim() < 2 or len(inputs) != len(targets) or targets.dim() > 2 or spread <= 0:
+            return
+        error = float((answers - targets).detach().float().square().mean())
+        self._fits.append(1 - error / spread)
+        self._amounts.add(inputs, targets)
 
     def add_answers(self, inputs: Tensor, targets: Tensor, share: float) -> None:
         """Keep rows whose answers were compared with targets, and how many were right."""
@@ -123,6 +166,11 @@ class RowStore:
         """Compare the rows."""
         return examine_rows(**self._parts())
 
+    def _rows_of_loader(self) -> int:
+        """How many rows the loaders hold that are trained on; 0 without any."""
+        seen = self._loaders.seen() if self._loaders is not None else []
+        return max((loader.rows for loader in seen if loader.training), default=0)
+
     def _parts(self) -> dict[str, Any]:
         whole = self._whole is not None and self._whole.rows > 0
         train = self._whole if self._whole is not None and whole else self._train
@@ -130,11 +178,45 @@ class RowStore:
             "train": train.inputs(),
             "targets": train.targets(),
             "evaluated": self._evaluated.inputs(),
-            "batches": np.array(self._evaluated.batches, np.int64) if whole else None,
+            "batches": np.array(self._evaluated.batches, np.int64),
+            "whole": np.array(whole),
+            "total": np.array(self._rows_of_loader()),
             "answered": self._answered.inputs(),
             "answers": self._answered.targets(),
             "accuracy": np.array(self._correct[-1][1] if self._correct else np.nan),
+            "are_amounts": np.array(self._are_amounts),
+            "shares": np.array(self._shares, np.int64),
+            "given": self._train.inputs() if self._plain.rows else None,
+            "plain": self._plain.inputs() if self._plain.rows else None,
+            "labels": self._plain.targets(),
+            "measured": self._amounts.inputs(),
+            "amounts": self._amounts.targets(),
+            "fit": np.array(self._fits[-1] if self._fits else np.nan),
         }
+
+
+def _span(tensor: Tensor) -> tuple[int, int]:
+    """Where a tensor's numbers lie."""
+    return tensor.data_ptr(), tensor.data_ptr() + tensor.numel() * tensor.element_size()
+
+
+def _before_draws(tape: Tape, batch: Tensor) -> Tensor | None:
+    """The rows of a batch before random numbers changed them; None where none did.
+
+    Which rows they are may be drawn: what counts are draws after they were gathered.
+    """
+    entries = tape.slice_to(batch)
+    for place, entry in enumerate(entries):
+        for made in entry.made():
+            if made is batch or not is_plain(made) or made.dim() < 2 or not len(batch):
+                continue
+            if len(made) != len(batch) or made[0].numel() != batch[0].numel():
+                continue
+            before = {id(one) for one in tape.slice_to(made)}
+            after = [one for one in entries[place + 1 :] if id(one) not in before]
+            drawn = any(one.draws and not one.is_model for one in after)
+            return made if drawn and not any(map(_mixes_rows, after)) else None
+    return None
 
 
 def _source(tape: Tape, batch: Tensor) -> Tensor | None:
@@ -152,3 +234,13 @@ def _source(tape: Tape, batch: Tensor) -> Tensor | None:
             return None
         batch = given[0]
     return None
+
+
+def _mixes_rows(entry: Entry) -> bool:
+    """Whether a call puts the rows of a table into another order, as mixing pairs of rows needs."""
+    given = entry.given()
+    if not given or entry.name not in ("__getitem__", "index_select", "flip", "roll"):
+        return False
+    place = entry.args[1] if len(entry.args) > 1 else None
+    by_row = isinstance(place, Tensor) or place in (0, (0,), [0])
+    return by_row and isinstance(entry.result, Tensor) and entry.result.shape == given[0].shape

@@ -147,6 +147,16 @@ def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
+def as_answered(output: Any) -> Any:
+    """What a network in training answered where no gradient was asked for: it stays as it is.
+
+    Example:
+        >>> as_answered(3)
+        3
+    """
+    return output
+
+
 class Tape:
     """The calls of one round.
 
