@@ -183,7 +183,13 @@ LEADS_TO: dict[str, tuple[str, ...]] = {
     "representation-collapse": ("activation-collapse",),
     "entropy-collapse": ("underfitting",),
     # Fit.
-    "over-regularised": ("dead-units", "vanishing-gradient", "activation-collapse", "underfitting"),
+    "over-regularised": (
+        "learning-rate-too-low",
+        "dead-units",
+        "vanishing-gradient",
+        "activation-collapse",
+        "underfitting",
+    ),
     "undertrained": ("underfitting",),
     "underfitting": ("loss-not-decreasing",),
     # The machine.
