@@ -45,6 +45,7 @@ class Evaluations:
         if self._stretches >= MOST_STRETCHES:
             return False
         self._stretches += 1
+        self._rows.end_evaluation()
         self._calls, self._step = 0, step
         return True
 

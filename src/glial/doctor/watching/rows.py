@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ class RowStore:
         self._memory: list[tuple[int, int]] = []
         self._shares: list[int] = []
         self._correct: list[tuple[int, float]] = []
-        self._fits: list[float] = []
+        self._errors: list[tuple[float, ...]] = []
+        self._ended = False
         self._are_amounts = False
 
     def add_round(self, tape: Tape, root: Tensor, loss: Any) -> None:
@@ -143,15 +145,38 @@ class RowStore:
 
     def add_amounts(self, inputs: Tensor, answers: Tensor, targets: Tensor) -> None:
         """Keep rows whose answers, as amounts, were compared with targets."""
-        spread = float(targets.detach().float().var(correction=0)) if len(targets) > 1 else 0.0
-        if inputs.dim() < 2 or len(inputs) != len(targets) or targets.dim() > 2 or spread <= 0:
+        if inputs.dim() < 2 or len(inputs) != len(targets) or targets.dim() > 2:
             return
-        error = float((answers - targets).detach().float().square().mean())
-        self._fits.append(1 - error / spread)
+        self._forget_last()
+        wanted, given = targets.detach().double(), answers.detach().double()
+        sums = wanted.sum(), wanted.square().sum(), (given - wanted).square().sum()
+        self._errors.append((float(wanted.numel()), *map(float, sums)))
         self._amounts.add(inputs, targets)
+
+    def end_evaluation(self) -> None:
+        """What is answered from now on belongs to another evaluation."""
+        self._ended = True
+
+    def _forget_last(self) -> None:
+        if self._ended:
+            self._correct, self._errors, self._ended = [], [], False
+
+    def _accuracy(self) -> float:
+        """The share of right answers in the last evaluation."""
+        count = sum(rows for rows, _ in self._correct)
+        return sum(rows * share for rows, share in self._correct) / count if count else math.nan
+
+    def _fit(self) -> float:
+        """The share of the variance of targets that was explained in the last evaluation."""
+        if not self._errors:
+            return math.nan
+        count, total, squares, missed = map(sum, zip(*self._errors, strict=True))
+        spread = squares - total**2 / count
+        return 1 - missed / spread if spread > 1e-12 * squares else math.nan
 
     def add_answers(self, inputs: Tensor, targets: Tensor, share: float) -> None:
         """Keep rows whose answers were compared with targets, and how many were right."""
+        self._forget_last()
         self._correct.append((len(targets), share))
         if inputs.dim() >= 2 and len(inputs) == len(targets) and targets.dim() == 1:
             self._answered.add(inputs, targets)
@@ -183,7 +208,7 @@ class RowStore:
             "total": np.array(self._rows_of_loader()),
             "answered": self._answered.inputs(),
             "answers": self._answered.targets(),
-            "accuracy": np.array(self._correct[-1][1] if self._correct else np.nan),
+            "accuracy": np.array(self._accuracy()),
             "are_amounts": np.array(self._are_amounts),
             "shares": np.array(self._shares, np.int64),
             "given": self._train.inputs() if self._plain.rows else None,
@@ -191,7 +216,7 @@ class RowStore:
             "labels": self._plain.targets(),
             "measured": self._amounts.inputs(),
             "amounts": self._amounts.targets(),
-            "fit": np.array(self._fits[-1] if self._fits else np.nan),
+            "fit": np.array(self._fit()),
         }
 
 
