@@ -155,7 +155,8 @@ class ReplayWatcher(Watcher):
         held = _as_table(*others)[0] if others is not None else train[:0]
         if train.shape[1] <= MOST_COLUMNS:
             calls = np.array([len(held)], np.int64)
-            found = examine_rows(train, targets, held, calls, train[:0], None, math.nan)
+            none = train[:0]
+            found = examine_rows(train, targets, held, calls, none, None, math.nan, whole=True)
             self._evidence.rows = found
         self._evidence.watching += time.perf_counter() - begin
 
