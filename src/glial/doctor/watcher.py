@@ -94,10 +94,8 @@ class Watcher:
         self._called: NetworkWatch | None = None
         self._inner: list[Entry] = []
         self._trained: set[int] = set()
-        self._stepping = False
-        self._active = self._busy = False
-        self._faults, self._passes = Faults(), 0
-        self._began = 0.0
+        self._stepping = self._active = self._busy = False
+        self._faults, self._passes, self._began = Faults(), 0, 0.0
 
     def begin(self) -> None:
         """Put the hooks in place."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from glial.core.errors import GlialError, InputError
 from glial.core.findings import Finding, Place
@@ -278,3 +279,49 @@ def test_ranks_that_torchrun_starts(doctor):
     told = doctor.call(*words, "train.py")
     assert told.is_status_of_findings, told.err
     assert [each["steps"] for each in told.watched["processes"]] == [7, 6, 0]
+
+
+RANKS = """\
+import sys
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+dist.init_process_group("gloo")
+torch.manual_seed(dist.get_rank())
+wrapped = DistributedDataParallel(nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.2), nn.Linear(8, 2)))
+optimizer = torch.optim.Adam(wrapped.parameters(), lr=0.01)
+for _ in range(30):
+    x = torch.randn(8, 3)
+    optimizer.zero_grad()
+    loss_of(wrapped(x), (x[:, 0] > 0).long()).backward()
+    optimizer.step()
+state = {"weights": wrapped.module.state_dict(), "next": torch.rand(1)}
+torch.save(state, f"{sys.argv[1]}-{dist.get_rank()}.pt")
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.dist
+def test_ranks_train_to_the_weights_of_ranks_without_the_doctor(doctor):
+    doctor.write(RANKS)
+    words = ["--standalone", "--nproc-per-node=2", "train.py"]
+    told = doctor.call("-m", "torch.distributed.run", "--json", "--", *words, "watched")
+    assert told.is_status_of_findings, told.err
+    assert [each["steps"] for each in told.watched["processes"]] == [30, 30, 0]
+    assert told.watched["models"] == ["wrapped"]
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *words, "alone"],
+        cwd=doctor.folder,
+        env=doctor.variables,
+        check=True,
+        capture_output=True,
+    )
+    for rank in (0, 1):
+        watched, alone = (
+            torch.load(doctor.folder / f"{name}-{rank}.pt", weights_only=True)
+            for name in ("watched", "alone")
+        )
+        assert torch.equal(watched["next"], alone["next"])
+        for name, value in alone["weights"].items():
+            assert torch.equal(watched["weights"][name], value)
