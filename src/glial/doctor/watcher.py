@@ -258,8 +258,7 @@ class Watcher:
         if root is None or not is_plain(root):
             return
         self._look_for_update()
-        frame = user_frame()
-        place = place_of(frame)
+        place = user_place()
         looks = self.listens_to_rounds
         network = network_of(self._round.tape, root, self._networks) if looks else None
         watch = self._losses.at(place, network)
