@@ -74,6 +74,7 @@ def test_trainer_of_transformers(tmp_path: Path):
     )  # fmt: skip
     evidence = watched(transformers.Trainer(model, asked, train_dataset=data).train)
     assert evidence.steps == 30
+    assert evidence.models[0].parameters[0].gradient.last > 0
     assert [loss.name for loss in evidence.losses] == ["cross_entropy"]
     assert [finding.problem for finding in diagnose(evidence) if finding.severity == "error"] == []
 
@@ -92,6 +93,7 @@ def test_keras_on_torch(monkeypatch: pytest.MonkeyPatch):
         model.fit(x.numpy(), y.numpy(), batch_size=32, epochs=4, verbose=0)
 
     evidence = watched(training)
-    assert evidence.steps == 32
-    assert len(evidence.losses) == 1
+    assert evidence.steps == 31  # nothing is learnt after the last
+    assert [seen.kind for seen in evidence.optimizers] == ["by hand"]
+    assert all(seen.gradient.last > 0 for seen in evidence.models[-1].parameters)
     assert [finding.problem for finding in diagnose(evidence) if finding.severity == "error"] == []

@@ -78,11 +78,7 @@ class NetworkWatch:
         self.places = {path: places.get(module) for path, module in model.named_modules()}
         self.seen = ModelSeen(name=name, kind=type(model).__name__)
         self.parameters: dict[int, ParameterSeen] = {}
-        for path, value in model.named_parameters():
-            kept = describe_parameter(path, value)
-            kept.at = self.places.get(kept.layer)
-            self.parameters[id(value)] = kept
-        self.seen.parameters = list(self.parameters.values())
+        self._describe_parameters(model)
         self.seen.size = sum(value.numel() for value in model.parameters())
         self.seen.at = self.places.get("")
         self.seen.mode_matters = mode_matters(model)
@@ -96,6 +92,15 @@ class NetworkWatch:
         self._made: dict[int, tuple[str, str]] = {}
         self.last_layer: tuple[str, str] | None = None
 
+    def _describe_parameters(self, model: nn.Module) -> None:
+        """Describe those that are new: a library may make a network's weights after it."""
+        old, self.parameters = self.parameters, {}
+        for path, value in model.named_parameters():
+            kept = old.get(id(value)) or describe_parameter(path, value)
+            kept.at = kept.at or self.places.get(kept.layer)
+            self.parameters[id(value)] = kept
+        self.seen.parameters = list(self.parameters.values())
+
     def begin_round(self) -> None:
         """Layers are measured anew."""
         self._calls.clear()
@@ -104,6 +109,9 @@ class NetworkWatch:
     def begin_call(self) -> None:
         """It is about to be called from outside."""
         self._functions.clear()
+        model = self.model()
+        if model is not None and not self._calls:
+            self._describe_parameters(model)
 
     def layer(self, module: nn.Module, inputs: Any, output: Any, step: int) -> None:
         """One of its layers was called."""
