@@ -263,6 +263,7 @@ def over_regularised(evidence: Evidence, sensitivity: float) -> Iterator[Finding
         coupled = any(o.kind not in ("AdamW", "NAdamW") for o in evidence.optimizers)
         if strong_decay and (shrunk or coupled) and len(shrunk) >= 0.5 * len(decayed):
             weight = shrunk[0]
+            made = [o.made_at for o in evidence.optimizers if o.name == weight.optimizer]
             yield Finding(
                 "over-regularised",
                 "warning",
@@ -274,7 +275,7 @@ def over_regularised(evidence: Evidence, sensitivity: float) -> Iterator[Finding
                 },
                 f"a weight decay of {weight.weight_decay:g} shrinks the weights to nothing",
                 "use 1e-4 (or 1e-2 with AdamW)",
-                at=weight.at,
+                at=next(filter(None, made), weight.at),
                 since_step=1,
                 source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 7.1.1",
             )
