@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence, LossSeen
 from glial.doctor.measures import CLASSES, main_loss, model_of, outcome, suffers
+from glial.doctor.rules.chance import drowning_noise
 
 # Above this area under the curve, two sets of rows look different.
 UNLIKE = 0.75
@@ -37,7 +38,7 @@ def class_imbalance(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
         f"the rarest of {len(counts)} classes has {rarest:.1%} of the rows: answering the "
         f"commonest is right in {most:.0%}",
         "give classes weights or draw them evenly, and judge by balanced accuracy or F1",
-        at=loss.at,
+        at=loss.made_at or loss.at,
         since_step=1,
         source="Japkowicz, Stephen (2002), The class imbalance problem: a systematic study",
     )
@@ -143,6 +144,8 @@ def _is_noisier(evidence: Evidence, sensitivity: float) -> bool:
 def harmful_augmentation(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Random changes after which a row no longer tells its target."""
     rows, loss = evidence.rows, main_loss(evidence)
+    if any(True for _ in drowning_noise(evidence, sensitivity)):
+        return  # which says more
     before, after = rows.plain_score, rows.given_score
     means = "as they are, rows tell {:.2f} of their targets, and after random changes {:.2f}"
     if not before - after >= 0.25 / sensitivity:
@@ -161,7 +164,7 @@ def harmful_augmentation(evidence: Evidence, sensitivity: float) -> Iterator[Fin
         {"score_before": before, "score_after": after, "told_apart": rows.told_apart},
         means.format(before, after),
         "look at changed rows with their labels, and weaken what a person could not undo",
-        at=loss.at if loss else None,
+        at=(loss.noise_at or loss.at) if loss else None,
         since_step=1,
         source="Shorten, Khoshgoftaar (2019), A survey on image data augmentation",
     )
