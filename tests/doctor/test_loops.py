@@ -307,3 +307,22 @@ def test_generators_without_a_seed_and_steps_that_differ_are_notes():
         assert [(f.problem, f.severity) for f in found] == [("not-reproducible", "note")]
     same = Probe("repeat", None, 1, {"loss": 1.0, "again": 1.0, "once_more": 1.0})
     assert diagnose(Evidence(probes=[same])) == []
+
+
+def test_views_that_torch_tells_nothing_of_do_no_harm():
+    """One made without gradients, of what is then written to with them."""
+    model, x = nn.Linear(3, 3), torch.randn(4, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Doctor.watch(model, optimizer) as doctor:
+        for _ in range(30):
+            base = torch.zeros(4, 3)
+            with torch.no_grad():
+                view = base[:2]
+                _ = view * 2
+            loss = base.add_(model(x)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert doctor.evidence is not None
+    assert doctor.evidence.steps == 30
+    assert doctor.evidence.not_checked == []

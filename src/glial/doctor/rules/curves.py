@@ -125,7 +125,7 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     rows = evidence.rows
     answered = answered_in_evaluation(evidence)
     missing = expected_in_evaluation(evidence, rows.own_score) - answered
-    repeats = found.steps * loss.of_batch >= 2 * rows.distinct > 0
+    repeats = loss.value.steps[-1] * loss.of_batch >= 2 * rows.distinct > 0
     if rows.distinct < FEW_ROWS and repeats and missing > 0.15 / sensitivity:
         yield Finding(
             "overfitting",

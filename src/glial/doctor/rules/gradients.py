@@ -31,13 +31,15 @@ def vanishing_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Findi
         sizes = [_size_of_gradient(w) for w in weights]
         if not sizes[-1] > 0 or not math.isfinite(sizes[-1]):
             continue
-        ratio = sizes[0] / sizes[-1]
-        if ratio < 1e-3 * sensitivity and sizes[0] < 1e-4:
+        # One small gradient among the first, as of an attention's queries, lets others through.
+        first = max(sizes[: max(1, len(sizes) // 4)])
+        ratio = first / sizes[-1]
+        if ratio < 1e-3 * sensitivity and first < 1e-4:
             yield Finding(
                 "vanishing-gradient",
                 "error" if ratio < 1e-5 else "warning",
                 path_in(evidence, model, weights[0].layer),
-                {"first_layer": sizes[0], "last_layer": sizes[-1], "ratio": ratio},
+                {"first_layer": first, "last_layer": sizes[-1], "ratio": ratio},
                 f"the gradient shrinks by a factor of {1 / max(ratio, 1e-30):.0e} from the last "
                 "layer to the first",
                 "use ReLU with He initialisation, normalisation or residual connections",

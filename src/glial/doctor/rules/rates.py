@@ -320,13 +320,13 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
         )
     data = max([loader.rows for loader in evidence.loaders if loader.training], default=0)
     whole = rows >= max(200, 0.9 * (data or evidence.rows.distinct))
-    if whole and found.suffers and found.finite and found.steps <= 100 and rows >= 256:
+    if whole and found.suffers and found.finite and loss.value.steps[-1] <= 100 and rows >= 256:
         yield Finding(
             "batch-size-unsuitable",
             "warning",
             None,
-            {"rows": rows, "steps": found.steps},
-            f"batches of {rows} rows leave only {found.steps} steps",
+            {"rows": rows, "steps": loss.value.steps[-1]},
+            f"batches of {rows} rows leave only {loss.value.steps[-1]} steps",
             "use smaller batches, or more epochs",
             at=_loader_at(evidence) or loss.at,
             source="Keskar et al. (2017), On large-batch training; Goyal et al. (2017)",
@@ -351,16 +351,17 @@ def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     fall = _late_fall(loss.value.values)
     if fall < 0.3 / sensitivity:
         return
+    steps = loss.value.steps[-1]
     yield Finding(
         "undertrained",
         "warning",
         None,
-        {"steps": found.steps, "share_of_the_last_third": fall, "skill": found.skill},
-        f"the loss was still falling when training ended after {found.steps} steps: the last third "
+        {"steps": steps, "share_of_the_last_third": fall, "skill": found.skill},
+        f"the loss was still falling when training ended after {steps} steps: the last third "
         f"of them made {fall:.0%} of its fall",
         "train for more epochs",
         at=loss.at,
-        since_step=found.steps,
+        since_step=steps,
         source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3",
     )
 

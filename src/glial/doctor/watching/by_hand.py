@@ -10,7 +10,7 @@ from torch import Tensor
 from glial.doctor.evidence import OptimizerSeen
 from glial.doctor.watching.rounds import Round
 from glial.doctor.watching.statistics import is_plain
-from glial.doctor.watching.tape import Entry, tensors_in
+from glial.doctor.watching.tape import Entry, node_of, tensors_in
 
 LOOKED_AT = 4
 PLAIN_DESCENT = 0.99
@@ -66,7 +66,7 @@ class HandUpdate:
         """Whether a call is the first to learn with weights that were awaited to change."""
         return (
             self.is_awaited
-            and any(made.grad_fn is not None for made in tensors_in(entry.result))
+            and any(node_of(made) is not None for made in tensors_in(entry.result))
             and any(id(given) in self.ids for given in entry.given())
         )
 

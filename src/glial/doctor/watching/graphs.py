@@ -9,7 +9,7 @@ from torch import Tensor
 
 from glial.core.findings import Place
 from glial.doctor.evidence import Evidence
-from glial.doctor.watching.tape import Tape
+from glial.doctor.watching.tape import Tape, node_of
 
 MOST_MARKS = 400
 OLD = 3  # rounds in which a script may still hold its last loss
@@ -46,7 +46,7 @@ class Graphs:
 
     def mark(self, root: Tensor, number: int) -> None:
         """Mark the graph of a round's loss."""
-        node: Any = root.grad_fn  # its metadata is a dictionary; torch says that it is a method
+        node = node_of(root)  # its metadata is a dictionary; torch says that it is a method
         if node is None or len(self._marks) >= MOST_MARKS or _mark_of(node) is not None:
             return
         mark = _Mark(number)
@@ -76,7 +76,7 @@ def _reuse(tape: Tape, number: int) -> Place | None:
     """Where a round first computes something from the loss of an earlier one, or from its sum."""
     for entry in tape.entries:
         for given in entry.given():
-            node: Any = given.grad_fn
+            node = node_of(given)
             behind = [] if node is None else [node, *(one for one, _ in node.next_functions)]
             marks = [_mark_of(one) for one in behind if one is not None]
             if any(mark is not None and mark.round < number for mark in marks):

@@ -124,6 +124,23 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(getattr(value, one.name, None))
 
 
+def node_of(tensor: Tensor) -> Any:
+    """The node of the graph that made a tensor; None of a leaf.
+
+    Of a view that was made without gradients torch refuses to tell, once what it shows was written
+    to with them.
+
+    Example:
+        >>> import torch
+        >>> node_of(torch.ones(1)) is None
+        True
+    """
+    try:
+        return tensor.grad_fn
+    except RuntimeError:
+        return None
+
+
 def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """The same nested containers with every tensor changed.
 
