@@ -126,18 +126,18 @@ def probe_tokens(replay: Replay) -> dict[str, float]:
         found["same_token"] = _agreement(target, tokens)
         found["two_ahead"] = _agreement(target[:, :-2], tokens[:, 2:])
         found["one_behind"] = _agreement(target[:, 1:], tokens[:, :-1])
-    base = answer(replay, entry, {})
+    base = answer(replay, entry, {}, outputs)
     changed = tokens.detach().clone()
     changed[:, -1] = tokens.roll(1, 0)[:, -1]
     changed[:, -1] = torch.where(changed[:, -1] == tokens[:, -1], tokens[:, 0], changed[:, -1])
-    later = answer(replay, entry, {id(tokens): changed})
+    later = answer(replay, entry, {id(tokens): changed}, outputs)
     touched = changed[:, -1] != tokens[:, -1]
     if bool(touched.any()):
         moved = (later - base).abs()[touched][:, :-1].amax(-1)
         found["sees_later"] = float((moved > CHANGED * float(base.std())).float().mean())
     swapped = tokens.detach().clone()
     swapped[:, [-3, -2]] = tokens[:, [-2, -3]]
-    order = answer(replay, entry, {id(tokens): swapped})
+    order = answer(replay, entry, {id(tokens): swapped}, outputs)
     touched = tokens[:, -3] != tokens[:, -2]
     if bool(touched.any()):
         moved = (order - base).abs()[touched][:, -1].amax(-1)
@@ -162,13 +162,16 @@ def only_call(replay: Replay) -> Entry | None:
     return calls[0] if len(calls) == 1 else None
 
 
-def answer(replay: Replay, entry: Entry, given: dict[int, Tensor]) -> Tensor:
+def answer(
+    replay: Replay, entry: Entry, given: dict[int, Tensor], wanted: Tensor | None = None
+) -> Tensor:
     """What the copy of a network answers in evaluation mode.
 
     Args:
         replay: The round.
         entry: The call.
         given: ``id`` of a tensor of the recording to what takes its place.
+        wanted: Which of the tensors that it gave; by default the first.
     """
     twin = replay.twins[id(entry.function)]
     flags = {module: module.training for module in twin.modules()}
@@ -177,7 +180,8 @@ def answer(replay: Replay, entry: Entry, given: dict[int, Tensor]) -> Tensor:
         torch.set_rng_state(replay.round.random)
     try:
         with torch.no_grad():
-            wanted = next(v for v in tensors_in(entry.result) if is_plain(v))
+            if wanted is None:
+                wanted = next(v for v in tensors_in(entry.result) if is_plain(v))
             found = replay.round.tape.replay([wanted], replay.twins, given, entries=[entry])
     finally:
         for module, flag in flags.items():

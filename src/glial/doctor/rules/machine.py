@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from glial.core.findings import Finding
-from glial.doctor.evidence import Evidence
+from glial.doctor.evidence import Evidence, LoaderSeen
 from glial.doctor.measures import main_loss, suffers, trained_models
 from glial.doctor.rules.outputs import wrong_output_width
 
@@ -17,15 +17,20 @@ _LOW = ("float16", "bfloat16")
 
 def data_stall(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Training waits for batches most of the time."""
-    for loader in evidence.loaders:
-        total = loader.wait + loader.work
-        if loader.training and total > 2 and loader.wait > 0.6 * total / sensitivity:
+    lines: dict[str, list[LoaderSeen]] = {}
+    for loader in evidence.loaders:  # one that is made anew each epoch is told once
+        if loader.training:
+            lines.setdefault(str(loader.at), []).append(loader)
+    for loaders in lines.values():
+        loader, wait = loaders[0], sum(loader.wait for loader in loaders)
+        total = wait + sum(loader.work for loader in loaders)
+        if total > 2 and wait > 0.6 * total / sensitivity:
             yield Finding(
                 "data-stall",
-                "warning" if loader.wait > 0.75 * total and total > 10 else "note",
+                "warning" if wait > 0.75 * total and total > 4 else "note",
                 None,
-                {"share_of_time_waiting": loader.wait / total, "workers": loader.workers},
-                f"training waits for {loader.name} {loader.wait / total:.0%} of the time",
+                {"share_of_time_waiting": wait / total, "workers": loader.workers},
+                f"training waits for {loader.name} {wait / total:.0%} of the time",
                 "use more workers, or prepare the data once and keep it in memory",
                 at=loader.at,
                 source="Mohan et al. (2021), on data stalls in training, VLDB",

@@ -87,7 +87,11 @@ class Evaluations:
         elif name in ("eq", "__eq__", "ne", "__ne__", *DISTANCES):
             for left, right in (entry.args[:2], entry.args[1::-1]):
                 alike = is_plain(left) and is_plain(right) and left.shape == right.shape
-                if alike and self._answered(left, left, right, tape, amounts=name in DISTANCES):
+                if (
+                    alike
+                    and left.dim()
+                    and self._answered(left, left, right, tape, amounts=name in DISTANCES)
+                ):
                     return
 
     def _answered(
