@@ -325,4 +325,4 @@ def test_views_that_torch_tells_nothing_of_do_no_harm():
             optimizer.step()
     assert doctor.evidence is not None
     assert doctor.evidence.steps == 30
-    assert doctor.evidence.not_checked == []
+    assert not any("watching failed" in note.why for note in doctor.evidence.not_checked)

@@ -115,6 +115,7 @@ class Half(nn.Module):
         (Half, {}, "untrained-parameters"),
         (Noisy, {"train.lr": 1e4, "train.optimizer": "sgd"}, "learning-rate-too-high"),
         (Noisy, {"train.lr": 1e-6, "train.optimizer": "sgd"}, "learning-rate-too-low"),
+        (Noisy, {"train.lr": 1e-9}, "learning-rate-too-low"),
     ],
 )
 def test_faults_are_found(network, changes, problem):

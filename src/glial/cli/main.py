@@ -136,7 +136,9 @@ class _Notes(logging.Handler):
     """Prints notices to standard error, warnings marked."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one notice."""
+        """Print one notice, unless the verb prints what it says with its result."""
+        if getattr(record, "in_result", False):
+            return
         mark = "note: " if record.levelno >= logging.WARNING else ""
         print(f"{mark}{record.getMessage()}", file=sys.stderr, flush=True)
 

@@ -112,17 +112,19 @@ class TrainingWatch:
             return []
         self.evidence = self._watcher.end(steps)
         found = self._diagnosed(self.evidence)
-        self._say(found)
+        self._say(found, in_result=True)
         return found
 
     def _diagnosed(self, evidence: Evidence) -> list[Finding]:
         return diagnose(evidence, self._settings.sensitivity, self._settings.ignore)
 
-    def _say(self, findings: list[Finding]) -> None:
+    def _say(self, findings: list[Finding], *, in_result: bool = False) -> None:
+        """Log what was not said before; whoever shows the result may leave the last of it out."""
         for finding in findings:
             if finding.severity != "note" and finding.problem not in self._told:
                 self._told.add(finding.problem)
-                logger.warning("%s", " ".join(line.strip() for line in tell(finding)))
+                told = " ".join(line.strip() for line in tell(finding))
+                logger.warning("%s", told, extra={"in_result": in_result})
 
     def _look(self, batch: Batch, moment: Moment) -> None:
         objective = self._objective

@@ -113,15 +113,17 @@ def probe_tokens(replay: Replay) -> dict[str, float]:
         return {}
     inputs = [value for value in tensors_in((entry.args, entry.kwargs)) if is_plain(value)]
     outputs = next((v for v in tensors_in(entry.result) if is_plain(v) and v.dim() == 3), None)
-    if not inputs or outputs is None or inputs[0].dim() != 2 or inputs[0].is_floating_point():
+    if outputs is None or outputs.shape[1] < 4:
         return {}
-    tokens = inputs[0]
-    if outputs.shape[:2] != tokens.shape or tokens.shape[1] < 4:
+    inputs = [v for v in inputs if v.shape == outputs.shape[:2] and not v.is_floating_point()]
+    if not inputs:
         return {}
     found = {}
-    target = replay.round.losses[-1].last_target
+    target, tokens = replay.round.losses[-1].last_target, inputs[0]
     if target is not None and target.numel() == tokens.numel():
         target = target.reshape(tokens.shape)
+        # A decoder is given a source as well, which may be as long.
+        tokens = max(inputs, key=lambda v: _likeness(target, v))
         found["next_token"] = _agreement(target[:, :-1], tokens[:, 1:])
         found["same_token"] = _agreement(target, tokens)
         found["two_ahead"] = _agreement(target[:, :-2], tokens[:, 2:])
@@ -143,6 +145,16 @@ def probe_tokens(replay: Replay) -> dict[str, float]:
         moved = (order - base).abs()[touched][:, -1].amax(-1)
         found["sees_order"] = float((moved > CHANGED * float(base.std())).float().mean())
     return found
+
+
+def _likeness(target: Tensor, tokens: Tensor) -> float:
+    """How many targets are the tokens before, beside or after them."""
+    here = _agreement(target, tokens)
+    return max(
+        here,
+        _agreement(target[:, :-1], tokens[:, 1:]),
+        _agreement(target[:, 1:], tokens[:, :-1]),
+    )
 
 
 def _agreement(target: Tensor, tokens: Tensor) -> float:

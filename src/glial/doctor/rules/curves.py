@@ -14,6 +14,7 @@ from glial.doctor.measures import (
     optimizers_of,
     outcome,
 )
+from glial.doctor.rules.layers import underfitting
 
 _BOOK = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 11.5"
 FEW_ROWS = 60
@@ -152,3 +153,44 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             at=loss.at,
             source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 5.2",
         )
+
+
+def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Stopped while the loss was still falling, far from what is possible."""
+    loss, found = main_loss(evidence), outcome(evidence)
+    if loss is None or found is None or len(optimizers_of(evidence)) != 1 or not found.finite:
+        return
+    if found.steps < 6 or not found.suffers or evidence.stopped:
+        return
+    if any(underfitting(evidence, sensitivity)):
+        return  # more steps would not widen it
+    fall = _late_fall(loss.value.values)
+    if fall < 0.3 / sensitivity:
+        return
+    steps = loss.value.steps[-1]
+    yield Finding(
+        "undertrained",
+        "warning",
+        None,
+        {"steps": steps, "share_of_the_last_third": fall, "skill": found.skill},
+        f"the loss was still falling when training ended after {steps} steps: the last third "
+        f"of them made {fall:.0%} of its fall",
+        "train for more epochs",
+        at=loss.at,
+        since_step=steps,
+        source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3",
+    )
+
+
+def _late_fall(values: list[float]) -> float:
+    """The share of the whole fall of the loss, third by third, that its last third made.
+
+    A half where it falls steadily, less where it flattens; 0 where noise explains it.
+    """
+    third = len(values) // 3
+    thirds = [values[:third], values[-2 * third : -third], values[-third:]]
+    first, middle, last = (sum(part) / third for part in thirds)
+    variance = sum((value - last) ** 2 for value in thirds[2]) / third
+    if middle - last < 2 * math.sqrt(2 * variance / third) or not first > last:
+        return 0.0
+    return (middle - last) / (first - last)

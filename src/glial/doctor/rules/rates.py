@@ -19,9 +19,9 @@ from glial.doctor.measures import (
     suffers,
     trained_models,
 )
-from glial.doctor.rules.layers import underfitting
 
 NOISY = 50.0  # the noise of a gradient over its signal at which steps are a random walk
+MOVED = 0.01  # of its size a weight moves in a whole training that teaches it nothing
 REPLACED = 1.0  # first steps as large as the weights themselves
 _SMITH = "Smith (2017), Cyclical learning rates; Goodfellow et al. (2016), section 8.5"
 
@@ -128,10 +128,11 @@ def _dies(models: list[ModelSeen]) -> bool:
     )
 
 
-def _leap(models: list[ModelSeen]) -> float:
-    """How large the first steps are beside the weights: the median over weights."""
+def _leap(models: list[ModelSeen], *, whole: bool = False) -> float:
+    """How large the first steps, or the largest one, are beside the weights: the median."""
     ratios = sorted(
-        parameter.update.mean(0.2, end=False) / max(1e-12, parameter.weight.first)
+        (max(parameter.update.values) if whole else parameter.update.mean(0.2, end=False))
+        / max(1e-12, parameter.weight.first)
         for model in models
         for parameter in model.parameters
         if len(parameter.shape) >= 2 and len(parameter.update) and len(parameter.weight)
@@ -140,11 +141,42 @@ def _leap(models: list[ModelSeen]) -> float:
     return ratios[len(ratios) // 2] if ratios else 0.0
 
 
+def hardly_moving(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Steps that all together cannot bring the weights anywhere."""
+    optimizer, loss, found = _only_optimizer(evidence), main_loss(evidence), outcome(evidence)
+    if optimizer is None or loss is None or found is None or not found.fails or not found.finite:
+        return
+    steps, largest = loss.value.steps[-1], _leap(trained_models(evidence), whole=True)
+    weights = [weight for model in trained_models(evidence) for weight in model.parameters]
+    pulled = any(weight.gradient.last > 0 for weight in weights)
+    if steps < 20 or not pulled or steps * largest > MOVED / sensitivity:
+        return
+    yield Finding(
+        "learning-rate-too-low",
+        "error",
+        None,
+        {
+            "lr": optimizer.lr.last,
+            "update_to_weight": largest,
+            "steps": steps,
+            "skill": found.skill,
+        },
+        f"{steps} steps of at most {largest:.0e} of the weights' size move them by less than "
+        f"{100 * MOVED:.0f}% in all, and nothing is learnt",
+        "multiply the learning rate by 100, or look why the gradient is so small",
+        at=optimizer.made_at or optimizer.at,
+        since_step=1,
+        source=_SMITH,
+    )
+
+
 def learning_rate_too_low(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Steps so small that the loss would fall much further along each of them, to the end."""
     optimizer, found = _only_optimizer(evidence), outcome(evidence)
     if optimizer is None or found is None or not found.finite or not found.suffers:
         return
+    if any(True for _ in hardly_moving(evidence, sensitivity)):
+        return  # which says more
     late = [probe for probe in optimizer.line if probe.step > 0.2 * evidence.steps]
     if not late or optimizer.settings.get("lr", 0.0) == 0 or found.steps < 10:
         return
@@ -336,45 +368,3 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
 def _loader_at(evidence: Evidence) -> Place | None:
     """Where the loader was made that training took its batches from."""
     return next((loader.at for loader in evidence.loaders if loader.training), None)
-
-
-def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Stopped while the loss was still falling, far from what is possible."""
-    loss, found = main_loss(evidence), outcome(evidence)
-    optimizer = _only_optimizer(evidence)
-    if loss is None or found is None or optimizer is None or not found.finite:
-        return
-    if found.steps < 6 or not found.suffers or evidence.stopped:
-        return
-    if any(underfitting(evidence, sensitivity)):
-        return  # more steps would not widen it
-    fall = _late_fall(loss.value.values)
-    if fall < 0.3 / sensitivity:
-        return
-    steps = loss.value.steps[-1]
-    yield Finding(
-        "undertrained",
-        "warning",
-        None,
-        {"steps": steps, "share_of_the_last_third": fall, "skill": found.skill},
-        f"the loss was still falling when training ended after {steps} steps: the last third "
-        f"of them made {fall:.0%} of its fall",
-        "train for more epochs",
-        at=loss.at,
-        since_step=steps,
-        source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3",
-    )
-
-
-def _late_fall(values: list[float]) -> float:
-    """The share of the whole fall of the loss, third by third, that its last third made.
-
-    A half where it falls steadily, less where it flattens; 0 where noise explains it.
-    """
-    third = len(values) // 3
-    thirds = [values[:third], values[-2 * third : -third], values[-third:]]
-    first, middle, last = (sum(part) / third for part in thirds)
-    variance = sum((value - last) ** 2 for value in thirds[2]) / third
-    if middle - last < 2 * math.sqrt(2 * variance / third) or not first > last:
-        return 0.0
-    return (middle - last) / (first - last)
