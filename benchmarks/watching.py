@@ -30,8 +30,8 @@ from throughput_contestants import Case
 
 SCRIPT = Path(__file__).with_name("throughput_contestants.py")
 CASES = (
-    Case("mlp-256", "mlp", rows=50_000, batch_size=256, epochs=300),
-    Case("cnn-64", "cnn", rows=512, batch_size=64, epochs=120),
+    Case("mlp-256", "mlp", rows=50_000, batch_size=256, epochs=80),
+    Case("cnn-64", "cnn", rows=512, batch_size=64, epochs=80),
 )
 WAYS = {
     ("glial", "alone"): ([], "glial-unwatched"),

@@ -30,7 +30,7 @@ from glial.training.objective import Mass
 logger = logging.getLogger(__name__)
 
 SAMPLED_ROWS = 32, 1500
-SAMPLED_VALUES = 1_500_000
+SAMPLED_VALUES = 500_000
 CAPACITY = ("hidden_sizes", "members", "widths", "depth")
 
 
