@@ -62,6 +62,7 @@ def network_of(tape: Tape, root: Tensor, networks: Networks) -> NetworkWatch | N
     """The last network that a number was computed from and that it teaches; None without one.
 
     Example:
+        >>> import torch
         >>> network_of(Tape(), torch.zeros(()), Networks()) is None
         True
     """
@@ -73,6 +74,7 @@ class LossWatch:
     """One place at which a gradient is taken.
 
     Example:
+        >>> import torch
         >>> watch = LossWatch(None)
         >>> watch.value(torch.tensor(2.0), 1)
         >>> watch.summary().value.last
@@ -365,6 +367,7 @@ def asks_network(entry: Entry) -> bool:
     """Whether a call is one of a network, with a gradient or without.
 
     Example:
+        >>> import torch
         >>> asks_network(Entry(torch.neg, (), {}, None, None))
         False
     """
@@ -375,6 +378,7 @@ def is_loss(function: Any) -> bool:
     """Whether a function is one of torch's losses.
 
     Example:
+        >>> import torch
         >>> is_loss(torch.nn.functional.mse_loss)
         True
     """
