@@ -262,3 +262,11 @@ def test_looks_end_where_time_does():
             watcher.look(step, lambda: time.sleep(0.03), optimizer)
             watcher.stepped()
     assert looked == [0, 1]
+
+
+def test_a_loss_that_ends_training_between_two_looks_is_named():
+    values = {"train.lr": 50.0, "train.optimizer": "sgd"}
+    run = glial.train("wine", out=False, set=values)
+    assert run.ended_by == "not_finite"
+    told = [name for found in run.findings for name in (found.problem, *found.symptoms)]
+    assert "loss-not-finite" in told

@@ -293,8 +293,8 @@ class Watcher:
 
     def _await_update(self) -> None:
         """Where no optimiser steps, weights may be changed by hand."""
-        update, looks = self._by_hand, self.listens_to_rounds
-        update.await_change_of(weights_behind(self._round) if looks else [])
+        update, looks, seen = self._by_hand, self.listens_to_rounds, self._round
+        update.await_change_of(weights_behind(seen.tape, seen.roots) if looks else [])
         watch = self._optimizers.of(update, user_frame()) if update.is_awaited else None
         if watch is not None and looks:
             watch.await_update(update)

@@ -258,7 +258,8 @@ def _fit(ready: Ready | LoaderReady, folder: Path | None, callbacks: Sequence[Ca
             else:
                 watch.preflight(ready.sampled("train"), ready.sampled("val"))
             run.ended_by = loop.run()
-            run.findings = watch.findings(loop.progress.step)
+            finite = run.ended_by != "not_finite"
+            run.findings = watch.findings(loop.progress.step, finite=finite)
             run.evidence = watch.evidence
             _conclude(run, loop, ready, batches)
     if run.status == "interrupted":

@@ -102,15 +102,18 @@ class TrainingWatch:
             learnt, judged = view.metrics["train_loss"], view.metrics.get("val_loss")
             self._watcher.judged(view.step, learnt, judged, keeps=self._keeps_best)
 
-    def findings(self, steps: int) -> list[Finding]:
+    def findings(self, steps: int, *, finite: bool = True) -> list[Finding]:
         """What is wrong with the training, now that it is over.
 
         Args:
             steps: Steps made.
+            finite: Whether the loss stayed so.
         """
         if self._watcher is None:
             return []
         self.evidence = self._watcher.end(steps)
+        if not finite and self.evidence.loss_not_finite is None:
+            self.evidence.loss_not_finite = steps  # in between the steps that were looked into
         found = self._diagnosed(self.evidence)
         self._say(found, in_result=True)
         return found

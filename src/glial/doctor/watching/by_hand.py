@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from glial.doctor.evidence import OptimizerSeen
-from glial.doctor.watching.rounds import Round
 from glial.doctor.watching.statistics import is_plain
-from glial.doctor.watching.tape import Entry, node_of, tensors_in
+from glial.doctor.watching.tape import Entry, Tape, node_of, tensors_in
 
 LOOKED_AT = 4
 PLAIN_DESCENT = 0.99
 
 
-def weights_behind(kept: Round) -> list[Tensor]:
+def weights_behind(tape: Tape, roots: Sequence[Tensor]) -> list[Tensor]:
     """The weights that the last number whose gradients were taken in a round depends on.
 
+    Args:
+        tape: The round's calls.
+        roots: The numbers whose gradients were taken, in their order.
+
     Example:
-        >>> weights_behind(Round())
+        >>> weights_behind(Tape(), [])
         []
     """
     found: dict[int, Tensor] = {}
-    for entry in kept.tape.slice_to(kept.roots[-1]) if kept.roots else []:
+    for entry in tape.slice_to(roots[-1]) if roots else []:
         given = entry.function.parameters() if entry.is_model else entry.given()
         found |= {id(value): value for value in given if value.requires_grad and value.is_leaf}
     return list(found.values())

@@ -6,14 +6,11 @@ import functools
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from glial.doctor.evidence import Evidence, NotChecked
-
-if TYPE_CHECKING:
-    from glial.doctor.watcher import Watcher
 
 MOST_FAULTS = 20
 
@@ -36,7 +33,7 @@ def guarded(method: F) -> F:
     """
 
     @functools.wraps(method)
-    def run(self: Watcher, *args: Any, **kwargs: Any) -> Any:
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not self._mine():
             return None
         start, self._busy = time.perf_counter(), True
