@@ -241,7 +241,7 @@ def test_looks_grow_rare():
 
 def test_some_looks_are_spread_over_the_whole():
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))])
-    watcher = ReplayWatcher(share=0.0, floor=math.inf, steps=1000)
+    watcher = ReplayWatcher(share=0.0, floor=math.inf, steps=1000, ramp=math.inf)
     looked = []
     for step in range(1000):
         if watcher.is_due(step):
@@ -262,6 +262,25 @@ def test_looks_end_where_time_does():
             watcher.look(step, lambda: time.sleep(0.03), optimizer)
             watcher.stepped()
     assert looked == [0, 1]
+
+
+@pytest.mark.parametrize(("watching", "looks"), [(0.0, 8), (3.2, 5), (8.0, 3)])
+def test_a_short_training_is_looked_at_a_few_times_and_no_more_than_its_length_allows(
+    watching, looks, monkeypatch
+):
+    """Ten seconds at which two may be spent; then a clock that stands still."""
+    now = iter([0.0, *[10.0] * 1000])
+    monkeypatch.setattr("glial.doctor.replays.time.perf_counter", lambda: next(now))
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))])
+    watcher = ReplayWatcher(share=0.0, floor=2.0, steps=8, ramp=0.05)
+    looked = 0
+    for step in range(8):
+        if watcher.is_due(step):
+            watcher.look(step, lambda: None, optimizer)
+            watcher.stepped()
+            watcher._evidence.watching += watching / 8
+            looked += 1
+    assert looked == looks
 
 
 def test_a_loss_that_ends_training_between_two_looks_is_named():

@@ -14,6 +14,7 @@ from glial.doctor.forests import are_labels, forest, one_column, score, votes, w
 Array = NDArray[Any]
 
 FEWEST_ROWS = 80
+FEWEST_OF_A_CLASS = 12
 MOST_ROWS = 600
 MOST_COLUMNS = 128
 
@@ -69,6 +70,8 @@ def score_of(x: Array, y: Array, *, are_amounts: bool = False) -> float:
     if len(np.unique(y)) < 2 or x.shape[1] == 0:
         return math.nan
     labels = are_labels(y) and not are_amounts
+    if labels and _is_starved(y):
+        return math.nan
     return score(y, votes(x, y, labels=labels), labels=labels)
 
 
@@ -122,6 +125,12 @@ def _contradicted(asked: Array, answers: Array, train: Array, targets: Array) ->
     grown = forest(labels=True).fit(asked[:, columns], answers)
     other = grown.predict(train[:, columns]) != targets
     return float(other.mean() - own.mean())
+
+
+def _is_starved(y: Array) -> bool:
+    """Whether a class has too few rows to learn it from, and far fewer than its share."""
+    _, counts = np.unique(y, return_counts=True)
+    return bool(counts.min() < min(FEWEST_OF_A_CLASS, 0.3 * len(y) / len(counts)))
 
 
 def _some(rows: Array) -> Array:

@@ -267,7 +267,7 @@ def weights_of(model: ModelSeen) -> list[ParameterSeen]:
     return [
         p
         for p in model.parameters
-        if len(p.shape) >= 2 and kinds.get(p.layer) in (*LINEAR, *CONVOLUTIONS)
+        if len(p.shape) >= 2 and (kinds.get(p.layer) in (*LINEAR, *CONVOLUTIONS) or not kinds)
     ]
 
 

@@ -20,7 +20,8 @@ from glial.doctor.reference import examine_rows
 from glial.doctor.watcher import Watcher
 from glial.doctor.watching.rows import MOST_COLUMNS
 
-FIRST_LOOKS = 6
+FIRST_LOOKS, FEWEST_LOOKS = 6, 5
+RAMP = 0.2
 LOOKS_A_STEP = 12
 LEAST_LOOKS = 10
 
@@ -37,6 +38,8 @@ class ReplayWatcher(Watcher):
             training may take in any case.
         steps: Steps of the whole training, as far as is known.
         preflight: What was seen before the training; None of nothing.
+        ramp: The share of the time so far that the floor may be, so that short trainings pay
+            less; a few looks are taken all the same.
 
     Example:
         >>> model = torch.nn.Linear(2, 1)
@@ -62,13 +65,14 @@ class ReplayWatcher(Watcher):
         floor: float = 2.0,
         steps: int | None = None,
         preflight: Evidence | None = None,
+        ramp: float = RAMP,
     ) -> None:
         super().__init__(budget=share, floor=floor)
         if preflight is not None:
-            self._probes = RoundProbes(self._evidence, share, floor, early=False)
+            self._probes = RoundProbes(self._evidence, share, floor, early=False, ramp=ramp)
             self._evidence.probes, self._evidence.rows = preflight.probes, preflight.rows
             self._evidence.watching = preflight.watching
-        self._share, self._floor = share, floor
+        self._share, self._floor, self._ramp = share, floor, ramp
         self._looks = 0
         self._next = 0
         self._apart = math.inf if steps is None else max(1, steps // LEAST_LOOKS)
@@ -86,8 +90,11 @@ class ReplayWatcher(Watcher):
             return False
         gone = time.perf_counter() - self._began
         spread = self._looks < FIRST_LOOKS or step >= self._last + self._apart
-        most = max(self._share * gone, self._floor if spread else 0.0)
-        if self._evidence.watching <= most or not self._looks:
+        most = max(self._share * gone, min(self._floor, self._ramp * gone) if spread else 0.0)
+        few = not self._looks or (
+            self._looks < FEWEST_LOOKS and self._evidence.watching <= self._floor
+        )
+        if few or self._evidence.watching <= most:
             return True
         later = step + max(1, step // LOOKS_A_STEP)
         self._next = int(min(later, self._last + self._apart))
@@ -140,6 +147,12 @@ class ReplayWatcher(Watcher):
         self._next = self._last + int(min(gap, self._apart))
         self._optimizer = None
         self._evidence.watching = before + time.perf_counter() - begin
+
+    def fit_one_batch(self) -> None:
+        """See whether a batch can be fitted, if there was no time for that."""
+        begin = time.perf_counter()
+        self._probes.fit(self._last)
+        self._evidence.watching += time.perf_counter() - begin
 
     def compare(
         self, rows: tuple[Sequence[Tensor], Tensor], others: tuple[Sequence[Tensor], Tensor] | None

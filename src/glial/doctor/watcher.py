@@ -280,6 +280,14 @@ class Watcher:
             self._evidence.loss_not_finite = self._step
         self._loaders.used()
 
+    def is_descent(self, inputs: list[Any]) -> bool:
+        """Whether gradients with respect to some tensors are those to learn by."""
+        return self._mine() and self._by_hand.takes_gradients_of(inputs)
+
+    def gradients_came(self, inputs: list[Any], gradients: Any) -> None:
+        """They were returned, and not left in the tensors."""
+        self._by_hand.give(inputs, gradients)
+
     @guarded
     def after_backward(self, roots: Any) -> None:
         """Gradients were taken: whose they are."""
@@ -297,6 +305,7 @@ class Watcher:
         update.await_change_of(weights_behind(seen.tape, seen.roots) if looks else [])
         watch = self._optimizers.of(update, user_frame()) if update.is_awaited else None
         if watch is not None and looks:
+            self._networks.note_bare(update.param_groups[0]["params"], user_frame())
             watch.await_update(update)
         if self._schedule.rounds + 1 >= self._schedule.due:
             self._alert()  # the next round begins where its weights are first used

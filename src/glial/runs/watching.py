@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from glial.core.findings import Finding
 from glial.data.batches import Batch, take
 from glial.doctor.diagnosis import diagnose
 from glial.doctor.evidence import Evidence
+from glial.doctor.measures import outcome
 from glial.doctor.replays import ReplayWatcher
 from glial.doctor.settings import DoctorSettings
 from glial.doctor.telling import tell
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 PREFLIGHT_LOOKS = 3
 PREFLIGHT_ROWS = 32
+PREFLIGHT_SECONDS = 0.3
+LONG = 10.0  # seconds of training, from which on dear tests are made before it
 
 
 class TrainingWatch:
@@ -60,6 +64,7 @@ class TrainingWatch:
         watches = settings.watch and isinstance(objective, Watchable)
         self._watcher = ReplayWatcher(settings.budget, steps=steps) if watches else None
         self._told: set[str] = set()
+        self._put_off: Callable[[ReplayWatcher], None] | None = None
         self.evidence: Evidence | None = None
 
     def preflight(self, rows: Batch | None, others: Batch | None = None) -> None:
@@ -74,14 +79,34 @@ class TrainingWatch:
         few = torch.arange(min(PREFLIGHT_ROWS, len(rows.target)), device=rows.target.device)
         batch = take(rows, few)
         start = Moment(0, 0, 0.0)
+        before = self._watcher = ReplayWatcher(
+            self._settings.budget, floor=PREFLIGHT_SECONDS, steps=self._steps
+        )
         for _ in range(PREFLIGHT_LOOKS):
             self._look(batch, start)
-            self._watcher.stepped(made=False)
+            before.stepped(made=False)
         held = None if others is None else (others.inputs, others.target)
-        self._watcher.compare((rows.inputs, rows.target), held)
-        seen = self._watcher.evidence()
+
+        def test(watcher: ReplayWatcher) -> None:
+            before.fit_one_batch()
+            watcher.compare((rows.inputs, rows.target), held)
+
+        if self._is_long(batch, start):
+            test(before)
+        else:
+            self._put_off = test
+        seen = before.evidence()
         self._say(self._diagnosed(seen))
         self._watcher = ReplayWatcher(self._settings.budget, steps=self._steps, preflight=seen)
+
+    def _is_long(self, batch: Batch, start: Moment) -> bool:
+        """Whether the whole training takes far longer than any test of its rows."""
+        if self._steps is None or not isinstance(self._objective, Watchable):
+            return True
+        begin = time.perf_counter()
+        with _left_as_it_was(self._model):
+            self._objective.make_passes(batch, start)
+        return (time.perf_counter() - begin) * self._steps > LONG
 
     def is_due(self, step: int) -> bool:
         """Whether a step is looked into."""
@@ -115,6 +140,10 @@ class TrainingWatch:
         if not finite and self.evidence.loss_not_finite is None:
             self.evidence.loss_not_finite = steps  # in between the steps that were looked into
         found = self._diagnosed(self.evidence)
+        if self._put_off is not None and _is_doubtful(self.evidence, found):
+            self._put_off(self._watcher)
+            found = self._diagnosed(self.evidence)
+        self._put_off = None
         self._say(found, in_result=True)
         return found
 
@@ -137,6 +166,13 @@ class TrainingWatch:
             self._watcher.look(
                 moment.step, lambda: objective.make_passes(batch, moment), objective.optimizer
             )
+
+
+def _is_doubtful(evidence: Evidence, found: list[Finding]) -> bool:
+    """Whether what was seen of a training asks for tests that take longer than it."""
+    result = outcome(evidence)
+    well = result is not None and not result.lags
+    return not well or evidence.seconds > LONG or any(one.severity != "note" for one in found)
 
 
 @contextlib.contextmanager

@@ -99,6 +99,7 @@ class LossSeen:
         cut_at: Where what a trained network gave was last cut off from the gradient on the way to
             this number.
         noise_at: Where random numbers were drawn that the network's inputs are computed from.
+        chosen_at: Where the log-probabilities of choices are multiplied by what those brought.
         model: The name of the network whose outputs it takes.
         functions: torch's functions from the outputs to the number whose gradient is taken, in
             their order.
@@ -145,6 +146,7 @@ class LossSeen:
     backward_at: Place | None = None
     cut_at: Place | None = None
     noise_at: Place | None = None
+    chosen_at: Place | None = None
     model: str | None = None
     functions: list[str] = field(default_factory=list)
     functions_at: list[Place | None] = field(default_factory=list)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+import weakref
 from collections.abc import Callable
 
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 from glial.doctor.evidence import Evidence, NotChecked, Probe
 from glial.doctor.probes.fitting import STEPS_IN_ALL, probe_line, probe_one_batch
 from glial.doctor.probes.padding import probe_padding
+from glial.doctor.probes.policies import probe_policy
 from glial.doctor.probes.replay import Replay, State, state_of, unnoticed
 from glial.doctor.probes.structure import (
     probe_modes,
@@ -25,9 +28,10 @@ from glial.doctor.watching.tape import CannotReplayError
 
 Test = Callable[[Replay], dict[str, float]]
 
-EARLY = 1
+EARLY, LATEST = 1, 3
 LINES = (4, 9, 20, 45, 100, 220, 500, 1100, 2500, 5500, 12000)
 MOST_SECONDS = 60.0
+MOST_MODELS = 8
 A_STEP = 3.0  # in passes forward
 
 # What is tested once, early, and takes a pass or two forward.
@@ -39,6 +43,7 @@ _TESTS: dict[str, Test] = {
     "tokens": probe_tokens,
     "padding": probe_padding,
     "bootstrap": probe_bootstrap,
+    "policy": probe_policy,
 }
 
 
@@ -50,6 +55,7 @@ class RoundProbes:
         budget: The share of the training's time that they may take, up to a minute.
         floor: Seconds that they may take in any case.
         early: Whether what is tested once is tested.
+        ramp: The share of the time so far that the floor may be.
 
     Example:
         >>> RoundProbes(Evidence(), 0.1, 2.0).wants(1)
@@ -57,15 +63,21 @@ class RoundProbes:
     """
 
     def __init__(
-        self, evidence: Evidence, budget: float, floor: float, *, early: bool = True
+        self,
+        evidence: Evidence,
+        budget: float,
+        floor: float,
+        *,
+        early: bool = True,
+        ramp: float = math.inf,
     ) -> None:
         self._early = EARLY if early else None
-        self._evidence, self._budget, self._floor = evidence, budget, floor
+        self._evidence, self._budget, self._floor, self._ramp = evidence, budget, floor, ramp
         self._state: State = {}
         self._previous: Round | None = None
         self._spent = 0.0
         self._began = time.perf_counter()
-        self._models: list[nn.Module] = []
+        self._models: dict[int, weakref.ref[nn.Module]] = {}
         self._lines = 0
         self._to_fit: Replay | None = None
         self._pass = 0.0
@@ -84,21 +96,29 @@ class RoundProbes:
         self._state = {}
         kept.random = torch.get_rng_state()
         if self.wants(number) and self._can_afford():
-            self._state = state_of(self._models)
+            self._state = state_of([m for ref in self._models.values() if (m := ref()) is not None])
 
     def after_round(self, kept: Round, number: int, step: int) -> None:
         """Test a round that has just ended, and one from before that there is time for now."""
-        self._models = [
-            *{id(e.function): e.function for e in kept.tape.entries if e.is_model}.values()
-        ]
+        # Rounds of several tasks call other networks in turn.
+        called = {id(e.function): weakref.ref(e.function) for e in kept.tape.entries if e.is_model}
+        alive = {key: ref for key, ref in self._models.items() if ref() is not None}
+        self._models = dict([*{**alive, **called}.items()][-MOST_MODELS:])
         previous, self._previous = self._previous, kept if self.wants(number + 1) else None
         is_tested = self.wants(number)
+        if number == self._early and not called.keys() <= self._state.keys() and number < LATEST:
+            self._early, is_tested = number + 1, False  # the next knows all of them
         # Passed over or not: a round that waits for its test keeps all others looked at.
         self._lines += is_tested and number != self._early
         if is_tested and self._state and kept.tested is not None:
             self._attempt(lambda: self._test(kept, previous, number == self._early, step))
         self._state = {}
-        if self._to_fit is not None and self._can_afford(STEPS_IN_ALL * A_STEP * self._pass):
+        if self._can_afford(STEPS_IN_ALL * A_STEP * self._pass):
+            self.fit(step)
+
+    def fit(self, step: int) -> None:
+        """Fit one batch, if that was put off: it is the longest of the tests."""
+        if self._to_fit is not None:
             fitted, self._to_fit = self._to_fit, None
             self._attempt(lambda: self._make("one_batch", probe_one_batch, fitted, step))
 
@@ -158,7 +178,7 @@ class RoundProbes:
 
     def _can_afford(self, seconds: float = 0.0) -> bool:
         gone = time.perf_counter() - self._began
-        most = max(self._floor, min(self._budget * gone, MOST_SECONDS))
+        most = max(min(self._floor, self._ramp * gone), min(self._budget * gone, MOST_SECONDS))
         return self._spent + seconds < most
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence, Series
 from glial.doctor.measures import (
+    CLASSES,
     answered_in_evaluation,
     expected_in_evaluation,
     main_loss,
@@ -125,7 +126,11 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             return
     rows = evidence.rows
     answered = answered_in_evaluation(evidence)
-    missing = expected_in_evaluation(evidence, rows.own_score) - answered
+    # The usual share of the answer is less than how often it is right.
+    fitted = math.exp(-found.end) + 0.05 if loss.name in CLASSES else math.nan
+    allowed = expected_in_evaluation(evidence, rows.own_score)
+    gaps = [gap for gap in (allowed - answered, fitted - answered) if not math.isnan(gap)]
+    missing = max(gaps, default=math.nan)
     repeats = loss.value.steps[-1] * loss.of_batch >= 2 * rows.distinct > 0
     if rows.distinct < FEW_ROWS and repeats and missing > 0.15 / sensitivity:
         yield Finding(
@@ -134,7 +139,7 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             None,
             {"rows": rows.distinct, "in_evaluation": answered, "missing": missing},
             f"training repeats {rows.distinct} rows; in evaluation {answered:.2f} is right, where "
-            f"rows of that kind allow {answered + missing:.2f}",
+            f"{answered + missing:.2f} is fitted in training or possible on rows of that kind",
             "train on more rows; with so few, a linear model or strong decay",
             at=loss.at,
             source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 5.2",

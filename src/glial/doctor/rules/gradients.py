@@ -21,9 +21,8 @@ _GLOROT = "Glorot, Bengio (2010), Understanding the difficulty of training deep 
 
 
 def vanishing_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Gradients that shrink towards the input, in a network that does not learn."""
-    if not suffers(evidence):
-        return
+    """Gradients that shrink towards the input, in a network that does not learn, or to nothing."""
+    bad = suffers(evidence)
     for model in trained_models(evidence):
         weights = [w for w in weights_of(model) if len(w.gradient) >= ENOUGH and w.trainable]
         if len(weights) < 4:
@@ -34,10 +33,14 @@ def vanishing_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Findi
         # One small gradient among the first, as of an attention's queries, lets others through.
         first = max(sizes[: max(1, len(sizes) // 4)])
         ratio = first / sizes[-1]
-        if ratio < 1e-3 * sensitivity and first < 1e-4:
+        if bad:
+            is_lost = ratio < 1e-3 * sensitivity and first < 1e-4
+        else:
+            is_lost = ratio < 1e-5 * sensitivity and first < 1e-6
+        if is_lost:
             yield Finding(
                 "vanishing-gradient",
-                "error" if ratio < 1e-5 else "warning",
+                "error" if bad and ratio < 1e-5 else "warning",
                 path_in(evidence, model, weights[0].layer),
                 {"first_layer": first, "last_layer": sizes[-1], "ratio": ratio},
                 f"the gradient shrinks by a factor of {1 / max(ratio, 1e-30):.0e} from the last "

@@ -12,6 +12,7 @@ from glial.doctor.rules.chance import drowning_noise
 
 # Above this area under the curve, two sets of rows look different.
 UNLIKE = 0.75
+FEWEST_LABELS, FEWEST_OF_A_CLASS = 100, 30  # seen so far, and for each class on average
 
 
 def class_imbalance(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -28,7 +29,8 @@ def class_imbalance(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
         return
     total = sum(counts.values())
     rarest, most = min(counts.values()) / total, max(counts.values()) / total
-    if total < 200 or rarest * len(counts) > 0.2 * sensitivity or len(counts) > 20:
+    enough = total >= max(FEWEST_LABELS, FEWEST_OF_A_CLASS * len(counts))
+    if not enough or rarest * len(counts) > 0.2 * sensitivity or len(counts) > 20:
         return
     yield Finding(
         "class-imbalance",

@@ -23,6 +23,7 @@ from glial.doctor.measures import (
 )
 
 FEWEST_UNITS = 4
+ABSURD = 10.0  # times the loss of a constant answer that a first loss is, and what signals grow by
 LOST = 0.05  # the share of the first layer's variation over rows that a layer is still given
 
 _HE = "He et al. (2015), Delving deep into rectifiers"
@@ -58,7 +59,9 @@ def symmetric_units(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
 
 def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Weights far larger or smaller than their number of inputs asks for."""
-    if not suffers(evidence):
+    found = outcome(evidence)
+    absurd = found is not None and found.start > ABSURD * found.constant > 0
+    if not suffers(evidence) and not absurd:
         return
     for model in trained_models(evidence):
         normed = any(layer.kind in NORMS for layer in model.layers)
@@ -67,6 +70,8 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
                 continue
             ratio = weight.std * math.sqrt(_fan_in(weight))
             is_last = weight is weights_of(model)[-1]
+            if absurd and not suffers(evidence) and ratio < ABSURD / sensitivity:
+                continue
             if ratio > 4 / sensitivity or (ratio < 0.02 * sensitivity and not is_last):
                 size = "large" if ratio > 1 else "small"
                 yield Finding(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from glial.doctor.evidence import OptimizerSeen
 from glial.doctor.watching.statistics import is_plain
@@ -65,6 +65,23 @@ class HandUpdate:
         self.is_possible = True
         self.is_awaited = False
         self._old: list[tuple[Tensor, Tensor]] = []
+        self._given: dict[int, Tensor] = {}
+
+    def takes_gradients_of(self, inputs: Sequence[Any]) -> bool:
+        """Whether tensors look like weights, and not like rows that are attacked or explained."""
+        weights = [value for value in inputs if isinstance(value, Tensor) and value.is_leaf]
+        made = all(isinstance(value, nn.Parameter) for value in weights)
+        return self.is_possible and len(weights) == len(inputs) and (made or len(weights) > 1)
+
+    def give(self, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        """Gradients were returned to the user's code, and are not in the weights."""
+        both = zip(weights, gradients, strict=True)
+        self._given |= {id(weight): gradient for weight, gradient in both if gradient is not None}
+        self._name(weights)
+
+    def gradient(self, weight: Tensor) -> Tensor | None:
+        """The last gradient of a weight, wherever it is."""
+        return self._given.get(id(weight), weight.grad)
 
     def is_used_in(self, entry: Entry) -> bool:
         """Whether a call is the first to learn with weights that were awaited to change."""
@@ -76,14 +93,17 @@ class HandUpdate:
 
     def await_change_of(self, weights: list[Tensor]) -> None:
         """Gradients were taken of some weights, and of those that were named before."""
+        self._name(weights)
         held = self.param_groups[0]["params"]
-        for weight in weights:
-            if id(weight) not in self.ids and is_plain(weight):
-                held.append(weight)
-                self.ids.add(id(weight))
         smallest = sorted(held, key=Tensor.numel)[:LOOKED_AT]
         self._old = [(weight, weight.detach().clone()) for weight in smallest]
         self.is_awaited = bool(smallest)
+
+    def _name(self, weights: Sequence[Tensor]) -> None:
+        for weight in weights:
+            if id(weight) not in self.ids and is_plain(weight):
+                self.param_groups[0]["params"].append(weight)
+                self.ids.add(id(weight))
 
     def was_made(self) -> bool:
         """Whether the weights are others than when gradients were taken; asked once an update."""
@@ -108,7 +128,20 @@ class HandUpdate:
         """An optimiser steps: weights are not changed by hand."""
         self.is_possible = self.is_awaited = False
         self.param_groups[0]["params"] = []
-        self.ids, self._old = set(), []
+        self.ids, self._old, self._given = set(), [], {}
 
 
 Stepper = torch.optim.Optimizer | HandUpdate
+
+
+def gradient_of(stepper: Stepper, weight: Tensor) -> Tensor | None:
+    """The gradient that a weight is changed by.
+
+    Example:
+        >>> weight = nn.Parameter(torch.ones(1))
+        >>> update = HandUpdate()
+        >>> update.give([weight], [torch.tensor([2.0])])
+        >>> weight.grad, gradient_of(update, weight)
+        (None, tensor([2.]))
+    """
+    return stepper.gradient(weight) if isinstance(stepper, HandUpdate) else weight.grad

@@ -51,6 +51,12 @@ class Listener(Protocol):
     def after_backward(self, roots: Any) -> None:
         """Gradients were taken."""
 
+    def is_descent(self, inputs: list[Any]) -> bool:
+        """Whether gradients with respect to some tensors are those to learn by."""
+
+    def gradients_came(self, inputs: list[Any], gradients: Any) -> None:
+        """They were returned, and not left in the tensors."""
+
     def before_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
         """An optimiser is about to step."""
 
@@ -116,6 +122,7 @@ class Hooks:
             ),
         ]
         self._door(torch.autograd, "backward", self._around_backward)
+        self._door(torch.autograd, "grad", self._around_grad)
         self._door(nn.Module, "__init__", self._around_making)
         self._door(torch.optim.Optimizer, "__init__", self._around_making)
         self._door(LRScheduler, "__init__", self._around_making)
@@ -203,6 +210,26 @@ class Hooks:
             return result
 
         return backward
+
+    def _around_grad(self, original: Any) -> Any:
+        """Gradients that are returned may be there to learn by, or a part of the loss."""
+        listener = self._listener
+
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            if not isinstance(inputs, (torch.Tensor, tuple)):
+                inputs = list(inputs)  # what is read once is read here
+            asked = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+            outermost = not self._mode.calls  # torch calls it again from within a mode
+            descends = outermost and not kwargs.get("create_graph") and listener.is_descent(asked)
+            if descends:
+                listener.before_backward(outputs)
+            result = original(outputs, inputs, *args, **kwargs)
+            if descends:
+                listener.gradients_came(asked, result)
+                listener.after_backward(outputs)
+            return result
+
+        return grad
 
     def _around_making(self, original: Any) -> Any:
         listener = self._listener

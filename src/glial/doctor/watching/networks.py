@@ -202,6 +202,10 @@ class NetworkWatch:
         return seen
 
 
+class Bare(nn.Module):
+    """Stands for the network where weights are tensors that no module holds."""
+
+
 class Networks:
     """All networks that were called, by identity.
 
@@ -224,6 +228,8 @@ class Networks:
         self.cleared = Places()
         self.criterion_at: Place | None = None
         self._watches: dict[int, NetworkWatch] = {}
+        self._stand_in = Bare()
+        self._bare = NetworkWatch(self._stand_in, "weights", self.places)
         self._gone: list[ModelSeen] = []
 
     def of(self, model: nn.Module, frame: FrameType | None) -> NetworkWatch:
@@ -242,6 +248,22 @@ class Networks:
         watch.seen.at = watch.seen.at or place_of(frame)
         self._watches[id(model)] = watch
         return watch
+
+    def note_bare(self, weights: list[Tensor], frame: FrameType | None) -> None:
+        """Weights are learnt; those that no network has are named after their variables."""
+        new = [weight for weight in weights if self.find(weight) is None]
+        held, seen = self._bare.parameters, self._bare.seen
+        if held or new:
+            seen.calls["train"] = seen.calls.get("train", 0) + 1
+        if not new:
+            return
+        self._watches[id(self._bare.model())] = self._bare
+        for weight in new:
+            name = name_of(weight, frame) or f"weight{len(held)}"
+            held[id(weight)] = describe_parameter(name, weight)
+        seen.parameters = list(held.values())
+        seen.size += sum(weight.numel() for weight in new)
+        seen.at = seen.at or place_of(frame)
 
     def made(
         self, made: nn.Module | torch.optim.Optimizer | LRScheduler, place: Place | None

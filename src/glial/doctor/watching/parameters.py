@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from glial.doctor.evidence import OptimizerSeen, ParameterSeen
-from glial.doctor.watching.by_hand import Stepper
+from glial.doctor.watching.by_hand import Stepper, gradient_of
 from glial.doctor.watching.statistics import is_plain
 
 MOST_COPIED = 50_000_000
@@ -59,7 +59,7 @@ def total_norm(tensors: Iterable[Tensor]) -> float:
     return math.hypot(*(float(norm) for norm in torch._foreach_norm(values)))
 
 
-def describe_parameter(name: str, value: nn.Parameter) -> ParameterSeen:
+def describe_parameter(name: str, value: Tensor) -> ParameterSeen:
     """A parameter as it is now."""
     seen = ParameterSeen(
         name=name,
@@ -124,7 +124,7 @@ class StepWatch:
         parameters = held_by(optimizer)
         small = sum(p.numel() for p in parameters) <= MOST_COPIED
         self._old = [p.detach().clone() for p in parameters] if small else []
-        self._live = [p.grad for p in parameters]
+        self._live = [gradient_of(optimizer, p) for p in parameters]
         self._gradients = [
             g.detach().clone() if small and g is not None else None for g in self._live
         ]

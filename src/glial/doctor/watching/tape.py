@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from torch import Generator, Tensor, default_generator, nn
+from torch.distributions import Distribution
 
 from glial.core.findings import Place
 
@@ -119,9 +120,19 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(part)
     elif isinstance(value, slice):
         yield from tensors_in((value.start, value.stop, value.step))
+    elif isinstance(value, Distribution):
+        yield from tensors_in(_made_of(value))
     elif is_dataclass(value) and not isinstance(value, type):
         for one in fields(value):
             yield from tensors_in(getattr(value, one.name, None))
+
+
+def _made_of(distribution: Distribution) -> list[Any]:
+    """What a distribution was made of, and not what it computed from that since."""
+    if hasattr(distribution, "_param"):
+        return [distribution._param]
+    held, names = vars(distribution), distribution.arg_constraints
+    return [held[name] for name in names if name in held]
 
 
 def node_of(tensor: Tensor) -> Any:
