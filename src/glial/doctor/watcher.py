@@ -57,9 +57,7 @@ class Watcher:
         >>> watcher = Watcher()
         >>> watcher.begin()
         >>> for _ in range(3):
-        ...     loss = nn.functional.mse_loss(model(torch.ones(4, 2)), torch.ones(4, 1))
-        ...     optimizer.zero_grad()
-        ...     loss.backward()
+        ...     nn.functional.mse_loss(model(torch.ones(4, 2)), torch.ones(4, 1)).backward()
         ...     optimizer.step()
         >>> evidence = watcher.end()
         >>> evidence.steps, evidence.losses[0].name, len(evidence.models[0].parameters)
@@ -284,24 +282,16 @@ class Watcher:
         """Whether gradients with respect to some tensors are those to learn by."""
         return self._mine() and self._by_hand.takes_gradients_of(inputs)
 
-    def gradients_came(self, inputs: list[Any], gradients: Any) -> None:
-        """They were returned, and not left in the tensors."""
-        self._by_hand.give(inputs, gradients)
-
     @guarded
-    def after_backward(self, roots: Any) -> None:
-        """Gradients were taken: whose they are."""
-        if self.listens_to_rounds:
-            for optimizer in self._optimizers:
-                optimizer.after_backward(user_place())
+    def after_backward(self, roots: Any, inputs: Any = (), gradients: Any = ()) -> None:
+        """Gradients were taken: whose they are. Without an optimiser, an update may follow."""
+        looks, update, seen = self.listens_to_rounds, self._by_hand, self._round
+        update.give(inputs, gradients)
+        for optimizer in self._optimizers if looks else ():
+            optimizer.after_backward(user_place())
         self._passes += 1
-        if self._by_hand.is_possible:
-            self._await_update()
-            self._keep_journal()
-
-    def _await_update(self) -> None:
-        """Where no optimiser steps, weights may be changed by hand."""
-        update, looks, seen = self._by_hand, self.listens_to_rounds, self._round
+        if not update.is_possible:
+            return
         update.await_change_of(weights_behind(seen.tape, seen.roots) if looks else [])
         watch = self._optimizers.of(update, user_frame()) if update.is_awaited else None
         if watch is not None and looks:
@@ -309,6 +299,7 @@ class Watcher:
             watch.await_update(update)
         if self._schedule.rounds + 1 >= self._schedule.due:
             self._alert()  # the next round begins where its weights are first used
+        self._keep_journal()
 
     def _look_for_update(self) -> bool:
         """Whether weights were changed by hand since gradients were taken: a step was made."""

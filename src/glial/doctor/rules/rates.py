@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from glial.core.findings import Finding, Place
-from glial.doctor.evidence import Evidence, LineProbe, ModelSeen, OptimizerSeen
+from glial.doctor.evidence import Evidence, LineProbe, ModelSeen, OptimizerSeen, Series
 from glial.doctor.measures import (
     BATCH_NORMS,
     ENOUGH,
@@ -29,6 +29,16 @@ _SMITH = "Smith (2017), Cyclical learning rates; Goodfellow et al. (2016), secti
 def _only_optimizer(evidence: Evidence) -> OptimizerSeen | None:
     used = optimizers_of(evidence)
     return used[0] if len(used) == 1 else None
+
+
+def rate_of(optimizer: OptimizerSeen) -> float:
+    """The largest rate that it stepped by; NaN where none was seen.
+
+    Example:
+        >>> rate_of(OptimizerSeen("o", "SGD", {"lr": 0.0}, lr=Series([1, 2], [0.0, 0.1])))
+        0.1
+    """
+    return max(optimizer.lr.values, default=optimizer.settings.get("lr", math.nan))
 
 
 def best_multiple(probe: LineProbe) -> float:
@@ -84,12 +94,12 @@ def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[F
         "error" if found.fails else "warning",
         None,
         {
-            "lr": optimizer.settings.get("lr", math.nan),
+            "lr": rate_of(optimizer),
             "share_of_steps_that_raise_the_loss": rising,
             "update_to_weight": leap,
             "largest_to_first_loss": jump,
         },
-        f"a step at this rate ({optimizer.settings.get('lr', math.nan):g}) goes too far: the loss "
+        f"a step at this rate ({rate_of(optimizer):g}) goes too far: the loss "
         "of its own batch is larger after it",
         "divide the learning rate by 10, or warm it up",
         at=optimizer.made_at or optimizer.at,
@@ -108,7 +118,7 @@ def _one_of_several(evidence: Evidence) -> Iterator[Finding]:
                 "learning-rate-too-high",
                 "warning",
                 None,
-                {"lr": optimizer.settings.get("lr", math.nan), "update_to_weight": leap},
+                {"lr": rate_of(optimizer), "update_to_weight": leap},
                 f"the first steps of {optimizer.name} are {leap:.0%} of the weights, and most "
                 f"units of {own[0].name} died since",
                 "divide the learning rate by 10",
@@ -130,15 +140,17 @@ def _dies(models: list[ModelSeen]) -> bool:
 
 def _leap(models: list[ModelSeen], *, whole: bool = False) -> float:
     """How large the first steps, or the largest one, are beside the weights: the median."""
-    ratios = sorted(
-        (max(parameter.update.values) if whole else parameter.update.mean(0.2, end=False))
-        / max(1e-12, parameter.weight.first)
-        for model in models
-        for parameter in model.parameters
-        if len(parameter.shape) >= 2 and len(parameter.update) and len(parameter.weight)
-    )
-    ratios = [ratio if math.isfinite(ratio) else math.inf for ratio in ratios]
-    return ratios[len(ratios) // 2] if ratios else 0.0
+    ratios = []
+    for parameter in [parameter for model in models for parameter in model.parameters]:
+        # What is not finite says nothing of the steps that led to it.
+        updates = Series()
+        for step, value in parameter.update:
+            if math.isfinite(value):
+                updates.add(step, value)
+        if len(parameter.shape) >= 2 and len(updates) and len(parameter.weight):
+            size = max(updates.values) if whole else updates.mean(0.2, end=False)
+            ratios.append(size / max(1e-12, parameter.weight.first))
+    return sorted(ratios)[len(ratios) // 2] if ratios else 0.0
 
 
 def hardly_moving(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -156,7 +168,7 @@ def hardly_moving(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         "error",
         None,
         {
-            "lr": optimizer.lr.last,
+            "lr": rate_of(optimizer),
             "update_to_weight": largest,
             "steps": steps,
             "skill": found.skill,
@@ -178,7 +190,7 @@ def learning_rate_too_low(evidence: Evidence, sensitivity: float) -> Iterator[Fi
     if any(True for _ in hardly_moving(evidence, sensitivity)):
         return  # which says more
     late = [probe for probe in optimizer.line if probe.step > 0.2 * evidence.steps]
-    if not late or optimizer.settings.get("lr", 0.0) == 0 or found.steps < 10:
+    if not late or rate_of(optimizer) == 0 or found.steps < 10:
         return
     long = [probe for probe in late if best_multiple(probe) >= 30 / sensitivity]
     leap = _leap(trained_models(evidence))
@@ -190,7 +202,7 @@ def learning_rate_too_low(evidence: Evidence, sensitivity: float) -> Iterator[Fi
         "error" if found.fails else "warning",
         None,
         {
-            "lr": optimizer.settings.get("lr", math.nan),
+            "lr": rate_of(optimizer),
             "best_multiple_of_a_step": best_multiple(late[-1]),
             "update_to_weight": leap,
             "skill": found.skill,

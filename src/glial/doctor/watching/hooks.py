@@ -48,14 +48,11 @@ class Listener(Protocol):
     def before_backward(self, roots: Any) -> None:
         """Gradients are about to be taken."""
 
-    def after_backward(self, roots: Any) -> None:
-        """Gradients were taken."""
+    def after_backward(self, roots: Any, inputs: Any = (), gradients: Any = ()) -> None:
+        """Gradients were taken; those that were returned, and not left in the inputs, are given."""
 
     def is_descent(self, inputs: list[Any]) -> bool:
         """Whether gradients with respect to some tensors are those to learn by."""
-
-    def gradients_came(self, inputs: list[Any], gradients: Any) -> None:
-        """They were returned, and not left in the tensors."""
 
     def before_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
         """An optimiser is about to step."""
@@ -225,8 +222,7 @@ class Hooks:
                 listener.before_backward(outputs)
             result = original(outputs, inputs, *args, **kwargs)
             if descends:
-                listener.gradients_came(asked, result)
-                listener.after_backward(outputs)
+                listener.after_backward(outputs, asked, result)
             return result
 
         return grad

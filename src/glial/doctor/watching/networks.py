@@ -89,7 +89,7 @@ class NetworkWatch:
         self._outputs: dict[Phase, Gathered] = {"train": Gathered(), "eval": Gathered()}
         self._calls: dict[str, int] = {}
         self._functions: dict[str, int] = {}
-        self._made: dict[int, tuple[str, str]] = {}
+        self._made: dict[int, tuple[weakref.ref[Tensor], str, str]] = {}
         self.last_layer: tuple[str, str] | None = None
 
     def _describe_parameters(self, model: nn.Module) -> None:
@@ -154,11 +154,16 @@ class NetworkWatch:
             if len(self.layers) >= MOST_LAYERS:
                 return
             layer = self.layers[path] = LayerSeen(path, kind, len(self.layers), at=place)
-        given = next(tensors_in(inputs), None)
-        before = self._made.get(id(given)) if given is not None else None
+        before = self._maker(next(tensors_in(inputs), None))
         layer.after = before[0] if before else None
         self._measures.measure(layer, inputs, output, step)
-        self._made |= {id(value): (path, kind) for value in tensors_in(output)}
+        made = {id(value): (weakref.ref(value), path, kind) for value in tensors_in(output)}
+        self._made |= made
+
+    def _maker(self, value: Tensor | None) -> tuple[str, str] | None:
+        """The path and the kind of the layer that made a tensor: identities are used again."""
+        made, *layer = self._made.get(id(value), (None, "", ""))
+        return (layer[0], layer[1]) if made is not None and made() is value else None
 
     def called(
         self, args: Any, kwargs: Any, output: Any, phase: Phase, place: Place | None
@@ -184,7 +189,7 @@ class NetworkWatch:
         outputs = [value for value in tensors_in(output) if is_plain(value)]
         if outputs:
             self._outputs[phase].add(outputs[0])
-            self.last_layer = self._made.get(id(outputs[0]))
+            self.last_layer = self._maker(outputs[0])
 
     def summary(self) -> ModelSeen:
         """What was seen so far."""

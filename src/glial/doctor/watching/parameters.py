@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from glial.doctor.evidence import OptimizerSeen, ParameterSeen
 from glial.doctor.watching.by_hand import Stepper, gradient_of
