@@ -66,7 +66,7 @@ def test_every_kind_of_model_resumes(tmp_path, model, ticking, stop_at):
 
 @pytest.mark.slow
 def test_killed_process_resumes(tmp_path):
-    command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=150"]
+    command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=60"]
     command += ["--set=train.batch_size=8", "--set=train.checkpoint_seconds=0.01", "--quiet"]
     subprocess.run([*command, f"--out={tmp_path / 'calm'}"], check=True, capture_output=True)
     for _ in range(3):

@@ -87,7 +87,7 @@ class StepWatch:
         rate: How far the weights went along them, as a multiple of them.
 
     Example:
-        >>> weight = nn.Parameter(torch.ones(2))
+        >>> weight = torch.nn.Parameter(torch.ones(2))
         >>> optimizer = torch.optim.SGD([weight], lr=0.5)
         >>> weight.grad = torch.tensor([2.0, 0.0])
         >>> kept, seen = OptimizerSeen("o", "SGD"), describe_parameter("weight", weight)
