@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from glial.core.findings import Finding, is_healthy
 from glial.doctor import Doctor, diagnose
+from glial.doctor.comparison import score_of
 from glial.doctor.evidence import Evidence, LossSeen, OptimizerSeen, Probe, Series
 from glial.doctor.measures import noise_scale
 from glial.doctor.rules.penalties import added_shares
@@ -326,3 +327,85 @@ def test_views_that_torch_tells_nothing_of_do_no_harm():
     assert doctor.evidence is not None
     assert doctor.evidence.steps == 30
     assert not any("watching failed" in note.why for note in doctor.evidence.not_checked)
+
+
+def train_distances(shift: float) -> None:
+    """Pairs of which some are equal, so that their distance is 0."""
+    x, y = rows()
+    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+    for _ in range(4):
+        for part in torch.arange(len(x)).split(32):
+            left, right = model(x[part]), model(x[part.roll(1).where(part % 8 > 0, part)])
+            apart = (y[part] != y[part.roll(1)]).float()
+            squares = (left - right).square().sum(1)
+            distance = (squares + shift).sqrt() if shift else squares.sqrt()
+            loss = (apart * (1 - distance).relu() + (1 - apart) * distance).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def test_a_root_of_nought_is_named_with_its_line():
+    doctor = watched(lambda: train_distances(0.0))
+    found = doctor.findings[0]
+    assert (found.problem, found.severity) == ("unsafe-numerics", "error")
+    assert found.at is not None
+    assert found.at.line in lines_of(train_distances, "squares.sqrt()")
+
+
+def test_a_root_of_what_is_never_nought_is_not():
+    assert named(watched(lambda: train_distances(1e-6)).findings, "unsafe-numerics") == []
+
+
+def test_rare_labels_are_seen_among_few_and_nothing_is_made_of_a_handful():
+    y = torch.zeros(120)
+    y[:3] = 1
+    x = torch.randn(120, 4, generator=torch.Generator().manual_seed(0)).numpy()
+    assert math.isnan(score_of(x, y.numpy()))
+    y[:40] = 1
+    assert not math.isnan(score_of(x, y.numpy()))
+
+
+def test_few_rows_that_are_known_by_heart_overfit():
+    """24 rows, three classes, and far less of it right on others."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(324, 12, generator=generator)
+    y = x[:, :3].argmax(1)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 3))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+
+    def training():
+        for _ in range(30):
+            loss = F.cross_entropy(model(x[:24]), y[:24])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            (model(x[24:]).argmax(1) == y[24:]).float().mean()
+
+    assert watched(training).findings[0].problem == "overfitting"
+
+
+def test_tasks_in_turns_are_tested_like_one():
+    x, y = rows()
+    body, first, second = nn.Linear(6, 8), nn.Linear(8, 2), nn.Linear(8, 1)
+    one = torch.optim.Adam([*body.parameters(), *first.parameters()], lr=0.01)
+    other = torch.optim.Adam(second.parameters(), lr=0.01)
+
+    def training():
+        for number, part in enumerate(torch.arange(len(x)).split(16)):
+            if number % 2:
+                loss, optimizer = F.mse_loss(second(body(x[part]))[:, 0], x[part, 0]), other
+            else:
+                loss, optimizer = F.cross_entropy(first(body(x[part])), y[part]), one
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    evidence = watched(training).evidence
+    assert evidence is not None
+    assert evidence.probe("repeat") is not None
+    assert [note.why for note in evidence.not_checked if "could not be made" in note.why] == []

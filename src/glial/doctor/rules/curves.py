@@ -19,6 +19,7 @@ from glial.doctor.rules.layers import underfitting
 
 _BOOK = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 11.5"
 FEW_ROWS = 60
+ENOUGH_TO_BEGIN, BEGUN = 50, 0.02
 
 
 def loss_not_decreasing(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -167,6 +168,8 @@ def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         return
     if found.steps < 6 or not found.suffers or evidence.stopped:
         return
+    if found.steps >= ENOUGH_TO_BEGIN and found.skill < BEGUN:
+        return  # more of the same would teach as little
     if any(underfitting(evidence, sensitivity)):
         return  # more steps would not widen it
     fall = _late_fall(loss.value.values)

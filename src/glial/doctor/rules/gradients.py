@@ -9,6 +9,7 @@ from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence, ParameterSeen
 from glial.doctor.measures import (
     ENOUGH,
+    NORMS,
     inner_layers,
     outcome,
     path_in,
@@ -33,7 +34,9 @@ def vanishing_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Findi
         # One small gradient among the first, as of an attention's queries, lets others through.
         first = max(sizes[: max(1, len(sizes) // 4)])
         ratio = first / sizes[-1]
-        if bad:
+        # Where signals are normalised and steps scaled, a small gradient moves a weight as well.
+        normed = any(layer.kind in NORMS for layer in model.layers)
+        if bad and not normed:
             is_lost = ratio < 1e-3 * sensitivity and first < 1e-4
         else:
             is_lost = ratio < 1e-5 * sensitivity and first < 1e-6

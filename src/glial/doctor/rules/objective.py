@@ -186,31 +186,53 @@ def wrong_reduction(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
 
 
 def unsafe_numerics(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """A logarithm of what may be nought."""
+    """A logarithm or a root of what may be nought."""
+    broke = evidence.loss_not_finite is not None
     for loss in evidence.losses:
         names = loss.functions
-        risky = [n for n, name in enumerate(names) if name in ("log", "log2", "log10", "log_")]
-        if not risky or loss.name in CLASSES + BINARY:
-            continue
-        before = names[: risky[0]]
-        safe = any(name in ("clamp", "clamp_min", "clip", "add", "__add__") for name in before)
-        made = "softmax" in before or "sigmoid" in before
-        made = made or loss.output_function in ("softmax", "sigmoid")
-        broke = evidence.loss_not_finite is not None
-        if safe or not (made or broke):
-            continue
-        place = loss.functions_at[risky[0]] if risky[0] < len(loss.functions_at) else None
-        yield Finding(
-            "unsafe-numerics",
-            "error" if broke else "note",
-            None,
-            {"smallest_output": loss.outputs.min, "logarithms": len(risky)},
-            "a logarithm is taken of probabilities that may round to 0",
-            "use cross_entropy or log_softmax on the network's plain outputs",
-            at=place or loss.at,
-            since_step=evidence.loss_not_finite,
-            source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 4.1",
-        )
+        logarithms = [n for n, name in enumerate(names) if name in ("log", "log2", "log10", "log_")]
+        roots = [n for n, name in enumerate(names) if name in ("sqrt", "sqrt_", "rsqrt")]
+        if logarithms and loss.name not in CLASSES + BINARY:
+            before = names[: logarithms[0]]
+            made = "softmax" in before or "sigmoid" in before
+            made = made or loss.output_function in ("softmax", "sigmoid")
+            if not _SHIFTS & set(before) and (made or broke):
+                yield _unsafe(
+                    evidence,
+                    loss,
+                    logarithms,
+                    "a logarithm is taken of probabilities that may round to 0",
+                    "use cross_entropy or log_softmax on the network's plain outputs",
+                )
+        elif roots and broke and not _SHIFTS & set(names[: roots[0]]):
+            yield _unsafe(
+                evidence,
+                loss,
+                roots,
+                "a root is taken of what may be 0, where its slope is infinite",
+                "add a small number under the root, or use torch.linalg.vector_norm or "
+                "F.pairwise_distance",
+            )
+
+
+_SHIFTS = {"clamp", "clamp_min", "clip", "add", "__add__"}
+
+
+def _unsafe(
+    evidence: Evidence, loss: LossSeen, risky: list[int], why: str, what: str
+) -> Finding:
+    place = loss.functions_at[risky[0]] if risky[0] < len(loss.functions_at) else None
+    return Finding(
+        "unsafe-numerics",
+        "note" if evidence.loss_not_finite is None else "error",
+        None,
+        {"smallest_output": loss.outputs.min, "calls": len(risky)},
+        why,
+        what,
+        at=place or loss.at,
+        since_step=evidence.loss_not_finite,
+        source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 4.1",
+    )
 
 
 def wrong_axis(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
