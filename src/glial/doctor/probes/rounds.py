@@ -177,9 +177,11 @@ class RoundProbes:
         return seen
 
     def _can_afford(self, seconds: float = 0.0) -> bool:
+        """Whether there is time for a test, within the floor or within what all watching may take."""
         gone = time.perf_counter() - self._began
-        most = max(min(self._floor, self._ramp * gone), min(self._budget * gone, MOST_SECONDS))
-        return self._spent + seconds < most
+        most = min(self._budget * gone, MOST_SECONDS)
+        within = self._spent + seconds < min(self._floor, self._ramp * gone)
+        return within or max(self._spent, self._evidence.watching) + seconds < most
 
 
 def _faithful(numbers: dict[str, float]) -> bool:

@@ -13,7 +13,7 @@ from glial.doctor.watching.tape import Entry
 
 MOST_LAYERS = 200
 MOST_ROWS = 256
-MOST_VALUES = 500_000
+MOST_VALUES = 131_072
 ROWS_OF_THE_DEAD = 64
 RANK_EVERY = 8
 STALE = 4.0
@@ -57,6 +57,27 @@ def settings_of_call(entry: Entry) -> dict[str, float]:
     return {name: float(value)}
 
 
+def thinned(value: Tensor, axis: int = 1) -> Tensor:
+    """Fewer positions, then fewer rows, where there are too many values to look at all.
+
+    Args:
+        value: ``[rows, ...]``.
+        axis: Where its units lie, of which each one is kept.
+
+    Example:
+        >>> list(thinned(torch.ones(32, 64, 28, 28)).shape)
+        [32, 64, 7, 7]
+    """
+    value, axis = value[:MOST_ROWS], axis % max(1, value.dim())
+    while value.numel() > MOST_VALUES:
+        long = [(size, dim) for dim, size in enumerate(value.shape) if dim not in (0, axis)]
+        size, dim = max(long, default=(0, 0))
+        if size < 4:
+            break
+        value = value[(slice(None),) * dim + (slice(1, None, 2),)]  # not the edges alone
+    return value[: max(2, MOST_VALUES * len(value) // max(1, value.numel()))]
+
+
 def stale_share(module: nn.Module, inputs: Any) -> float | None:
     """The share of a normalisation's channels whose running statistics are not the batch's.
 
@@ -74,7 +95,7 @@ def stale_share(module: nn.Module, inputs: Any) -> float | None:
     mean, variance = module.running_mean, module.running_var
     if mean is None or variance is None or given is None or given.dim() < 2 or len(given) < 2:
         return None
-    channels = given.detach().float().movedim(1, -1).reshape(-1, given.shape[1])
+    channels = thinned(given.detach()).float().movedim(1, -1).reshape(-1, given.shape[1])
     var = channels.var(0, correction=0) + module.eps
     ratio = (variance.float() + module.eps) / var
     far = (channels.mean(0) - mean).abs() > var.sqrt()
@@ -139,7 +160,7 @@ class LayerWatch:
             _add(series, step, number)
         if given is not None and given.is_floating_point():
             layer.input_shape = list(given.shape)
-            _add(layer.input_std, step, float(given[:MOST_ROWS].detach().float().std(correction=0)))
+            _add(layer.input_std, step, float(thinned(given.detach()).float().std(correction=0)))
         if len(layer.std) % RANK_EVERY == 1 and units.shape[0] > 1 and units.shape[1] > 1:
             every = max(1, len(flat) // 128)
             _add(layer.rank, step, effective_rank(flat[::every]))
@@ -153,9 +174,7 @@ class LayerWatch:
         elif layer.kind in ("Linear", "Embedding", "LayerNorm", "LSTM", "GRU", "RNN", "linear"):
             self._channel_axis = -1
         axis = 1 if value.dim() == 2 or value.dim() > 3 else self._channel_axis
-        value = value[:MOST_ROWS]
-        if value.numel() > MOST_VALUES:
-            value = value[: max(2, MOST_VALUES * len(value) // value.numel())]
+        value = thinned(value, axis)
         return value.movedim(axis, -1).reshape(-1, value.shape[axis])
 
     def _dead(self, layer: LayerSeen, constant: Tensor, rows: int) -> Tensor:
