@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from glial.core.findings import Finding, is_healthy
+from glial.core.findings import Finding, Place, is_healthy
 from glial.doctor import Doctor, diagnose
 from glial.doctor.comparison import score_of
 from glial.doctor.evidence import Evidence, LossSeen, OptimizerSeen, Probe, Series
@@ -409,3 +409,14 @@ def test_tasks_in_turns_are_tested_like_one():
     assert evidence is not None
     assert evidence.probe("repeat") is not None
     assert [note.why for note in evidence.not_checked if "could not be made" in note.why] == []
+
+
+@pytest.mark.parametrize(("lines", "oscillates"), [((1, 2, 3), False), ((1,), True)])
+def test_networks_one_after_the_other_do_not_oscillate(lines, oscillates):
+    """Three optimisers of one line are folds; where there is one, the loss swings."""
+    values = ([4.0] * 2 + [0.1] * 8) * 12
+    loss = LossSeen("mse_loss", value=Series(list(range(1, 121)), values), constant=0.5)
+    at = Place("train.py", 7)
+    folds = [OptimizerSeen(f"opt-{n}", "SGD", steps=40, at=at) for n in lines]
+    found = diagnose(Evidence(losses=[loss], optimizers=folds, steps=120))
+    assert bool(named(found, "loss-oscillating")) is oscillates

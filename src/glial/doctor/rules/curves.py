@@ -42,12 +42,17 @@ def loss_not_decreasing(evidence: Evidence, sensitivity: float) -> Iterator[Find
     )
 
 
+def _begins_anew(evidence: Evidence) -> bool:
+    """Whether a loop trains one network after the other: the loss of the next begins high."""
+    return len(evidence.optimizers) > len(optimizers_of(evidence))
+
+
 def loss_oscillating(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """The loss swings up and down more than it falls."""
     loss, found = main_loss(evidence), outcome(evidence)
     if loss is None or found is None or found.steps < 40 or not found.suffers:
         return
-    if len(optimizers_of(evidence)) > 1 or not found.finite:
+    if len(optimizers_of(evidence)) > 1 or not found.finite or _begins_anew(evidence):
         return
     values = loss.value.values[len(loss.value) // 2 :]
     mean = sum(values) / len(values)
@@ -70,6 +75,8 @@ def loss_spike(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """A sudden jump of the loss."""
     loss, found = main_loss(evidence), outcome(evidence)
     if loss is None or found is None or found.steps < 60 or len(optimizers_of(evidence)) > 1:
+        return
+    if _begins_anew(evidence):
         return
     values = loss.value.values
     for place in range(30, len(values)):

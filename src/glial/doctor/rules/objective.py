@@ -218,9 +218,7 @@ def unsafe_numerics(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
 _SHIFTS = {"clamp", "clamp_min", "clip", "add", "__add__"}
 
 
-def _unsafe(
-    evidence: Evidence, loss: LossSeen, risky: list[int], why: str, what: str
-) -> Finding:
+def _unsafe(evidence: Evidence, loss: LossSeen, risky: list[int], why: str, what: str) -> Finding:
     place = loss.functions_at[risky[0]] if risky[0] < len(loss.functions_at) else None
     return Finding(
         "unsafe-numerics",
