@@ -177,7 +177,7 @@ class RoundProbes:
         return seen
 
     def _can_afford(self, seconds: float = 0.0) -> bool:
-        """Whether there is time for a test, within the floor or within what all watching may take."""
+        """Whether a test is within the floor, or within what all watching may take."""
         gone = time.perf_counter() - self._began
         most = min(self._budget * gone, MOST_SECONDS)
         within = self._spent + seconds < min(self._floor, self._ramp * gone)
