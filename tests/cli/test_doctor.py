@@ -21,6 +21,7 @@ from glial.doctor.launching.process import Ended
 
 SCRIPT = """\
 import torch
+torch.manual_seed(0)
 net = torch.nn.Linear(2, 1)
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 for step in range(6):

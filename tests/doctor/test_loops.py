@@ -420,3 +420,19 @@ def test_networks_one_after_the_other_do_not_oscillate(lines, oscillates):
     folds = [OptimizerSeen(f"opt-{n}", "SGD", steps=40, at=at) for n in lines]
     found = diagnose(Evidence(losses=[loss], optimizers=folds, steps=120))
     assert bool(named(found, "loss-oscillating")) is oscillates
+
+
+@pytest.mark.parametrize("seed", [50, 65, 75])
+def test_what_is_not_finite_out_of_nowhere_is_not_the_rates_nor_the_batches(seed):
+    """Few rows a batch: the losses before it differ by chance, up to fourfold at these seeds."""
+    torch.manual_seed(seed)
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Doctor.watch(budget=math.inf) as doctor:
+        for step in range(6):
+            scale = math.nan if step == 3 else 1.0
+            loss = nn.MSELoss()(model(torch.randn(8, 2)) * scale, torch.zeros(8, 1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert [found.problem for found in doctor.findings] == ["loss-not-finite"]

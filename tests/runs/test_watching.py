@@ -289,3 +289,4 @@ def test_a_loss_that_ends_training_between_two_looks_is_named():
     assert run.ended_by == "not_finite"
     told = [name for found in run.findings for name in (found.problem, *found.symptoms)]
     assert "loss-not-finite" in told
+    assert "schedule-collapse" not in told

@@ -355,7 +355,7 @@ def test_a_loss_that_is_not_finite_ends_with_the_best_weights(caplog):
 def test_the_time_limit_is_kept():
     loop = make_loop(epochs=10_000_000, time_limit=0.3)
     assert loop.run() == "time_limit"
-    assert 0.3 <= loop.progress.seconds < 1.5
+    assert 0.2 <= loop.progress.seconds < 1.5  # it keeps back what validating takes
     assert loop.progress.best is not None
 
 

@@ -52,11 +52,11 @@ class Watcher:
         floor: Seconds that probes may take in any case.
 
     Example:
-        >>> model = nn.Linear(2, 1)
+        >>> model, watcher = nn.Linear(2, 1), Watcher()
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        >>> watcher = Watcher()
         >>> watcher.begin()
         >>> for _ in range(3):
+        ...     optimizer.zero_grad()
         ...     nn.functional.mse_loss(model(torch.ones(4, 2)), torch.ones(4, 1)).backward()
         ...     optimizer.step()
         >>> evidence = watcher.end()

@@ -31,8 +31,16 @@ SCRIPTS = {
         5,
     ),
     "threads": (
-        "import threading\n"
-        "many = [threading.Thread(target=train, args=(4,)) for _ in range(3)]\n"
+        "import threading\n"  # a network each: torch itself crashes where threads share gradients
+        "def alone():\n"
+        "    net = nn.Linear(3, 2)\n"
+        "    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "    for _ in range(4):\n"
+        "        x = torch.randn(8, 3)\n"
+        "        optimizer.zero_grad()\n"
+        "        loss_of(net(x), (x[:, 0] > 0).long()).backward()\n"
+        "        optimizer.step()\n"
+        "many = [threading.Thread(target=alone) for _ in range(3)]\n"
         "[each.start() for each in many]",
         0,
         12,

@@ -122,3 +122,18 @@ def test_whoever_asks_gets_what_torch_gives():
 
     watched(training)
     assert weight.grad is None
+
+
+def test_weights_that_begin_at_nought_and_go_uphill_are_one_fault():
+    """What is nought at first has no size to hold its steps against."""
+    x, y = rows()
+    weight = torch.zeros(4, 2, requires_grad=True)
+    offset = torch.zeros(2, requires_grad=True)
+    with Doctor.watch(budget=math.inf) as doctor:
+        for _ in range(30):
+            loss = F.cross_entropy(x @ weight + offset, y)
+            gradients = torch.autograd.grad(loss, [weight, offset])
+            with torch.no_grad():
+                weight += 0.5 * gradients[0]
+                offset += 0.5 * gradients[1]
+    assert [found.problem for found in doctor.findings] == ["gradient-ascent"]

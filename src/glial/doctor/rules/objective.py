@@ -20,6 +20,9 @@ from glial.doctor.measures import (
 SUM_TO_ONE = 0.98
 GOODFELLOW = "Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.2.2"
 
+# What keeps a number away from nought.
+_SHIFTS = {"clamp", "clamp_min", "clip", "add", "__add__"}
+
 
 def losses_of(evidence: Evidence) -> list[LossSeen]:
     """The losses whose outputs were seen.
@@ -213,9 +216,6 @@ def unsafe_numerics(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
                 "add a small number under the root, or use torch.linalg.vector_norm or "
                 "F.pairwise_distance",
             )
-
-
-_SHIFTS = {"clamp", "clamp_min", "clip", "add", "__add__"}
 
 
 def _unsafe(evidence: Evidence, loss: LossSeen, risky: list[int], why: str, what: str) -> Finding:

@@ -12,10 +12,9 @@ MOST_MADE_RARER = 0.9
 
 def reversed_policy(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """A loss that falls where choices that paid off get rarer."""
-    probe = next((one for one in evidence.probes if one.name == "policy"), None)
+    probe = evidence.probe("policy")
     if probe is None or probe.numbers["made_rarer"] < MOST_MADE_RARER / sensitivity:
         return
-    places = [loss.chosen_at or loss.at for loss in evidence.losses if loss.chosen_at]
     yield Finding(
         "gradient-ascent",
         "error",
@@ -23,7 +22,7 @@ def reversed_policy(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
         dict(probe.numbers),
         "the loss falls where choices that paid off are made less likely",
         "put a minus sign before the log-probabilities times what the choices brought",
-        at=next(iter(places), None),
+        at=next((loss.chosen_at for loss in evidence.losses if loss.chosen_at), None),
         since_step=1,
         source="Sutton, Barto (2018), Reinforcement learning: an introduction, section 13.3",
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from glial.core.findings import Finding, Place
-from glial.doctor.evidence import Evidence, LineProbe, ModelSeen, OptimizerSeen, Series
+from glial.doctor.evidence import Evidence, LineProbe, ModelSeen, OptimizerSeen
 from glial.doctor.measures import (
     BATCH_NORMS,
     ENOUGH,
@@ -35,6 +35,7 @@ def rate_of(optimizer: OptimizerSeen) -> float:
     """The largest rate that it stepped by; NaN where none was seen.
 
     Example:
+        >>> from glial.doctor.evidence import Series
         >>> rate_of(OptimizerSeen("o", "SGD", {"lr": 0.0}, lr=Series([1, 2], [0.0, 0.1])))
         0.1
     """
@@ -79,6 +80,8 @@ def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[F
     rising = sum(map(rises_at_once, probes)) / len(probes) if probes else 0.0
     early = [value for value in loss.value.values[:50] if math.isfinite(value)] or [math.nan]
     jump = max(early) / max(1e-12, abs(found.start))
+    if not found.finite and not rising and jump < 10:
+        return  # what is not finite came from nowhere, not from steps that went too far
     signs = (
         (rising >= 0.5 / sensitivity and len(probes) >= 2)
         + (leap > 0.5 / sensitivity)
@@ -99,13 +102,17 @@ def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[F
             "update_to_weight": leap,
             "largest_to_first_loss": jump,
         },
-        f"a step at this rate ({rate_of(optimizer):g}) goes too far: the loss "
+        f"a step at this rate{_told(rate_of(optimizer))} goes too far: the loss "
         "of its own batch is larger after it",
         "divide the learning rate by 10, or warm it up",
         at=optimizer.made_at or optimizer.at,
         since_step=probes[0].step if probes else 1,
         source=_SMITH,
     )
+
+
+def _told(rate: float) -> str:
+    return "" if math.isnan(rate) else f" ({rate:g})"
 
 
 def _one_of_several(evidence: Evidence) -> Iterator[Finding]:
@@ -143,13 +150,12 @@ def _leap(models: list[ModelSeen], *, whole: bool = False) -> float:
     ratios = []
     for parameter in [parameter for model in models for parameter in model.parameters]:
         # What is not finite says nothing of the steps that led to it.
-        updates = Series()
-        for step, value in parameter.update:
-            if math.isfinite(value):
-                updates.add(step, value)
-        if len(parameter.shape) >= 2 and len(updates) and len(parameter.weight):
-            size = max(updates.values) if whole else updates.mean(0.2, end=False)
-            ratios.append(size / max(1e-12, parameter.weight.first))
+        sizes = [value for value in parameter.update.values if math.isfinite(value)]
+        # Weights that begin at nought are measured by where they came to.
+        weight = parameter.weight.first or max(parameter.weight.values, default=0.0)
+        if len(parameter.shape) >= 2 and sizes and weight > 0:
+            few = sizes if whole else sizes[: math.ceil(len(sizes) / 5)]
+            ratios.append((max(few) if whole else sum(few) / len(few)) / weight)
     return sorted(ratios)[len(ratios) // 2] if ratios else 0.0
 
 
@@ -221,6 +227,8 @@ def schedule_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     optimizer, found = _only_optimizer(evidence), outcome(evidence)
     if optimizer is None or found is None or len(optimizer.lr) < 5 or not suffers(evidence):
         return
+    if not found.finite:
+        return  # it did not end where its schedule does
     rates = optimizer.lr.values
     top = max(rates)
     if not top > 0:
@@ -349,7 +357,7 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
             return
     optimizer = _only_optimizer(evidence)
     scale = noise_scale(optimizer, rows) if optimizer is not None else math.nan
-    noisy = rows <= 2 or (rows <= 8 and scale > NOISY / sensitivity * rows)
+    noisy = rows <= 2 or (found.finite and rows <= 8 and scale > NOISY / sensitivity * rows)
     if noisy and usual <= rows and suffers(evidence):
         yield Finding(
             "batch-size-unsuitable",
@@ -363,8 +371,9 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
             source="Masters, Luschi (2018), Small batch training; McCandlish et al. (2018)",
         )
     data = max([loader.rows for loader in evidence.loaders if loader.training], default=0)
-    whole = rows >= max(200, 0.9 * (data or evidence.rows.distinct))
-    if whole and found.suffers and found.finite and loss.value.steps[-1] <= 100 and rows >= 256:
+    whole = rows >= max(256, 0.9 * (data or evidence.rows.distinct))
+    came_closer = found.finite and found.end < found.start  # more steps would bring it further
+    if whole and found.suffers and came_closer and loss.value.steps[-1] <= 100:
         yield Finding(
             "batch-size-unsuitable",
             "warning",

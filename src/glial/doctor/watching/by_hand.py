@@ -109,7 +109,7 @@ class HandUpdate:
         """Whether the weights are others than when gradients were taken; asked once an update."""
         if not self.is_awaited or all(torch.equal(new, old) for new, old in self._old):
             return False
-        self.is_awaited = False
+        self.is_awaited, self._given = False, {}  # nobody's memory is held for longer
         return True
 
     def describe(self, seen: OptimizerSeen, rate: float) -> None:
