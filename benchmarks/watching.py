@@ -8,7 +8,7 @@ without, in turns, in processes of their own:
 
 Two costs are told: of the epochs after the first, and of the whole training, with all that is
 tested before and in the first epoch. Imports, and what the doctor does after the script's end, are
-printed beside them.
+printed beside them, and of scripts the share of the process's time that the doctor says it took.
 
     python benchmarks/watching.py [--rounds 5] [--threads 1] [--quick]
 """
@@ -69,6 +69,7 @@ def train(way: tuple[str, str], case: Case, threads: int) -> dict[str, Any]:
     if before:
         verdict = json.loads(done.stdout)
         found["problems"] = [finding["problem"] for finding in verdict["findings"]]
+        found["clock"] = verdict["watched"]["overhead_share"]
     return found
 
 
@@ -98,6 +99,8 @@ def main() -> None:
             )
             same = all(alone["log_loss"] == with_["log_loss"] for alone, with_ in pairs)
             seconds = statistics.median(alone["training"] for alone, _ in pairs)
+            clock = [with_["clock"] for _, with_ in pairs if "clock" in with_]
+            told += f", by its own clock {statistics.median(clock):.1%}" if clock else ""
             print(
                 f"{case.name}, {kind}: {told}; trained {seconds:.1f} s; "
                 f"the same result: {'yes' if same else 'NO'}",

@@ -264,23 +264,45 @@ def test_looks_end_where_time_does():
     assert looked == [0, 1]
 
 
-@pytest.mark.parametrize(("watching", "looks"), [(0.0, 8), (3.2, 5), (8.0, 3)])
+class Clock:
+    """A clock that goes where it is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("glial.doctor.replays.time.perf_counter", lambda: self.now)
+
+    def count_looks(self, watcher: ReplayWatcher, steps: int, seconds: float) -> int:
+        """How many of the steps are looked at, ten seconds after the start, at a price."""
+        self.now, looked = 10.0, 0
+        optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))])
+
+        def passes():
+            self.now += seconds
+
+        for step in range(steps):
+            if watcher.is_due(step):
+                watcher.look(step, passes, optimizer)
+                watcher.stepped()
+                looked += 1
+        return looked
+
+
+@pytest.mark.parametrize(("each", "looks"), [(0.0, 8), (0.4, 5), (1.0, 3)])
 def test_a_short_training_is_looked_at_a_few_times_and_no_more_than_its_length_allows(
-    watching, looks, monkeypatch
+    each, looks, monkeypatch
 ):
-    """Ten seconds at which two may be spent; then a clock that stands still."""
-    now = iter([0.0, *[10.0] * 1000])
-    monkeypatch.setattr("glial.doctor.replays.time.perf_counter", lambda: next(now))
-    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))])
+    """Ten seconds after the start, where half of a second may be spent, and two later."""
+    clock = Clock(monkeypatch)
     watcher = ReplayWatcher(share=0.0, floor=2.0, steps=8, ramp=0.05)
-    looked = 0
-    for step in range(8):
-        if watcher.is_due(step):
-            watcher.look(step, lambda: None, optimizer)
-            watcher.stepped()
-            watcher._evidence.watching += watching / 8
-            looked += 1
-    assert looked == looks
+    assert clock.count_looks(watcher, 8, each) == looks
+
+
+def test_looks_have_time_of_their_own_whatever_was_tested_before(monkeypatch):
+    clock = Clock(monkeypatch)
+    before = Evidence(watching=3.0)
+    watcher = ReplayWatcher(share=0.0, floor=2.0, steps=8, preflight=before)
+    assert clock.count_looks(watcher, 8, 0.25) == 5  # a second, and the one that reaches it
+    assert watcher.evidence().watching == pytest.approx(3.0 + 5 * 0.25)
 
 
 def test_a_loss_that_ends_training_between_two_looks_is_named():

@@ -69,11 +69,13 @@ class ReplayWatcher(Watcher):
     ) -> None:
         super().__init__(budget=share, floor=floor)
         if preflight is not None:
-            self._probes = RoundProbes(self._evidence, share, floor, early=False, ramp=ramp)
+            self._probes = RoundProbes(
+                self._evidence, share, floor / 2, early=False, at_once=0.0, ramp=ramp
+            )
             self._evidence.probes, self._evidence.rows = preflight.probes, preflight.rows
             self._evidence.watching = preflight.watching
         self._share, self._floor, self._ramp = share, floor, ramp
-        self._looks = 0
+        self._looks, self._looked = 0, 0.0
         self._next = 0
         self._apart = math.inf if steps is None else max(1, steps // LEAST_LOOKS)
         self._last = 0
@@ -94,7 +96,8 @@ class ReplayWatcher(Watcher):
         few = not self._looks or (
             self._looks < FEWEST_LOOKS and self._evidence.watching <= self._floor
         )
-        if few or self._evidence.watching <= most:
+        # Whatever tests took, looks have half of the floor for themselves.
+        if few or self._evidence.watching <= most or self._looked <= min(most, self._floor / 2):
             return True
         later = step + max(1, step // LOOKS_A_STEP)
         self._next = int(min(later, self._last + self._apart))
@@ -130,7 +133,7 @@ class ReplayWatcher(Watcher):
         finally:
             self._hooks.take_away()
             self.listens = self._looking = False
-        self._evidence.watching = before + time.perf_counter() - begin
+        self._took(begin, before)
 
     def stepped(self, *, made: bool = True) -> None:
         """The step that was looked at is over: what did it change?
@@ -146,7 +149,12 @@ class ReplayWatcher(Watcher):
         gap = 1 if self._looks < FIRST_LOOKS else max(1, self._last // LOOKS_A_STEP)
         self._next = self._last + int(min(gap, self._apart))
         self._optimizer = None
-        self._evidence.watching = before + time.perf_counter() - begin
+        self._took(begin, before)
+
+    def _took(self, begin: float, before: float) -> None:
+        seconds = time.perf_counter() - begin
+        self._evidence.watching = before + seconds
+        self._looked += seconds
 
     def fit_one_batch(self) -> None:
         """See whether a batch can be fitted, if there was no time for that."""

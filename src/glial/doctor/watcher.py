@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from glial.core.memory import used_memory
 from glial.doctor.evidence import Evidence
 from glial.doctor.journal import Journal
-from glial.doctor.probes.rounds import RoundProbes
+from glial.doctor.probes.rounds import AT_ONCE, RoundProbes
 from glial.doctor.watching.by_hand import HandUpdate, weights_behind
 from glial.doctor.watching.evaluations import Evaluations
 from glial.doctor.watching.graphs import Graphs
@@ -84,8 +84,8 @@ class Watcher:
         self._seeds, self._graphs = Seeds(fresh=folder is not None), Graphs()
         self._evaluations = Evaluations(self._rows)
         self._schedule = Schedule()
-        floor = max(floor, PREFLIGHT_SECONDS * preflight)
-        self._probes = RoundProbes(self._evidence, budget, floor)
+        floor, at_once = (PREFLIGHT_SECONDS,) * 2 if preflight else (floor, AT_ONCE)
+        self._probes = RoundProbes(self._evidence, budget, floor, at_once=at_once)
         self._round = Round()
         self._clock: weakref.ref[torch.optim.Optimizer] | None = None
         self._stack: list[nn.Module] = []
@@ -384,7 +384,7 @@ class Watcher:
             self._graphs.look(self._evidence, self._round.tape, self._schedule.rounds)
             self._probes.after_round(self._round, self._schedule.rounds, self._evidence.steps)
         spent = self._evidence.watching / max(1e-9, time.perf_counter() - self._began)
-        self._schedule.next(spent)
+        self._schedule.next(spent, self._evidence.watching)
         if self._schedule.is_due or self._probes.needs(self._schedule.rounds):
             self._begin_round()
         else:

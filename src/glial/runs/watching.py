@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -25,7 +26,10 @@ logger = logging.getLogger(__name__)
 PREFLIGHT_LOOKS = 3
 PREFLIGHT_ROWS = 32
 PREFLIGHT_SECONDS = 0.3
-LONG = 10.0  # seconds of training, from which on dear tests are made before it
+# Seconds of training from which on a test is made before it; of shorter ones at the end, if it
+# went badly. Rows are compared by forests, whose library alone takes a second or two to import.
+LONG_FOR_FITTING = 10.0
+LONG_FOR_COMPARING = 100.0
 
 
 class TrainingWatch:
@@ -64,7 +68,7 @@ class TrainingWatch:
         watches = settings.watch and isinstance(objective, Watchable)
         self._watcher = ReplayWatcher(settings.budget, steps=steps) if watches else None
         self._told: set[str] = set()
-        self._put_off: Callable[[ReplayWatcher], None] | None = None
+        self._put_off: list[Callable[[ReplayWatcher], None]] = []
         self.evidence: Evidence | None = None
 
     def preflight(self, rows: Batch | None, others: Batch | None = None) -> None:
@@ -87,26 +91,30 @@ class TrainingWatch:
             before.stepped(made=False)
         held = None if others is None else (others.inputs, others.target)
 
-        def test(watcher: ReplayWatcher) -> None:
-            before.fit_one_batch()
+        def compare(watcher: ReplayWatcher) -> None:
             watcher.compare((rows.inputs, rows.target), held)
 
-        if self._is_long(batch, start):
-            test(before)
-        else:
-            self._put_off = test
+        def fit(_: ReplayWatcher) -> None:
+            before.fit_one_batch()
+
+        seconds = self._expected_seconds(batch, start)
+        for test, long in ((fit, LONG_FOR_FITTING), (compare, LONG_FOR_COMPARING)):
+            if seconds >= long:
+                test(before)
+            else:
+                self._put_off.append(test)
         seen = before.evidence()
         self._say(self._diagnosed(seen))
         self._watcher = ReplayWatcher(self._settings.budget, steps=self._steps, preflight=seen)
 
-    def _is_long(self, batch: Batch, start: Moment) -> bool:
-        """Whether the whole training takes far longer than any test of its rows."""
+    def _expected_seconds(self, batch: Batch, start: Moment) -> float:
+        """About what the whole training takes, at least."""
         if self._steps is None or not isinstance(self._objective, Watchable):
-            return True
+            return math.inf
         begin = time.perf_counter()
         with _left_as_it_was(self._model):
             self._objective.make_passes(batch, start)
-        return (time.perf_counter() - begin) * self._steps > LONG
+        return (time.perf_counter() - begin) * self._steps
 
     def is_due(self, step: int) -> bool:
         """Whether a step is looked into."""
@@ -140,10 +148,11 @@ class TrainingWatch:
         if not finite and self.evidence.loss_not_finite is None:
             self.evidence.loss_not_finite = steps  # in between the steps that were looked into
         found = self._diagnosed(self.evidence)
-        if self._put_off is not None and _is_doubtful(self.evidence, found):
-            self._put_off(self._watcher)
+        if self._put_off and _is_doubtful(self.evidence, found):
+            for test in self._put_off:
+                test(self._watcher)
             found = self._diagnosed(self.evidence)
-        self._put_off = None
+        self._put_off = []
         self._say(found, in_result=True)
         return found
 
@@ -172,7 +181,7 @@ def _is_doubtful(evidence: Evidence, found: list[Finding]) -> bool:
     """Whether what was seen of a training asks for tests that take longer than it."""
     result = outcome(evidence)
     well = result is not None and not result.lags
-    return not well or evidence.seconds > LONG or any(one.severity != "note" for one in found)
+    return not well or evidence.seconds > LONG_FOR_COMPARING or any(one.severity != "note" for one in found)
 
 
 @contextlib.contextmanager

@@ -188,7 +188,8 @@ def test_the_loss_along_a_step_is_that_of_the_parabola():
     start = 0.25**4  # the fifth round, after four halvings of the distance
     shape = [(1 - multiple / 2) ** 2 for multiple in line.multiples]
     assert line.step == 5
-    assert line.same == pytest.approx([start * value for value in shape])
+    assert line.losses == pytest.approx([start * value for value in shape])
+    assert (line.before, line.after) == pytest.approx((start, start / 4))
 
 
 class Keeps(nn.Module):

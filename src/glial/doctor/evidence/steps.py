@@ -15,19 +15,21 @@ class LineProbe:
 
     Attributes:
         step: Which.
+        before: The loss on the step's own batch, where it began.
+        after: Likewise, where it went.
         multiples: Of the step: 0 stands where it began, 1 where it went.
-        same: The loss there, on the step's own batch.
-        other: Likewise, on the batch before it; empty where there was none.
+        losses: The loss there, on the batch before it, or its own where there was none.
 
     Example:
-        >>> LineProbe(1, [0.0, 1.0], [2.0, 1.0]).other
-        []
+        >>> LineProbe(1, 2.0, 1.0, [0.0, 1.0], [2.5, 1.5]).losses[0]
+        2.5
     """
 
     step: int
+    before: float
+    after: float
     multiples: list[float]
-    same: list[float]
-    other: list[float] = field(default_factory=list)
+    losses: list[float]
 
 
 @dataclass

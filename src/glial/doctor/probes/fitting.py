@@ -15,7 +15,7 @@ STEPS = 40
 RATES = (1e-2, 1e-3)
 FITTED = 0.5  # of the first loss, where a batch is as good as fitted
 STEPS_IN_ALL = STEPS * len(RATES)
-MULTIPLES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0, 30.0, 100.0)
+MULTIPLES = (0.0, 0.5, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 def probe_one_batch(replay: Replay) -> dict[str, float]:
@@ -60,16 +60,21 @@ def probe_line(
     ]
     if not pairs or len(pairs) < len(changes):
         return None
-    found = LineProbe(step, list(MULTIPLES), [])
+    own: dict[float, float] = {}
+    losses = []
     for multiple in MULTIPLES:
         replay.reset()
         with torch.no_grad():
             for new, old, twin in pairs:
                 twin.copy_(old + multiple * (new.detach() - old))
-            found.same.append(float(replay.loss(replay.root)))
-            if previous is not None and previous.tested is not None:
-                found.other.append(float(replay.loss(previous.tested, kept=previous)))
-    return found
+            if previous is None or previous.tested is None:
+                own[multiple] = float(replay.loss(replay.root))
+                losses.append(own[multiple])
+            else:
+                losses.append(float(replay.loss(previous.tested, kept=previous)))
+                if multiple in (0.0, 1.0):
+                    own[multiple] = float(replay.loss(replay.root))
+    return LineProbe(step, own[0.0], own[1.0], list(MULTIPLES), losses)
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import weakref
 from collections.abc import Callable
@@ -30,6 +29,7 @@ Test = Callable[[Replay], dict[str, float]]
 
 EARLY, LATEST = 1, 3
 LINES = (4, 9, 20, 45, 100, 220, 500, 1100, 2500, 5500, 12000)
+AT_ONCE, RAMP = 0.6, 0.05  # seconds, and a share of those so far
 MOST_SECONDS = 60.0
 MOST_MODELS = 8
 A_STEP = 3.0  # in passes forward
@@ -55,7 +55,8 @@ class RoundProbes:
         budget: The share of the training's time that they may take, up to a minute.
         floor: Seconds that they may take in any case.
         early: Whether what is tested once is tested.
-        ramp: The share of the time so far that the floor may be.
+        at_once: Seconds of the floor that may be taken from the start.
+        ramp: The share of the time so far that may be taken of the rest of it.
 
     Example:
         >>> RoundProbes(Evidence(), 0.1, 2.0).wants(1)
@@ -69,10 +70,12 @@ class RoundProbes:
         floor: float,
         *,
         early: bool = True,
-        ramp: float = math.inf,
+        at_once: float = AT_ONCE,
+        ramp: float = RAMP,
     ) -> None:
         self._early = EARLY if early else None
-        self._evidence, self._budget, self._floor, self._ramp = evidence, budget, floor, ramp
+        self._evidence, self._budget = evidence, budget
+        self._floor, self._at_once, self._ramp = floor, at_once, ramp
         self._state: State = {}
         self._previous: Round | None = None
         self._spent = 0.0
@@ -180,7 +183,7 @@ class RoundProbes:
         """Whether a test is within the floor, or within what all watching may take."""
         gone = time.perf_counter() - self._began
         most = min(self._budget * gone, MOST_SECONDS)
-        within = self._spent + seconds < min(self._floor, self._ramp * gone)
+        within = self._spent + seconds < min(self._floor, self._at_once + self._ramp * gone)
         return within or max(self._spent, self._evidence.watching) + seconds < most
 
 

@@ -43,14 +43,14 @@ def rate_of(optimizer: OptimizerSeen) -> float:
 
 
 def best_multiple(probe: LineProbe) -> float:
-    """The multiple of a step at which the loss is lowest, on another batch where there is one.
+    """The multiple of a step at which the loss is lowest.
 
     Example:
-        >>> best_multiple(LineProbe(1, [0.0, 1.0, 10.0], [1.0, 0.9, 2.0]))
+        >>> best_multiple(LineProbe(1, 1.0, 0.9, [0.0, 1.0, 10.0], [1.0, 0.9, 2.0]))
         1.0
     """
-    losses = probe.other if len(probe.other) == len(probe.multiples) else probe.same
-    known = [(v, m) for v, m in zip(losses, probe.multiples, strict=True) if math.isfinite(v)]
+    pairs = zip(probe.losses, probe.multiples, strict=True)
+    known = [(loss, multiple) for loss, multiple in pairs if math.isfinite(loss)]
     return min(known)[1] if known else math.nan
 
 
@@ -58,11 +58,10 @@ def rises_at_once(probe: LineProbe) -> bool:
     """Whether a step makes the loss of its own batch larger.
 
     Example:
-        >>> rises_at_once(LineProbe(1, [0.0, 1.0], [1.0, 3.0]))
+        >>> rises_at_once(LineProbe(1, 1.0, 3.0, [], []))
         True
     """
-    start, after = probe.same[0], probe.same[probe.multiples.index(1.0)]
-    return not math.isfinite(after) or after > 1.05 * start + 1e-12
+    return not math.isfinite(probe.after) or probe.after > 1.05 * probe.before + 1e-12
 
 
 def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -76,7 +75,7 @@ def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[F
         return
     if not (found.suffers or (found.lags and leap > REPLACED)):
         return
-    probes = [probe for probe in optimizer.line if math.isfinite(probe.same[0])]
+    probes = [probe for probe in optimizer.line if math.isfinite(probe.before)]
     rising = sum(map(rises_at_once, probes)) / len(probes) if probes else 0.0
     early = [value for value in loss.value.values[:50] if math.isfinite(value)] or [math.nan]
     jump = max(early) / max(1e-12, abs(found.start))

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from glial.doctor.watching.losses import LossWatch
     from glial.doctor.watching.optimizers import OptimizerWatch
 
-CLOSE_ROUNDS = 24
+CLOSE_ROUNDS, FEWEST_CLOSE = 24, 10  # the fewer where these took so many seconds
+CLOSE_SECONDS = 1.0
 ROUNDS_A_STEP = 12
 SHARE_OF_WATCHING = 0.04
 
@@ -28,7 +29,7 @@ class Schedule:
 
     Example:
         >>> schedule = Schedule(rounds=1000, due=1000)
-        >>> schedule.next(spent=0.0)
+        >>> schedule.next(spent=0.0, seconds=0.0)
         >>> schedule.due
         1084
     """
@@ -41,16 +42,17 @@ class Schedule:
         """Whether the round that begins is to be looked at."""
         return self.rounds >= self.due
 
-    def next(self, spent: float) -> None:
+    def next(self, spent: float, seconds: float) -> None:
         """A round is over.
 
         Args:
             spent: The share of the time that watching took so far.
+            seconds: Likewise, in seconds.
         """
         self.rounds += 1
         if self.rounds <= self.due:
             return
-        late = self.rounds >= CLOSE_ROUNDS
+        late = self.rounds >= (CLOSE_ROUNDS if seconds < CLOSE_SECONDS else FEWEST_CLOSE)
         gap = max(1, self.rounds // ROUNDS_A_STEP) if late else 0
         if late and spent > SHARE_OF_WATCHING:
             gap = int(gap * 2 * spent / SHARE_OF_WATCHING) + 1
