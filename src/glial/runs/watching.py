@@ -181,7 +181,8 @@ def _is_doubtful(evidence: Evidence, found: list[Finding]) -> bool:
     """Whether what was seen of a training asks for tests that take longer than it."""
     result = outcome(evidence)
     well = result is not None and not result.lags
-    return not well or evidence.seconds > LONG_FOR_COMPARING or any(one.severity != "note" for one in found)
+    is_told = any(one.severity != "note" for one in found)
+    return not well or is_told or evidence.seconds > LONG_FOR_COMPARING
 
 
 @contextlib.contextmanager
