@@ -87,9 +87,8 @@ def sorted_split(script: Script, program: Program) -> Fault | None:
         )
     ]
     kept = [script.code(k) for k in call.keywords if k.arg not in ("random_state", "stratify")]
-    edits.append(
-        script.replace(call, f"train_test_split({', '.join([x, y, *kept, 'shuffle=False'])})")
-    )
+    arguments = ", ".join([x, y, *kept, "shuffle=False"])
+    edits.append(script.replace(call, f"{script.code(call.func)}({arguments})"))
     return Fault(edits)
 
 

@@ -132,6 +132,7 @@ LEADS_TO: dict[str, tuple[str, ...]] = {
     "symmetric-units": ("vanishing-gradient", "activation-collapse", "underfitting"),
     "bad-initial-scale": (
         "learning-rate-too-high",
+        "learning-rate-too-low",
         "exploding-gradient",
         "dead-units",
         "saturated-units",

@@ -16,6 +16,7 @@ from glial.doctor.evidence import (
 )
 
 ENOUGH = 3
+TELLS, ALIKE = 0.2, 1e-3
 CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
@@ -135,9 +136,11 @@ def suffers(evidence: Evidence) -> bool:
         >>> suffers(Evidence())
         False
     """
-    found, rows = outcome(evidence), evidence.rows
+    found, rows, loss = outcome(evidence), evidence.rows, main_loss(evidence)
     if found is not None and found.suffers:
         return True
+    if loss is not None and rows.score > TELLS and loss.outputs.spread < ALIKE * loss.outputs.std:
+        return True  # all rows are answered alike, although they tell what is asked
     known = not math.isnan(rows.eval_accuracy) and not math.isnan(rows.eval_score)
     return known and rows.eval_accuracy < rows.eval_score - 0.08
 

@@ -23,6 +23,7 @@ SURE_SHARE = 0.35
 ALL_OF_THEM = 0.95
 COPIED = 1 - 1e-6
 FEWEST_HELD = 50
+MOST_SITES = 3
 MOST_COVERED = 0.9
 MOST_COVERED_UNKNOWN = 0.6
 
@@ -40,6 +41,7 @@ def examine_rows(
     total: Array | int = 0,
     are_amounts: Array | bool = False,
     shares: Array | None = None,
+    sites: Array | None = None,
     given: Array | None = None,
     plain: Array | None = None,
     labels: Array | None = None,
@@ -62,6 +64,7 @@ def examine_rows(
         are_amounts: Whether targets are amounts, whole or not, and no classes.
         shares: For each evaluation call, whether its rows lie in the memory that training rows
             come from: 1 or 0; -1 where that is not known.
+        sites: For each evaluation call, from where it was made.
         given: Training inputs after random numbers changed them.
         plain: The same rows before.
         labels: Their targets.
@@ -91,7 +94,7 @@ def examine_rows(
             seen.crossing_share = _crossing_share(equal, batches)
             if shares is not None and len(shares) == len(batches) and equal.all():
                 seen.crossing_share = _held_share(marks, evaluated, shares)
-        seen.told_apart = told_apart(train, evaluated[~equal])
+        seen.told_apart = _told_apart_anywhere(train, evaluated, equal, batches, sites)
     if targets is None or len(targets) != len(train):
         return seen
     first: dict[bytes, Any] = {}
@@ -108,6 +111,19 @@ def examine_rows(
         seen.plain_score = score_of(plain[:count], labels[:count], are_amounts=amount)
         seen.given_score = score_of(given[:count], labels[:count], are_amounts=amount)
     return seen
+
+
+def _told_apart_anywhere(
+    train: Array, evaluated: Array, equal: Array, batches: Array, sites: Array | None
+) -> float:
+    """How well rows of training are told from others: all of these, or those of one place."""
+    groups = [~equal]
+    if sites is not None and len(sites) == len(batches):
+        of_row = np.repeat(sites, batches)
+        places = list(dict.fromkeys(sites.tolist()))[:MOST_SITES]
+        groups += [~equal & (of_row == place) for place in places if len(places) > 1]
+    found = [told_apart(train, evaluated[group]) for group in groups]
+    return max((value for value in found if not math.isnan(value)), default=math.nan)
 
 
 def _held_share(marks: list[bytes], evaluated: Array, shares: Array) -> float:

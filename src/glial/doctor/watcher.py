@@ -6,7 +6,6 @@ import math
 import os
 import threading
 import time
-import weakref
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from glial.doctor.watching.loaders import LoaderWatch
 from glial.doctor.watching.losses import LOSSES, Losses, is_loss, network_of
 from glial.doctor.watching.networks import Networks, NetworkWatch, is_network
 from glial.doctor.watching.optimizers import Optimizers
-from glial.doctor.watching.places import place_of, user_frame, user_place
+from glial.doctor.watching.places import place_of, site_of, user_frame, user_place
 from glial.doctor.watching.rounds import Round, Schedule
 from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.seeds import Seeds
@@ -87,7 +86,6 @@ class Watcher:
         floor, at_once = (PREFLIGHT_SECONDS,) * 2 if preflight else (floor, AT_ONCE)
         self._probes = RoundProbes(self._evidence, budget, floor, at_once=at_once)
         self._round = Round()
-        self._clock: weakref.ref[torch.optim.Optimizer] | None = None
         self._stack: list[nn.Module] = []
         self._called: NetworkWatch | None = None
         self._inner: list[Entry] = []
@@ -218,14 +216,15 @@ class Watcher:
         trained = not self._trained.isdisjoint(network.parameters)
         learns = torch.is_grad_enabled() and any(t.requires_grad for t in tensors_in(output))
         if not learns and trained:
-            network.called(args, kwargs, output, "eval", place_of(frame))
-            self._evaluations.add(args, kwargs, output, self._round.tape)
+            network.asked(args, kwargs, frame)
+            network.called(args, kwargs, output, "eval")
+            self._evaluations.add(args, kwargs, output, self._round.tape, site_of(frame))
             self._round.tape.add(Entry(as_answered, (output,), {}, output, place_of(frame)))
             if self._evaluations.had_enough and not self._schedule.is_due:
                 self._rest()
             return
         if learns:
-            network.called(args, kwargs, output, "train", place_of(frame))
+            network.called(args, kwargs, output, "train")
         self._round.tape.add(Entry(module, args, kwargs, output, place_of(frame)))
 
     @guarded
@@ -245,7 +244,8 @@ class Watcher:
             return
         if self._mine() and self._trained:
             self._look_for_update()
-            if not self._by_hand.is_awaited and self._evaluations.begin(self._evidence.steps):
+            site, waits = site_of(user_frame()), self._by_hand.is_awaited
+            if not waits and self._evaluations.begin(self._evidence.steps, site):
                 self._round = Round()
                 self._alert()
 
@@ -329,8 +329,7 @@ class Watcher:
         if watch is None:
             return
         self._trained |= watch.holds
-        if self._clock is None or self._clock() is None:
-            self._clock = weakref.ref(optimizer)
+        self._schedule.follow(optimizer)
         self._stepping = closure is None or not closure
         watch.before_step(self._step, looks=self.listens_to_rounds, closure=bool(closure))
 
@@ -356,7 +355,7 @@ class Watcher:
             return
         watch.after_step(self._evidence.steps, looks=self.listens_to_rounds)
         self._round.steps.append(watch)
-        if self._clock is not None and self._clock() is optimizer:
+        if self._schedule.ends_with(optimizer, self._round.steps.count(watch)):
             self._end_round()
 
     @property

@@ -5,12 +5,13 @@ no code. Everything is sampled, and a series holds its samples with the steps th
 """
 
 from glial.doctor.evidence.data import LoaderSeen, RowsSeen
-from glial.doctor.evidence.networks import LayerSeen, ModelSeen, ParameterSeen, Phase
+from glial.doctor.evidence.networks import AskedSeen, LayerSeen, ModelSeen, ParameterSeen, Phase
 from glial.doctor.evidence.numbers import Series, TensorSeen
 from glial.doctor.evidence.steps import LineProbe, LossSeen, OptimizerSeen
 from glial.doctor.evidence.training import Evidence, NotChecked, Probe
 
 __all__ = [
+    "AskedSeen",
     "Evidence",
     "LayerSeen",
     "LineProbe",

@@ -121,6 +121,23 @@ class LayerSeen:
 
 
 @dataclass
+class AskedSeen:
+    """What a network was asked at one place of the program.
+
+    Attributes:
+        at: Where.
+        inputs: Its first argument.
+
+    Example:
+        >>> AskedSeen(Place("train.py", 9), TensorSeen(mean=1.0)).inputs.mean
+        1.0
+    """
+
+    at: Place | None
+    inputs: TensorSeen
+
+
+@dataclass
 class ModelSeen:
     """One network: a module with parameters that the user's code calls.
 
@@ -133,6 +150,7 @@ class ModelSeen:
         parameters: All of them.
         inputs: Its float inputs, ``train`` and ``eval``, one for each argument.
         outputs: What it gives, ``train`` and ``eval``.
+        asked: Its inputs in evaluation, by the place of the call.
         calls: Number of sampled calls, ``train`` (a gradient was taken) and ``eval``.
         eval_mode_training: Sampled training calls with the network in evaluation mode.
         training_mode_eval: Evaluation calls with the network in training mode.
@@ -155,6 +173,7 @@ class ModelSeen:
     parameters: list[ParameterSeen] = field(default_factory=list)
     inputs: dict[Phase, list[TensorSeen]] = field(default_factory=dict)
     outputs: dict[Phase, TensorSeen] = field(default_factory=dict)
+    asked: list[AskedSeen] = field(default_factory=list)
     calls: dict[Phase, int] = field(default_factory=dict)
     eval_mode_training: int = 0
     training_mode_eval: int = 0

@@ -12,6 +12,7 @@ from glial.doctor.rules.chance import drowning_noise
 
 # Above this area under the curve, two sets of rows look different.
 UNLIKE = 0.75
+CHANCE = 1.2
 FEWEST_LABELS, FEWEST_OF_A_CLASS = 100, 30  # seen so far, and for each class on average
 
 
@@ -103,6 +104,7 @@ def label_noise(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         {
             "suspects": rows.suspects,
             "conflicting": conflicting,
+            "surely_wrong": rows.surely_wrong,
             "contradicted": rows.contradicted,
             "reference_score": rows.score,
         },
@@ -177,7 +179,9 @@ def misaligned_labels(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     rows, loss, found = evidence.rows, main_loss(evidence), outcome(evidence)
     if loss is None or found is None or math.isnan(rows.score) or not found.finite:
         return
-    if rows.distinct < 300 / sensitivity or rows.score > 0.03 * sensitivity:
+    # Of few rows even what tells nothing seems to tell a little.
+    nothing = max(0.03, CHANCE / math.sqrt(max(1, rows.distinct))) * sensitivity
+    if rows.distinct < 300 / sensitivity or rows.score > nothing:
         return
     if rows.plain_score > 0.1:
         return  # random changes of the inputs are why

@@ -38,6 +38,13 @@ def _activation_fault(loss: LossSeen) -> tuple[str, str, dict[str, int | float]]
             "use a sigmoid, or two outputs",
             {"outputs": 1, "min": out.min, "max": out.max},
         )
+    if made_by in RECTIFIERS and loss.name in (*CLASSES, "binary_cross_entropy_with_logits"):
+        return (
+            f"outputs pass through {made_by} before {loss.name}: none can be negative, and those "
+            "that are 0 learn nothing",
+            f"take the {made_by} off the last layer",
+            {"output_min": out.min, "output_max": out.max},
+        )
     if target is None or loss.name in CLASSES:
         return None
     numbers: dict[str, int | float] = {

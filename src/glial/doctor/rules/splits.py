@@ -22,10 +22,12 @@ def preprocessing_mismatch(evidence: Evidence, sensitivity: float) -> Iterator[F
     if len(optimizers_of(evidence)) != 1:
         return
     for model in trained_models(evidence):
-        pairs = zip(float_inputs(model), float_inputs(model, "eval"), strict=False)
-        for train, asked in list(pairs)[:1]:
+        pairs = [(train, seen) for train in float_inputs(model)[:1] for seen in model.asked]
+        for train, seen in pairs:
+            asked = seen.inputs
             rows = asked.count // max(1, math.prod(asked.shape[1:]))
-            if train.std <= 0 or train.shape[1:] != asked.shape[1:] or rows < 20:
+            alike = "float" in asked.dtype and train.shape[1:] == asked.shape[1:]
+            if train.std <= 0 or not alike or rows < 20:
                 continue
             shift = abs(asked.mean - train.mean) / train.std
             ratio = max(asked.std, 1e-12) / train.std
@@ -44,7 +46,7 @@ def preprocessing_mismatch(evidence: Evidence, sensitivity: float) -> Iterator[F
                 f"inputs have mean {asked.mean:.3g} and deviation {asked.std:.3g} in evaluation, "
                 f"{train.mean:.3g} and {train.std:.3g} in training",
                 "prepare both by one function, with numbers of the training rows",
-                at=model.eval_at,
+                at=seen.at or model.eval_at,
                 source="Breck et al. (2019), Data validation for machine learning, MLSys",
             )
 

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from glial.doctor.watching.losses import LOSSES, LossWatch
+from glial.doctor.watching.places import Site
 from glial.doctor.watching.rows import RowStore
 from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, Tape, tensors_in
 
 MOST_CALLS = 16
 MOST_STRETCHES = 30
+MOST_SITES = 16
 CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
 DISTANCES = ("sub", "__sub__", "rsub", "__rsub__", "mse_loss", "l1_loss", "huber_loss")
 
@@ -27,7 +29,7 @@ class Evaluations:
 
     Example:
         >>> evaluations = Evaluations(RowStore())
-        >>> evaluations.begin(step=3), evaluations.had_enough
+        >>> evaluations.begin(step=3, site=()), evaluations.had_enough
         (True, False)
     """
 
@@ -35,16 +37,23 @@ class Evaluations:
         self._rows = rows
         self._calls = self._stretches = 0
         self._step = -1
+        self._sites: set[Site] = set()
         self._inputs: dict[int, Tensor] = {}
         self._kept: list[Tensor] = []
 
-    def begin(self, step: int) -> bool:
-        """A stretch may begin, or go on after the same update; whether it is to be looked at."""
-        if step == self._step:
+    def begin(self, step: int, site: Site) -> bool:
+        """A stretch may begin, or go on after the same update; whether it is to be looked at.
+
+        What begins somewhere else is another one, and is looked at however many there were: many
+        programs evaluate rows in every epoch, and others once at the end.
+        """
+        is_new = site not in self._sites and len(self._sites) < MOST_SITES
+        if step == self._step and not is_new:
             return not self.had_enough
-        if self._stretches >= MOST_STRETCHES:
+        if self._stretches >= MOST_STRETCHES and not is_new:
             return False
-        self._stretches += 1
+        self._sites.add(site)
+        self._stretches += step != self._step
         self._rows.end_evaluation()
         self._calls, self._step = 0, step
         return True
@@ -59,13 +68,13 @@ class Evaluations:
         self._inputs.clear()
         self._kept.clear()
 
-    def add(self, args: Any, kwargs: Any, output: Any, tape: Tape) -> None:
+    def add(self, args: Any, kwargs: Any, output: Any, tape: Tape, site: Site) -> None:
         """A network was called."""
         self._calls += 1
         given = next((value for value in tensors_in((args, kwargs)) if is_plain(value)), None)
         if given is None:
             return
-        self._rows.add_evaluated(given, tape)
+        self._rows.add_evaluated(given, tape, site)
         for value in tensors_in(output):
             self._inputs[id(value)] = given
             self._kept.append(value)

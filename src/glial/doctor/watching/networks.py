@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from glial.core.findings import Place
-from glial.doctor.evidence import LayerSeen, ModelSeen, ParameterSeen, Phase
+from glial.doctor.evidence import AskedSeen, LayerSeen, ModelSeen, ParameterSeen, Phase
 from glial.doctor.watching.layers import (
     MOST_LAYERS,
     LayerWatch,
@@ -20,13 +20,14 @@ from glial.doctor.watching.layers import (
     stale_share,
 )
 from glial.doctor.watching.parameters import describe_parameter, equal_units
-from glial.doctor.watching.places import Places, name_of, place_of, user_place
+from glial.doctor.watching.places import Places, Site, name_of, place_of, site_of, user_place
 from glial.doctor.watching.statistics import Gathered, is_plain
 from glial.doctor.watching.tape import Entry, tensors_in
 
 _MODES_MATTER = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 CALLS_A_ROUND = 2
 MOST_FUNCTIONS = 20
+MOST_SITES = 4
 
 
 def is_network(module: nn.Module) -> bool:
@@ -87,6 +88,7 @@ class NetworkWatch:
         self._measures = LayerWatch()
         self._inputs: dict[Phase, list[Gathered]] = {"train": [], "eval": []}
         self._outputs: dict[Phase, Gathered] = {"train": Gathered(), "eval": Gathered()}
+        self._asked: dict[Site, tuple[Place | None, Gathered]] = {}
         self._calls: dict[str, int] = {}
         self._functions: dict[str, int] = {}
         self._made: dict[int, tuple[weakref.ref[Tensor], str, str]] = {}
@@ -147,6 +149,8 @@ class NetworkWatch:
     ) -> None:
         calls = self._calls.get(path, 0)
         self._calls[path] = calls + 1
+        before = self._maker(next(tensors_in(inputs), None))
+        self._made |= {id(value): (weakref.ref(value), path, kind) for value in tensors_in(output)}
         if calls >= CALLS_A_ROUND:
             return
         layer = self.layers.get(path)
@@ -154,20 +158,32 @@ class NetworkWatch:
             if len(self.layers) >= MOST_LAYERS:
                 return
             layer = self.layers[path] = LayerSeen(path, kind, len(self.layers), at=place)
-        before = self._maker(next(tensors_in(inputs), None))
         layer.after = before[0] if before else None
         self._measures.measure(layer, inputs, output, step)
-        made = {id(value): (weakref.ref(value), path, kind) for value in tensors_in(output)}
-        self._made |= made
 
     def _maker(self, value: Tensor | None) -> tuple[str, str] | None:
         """The path and the kind of the layer that made a tensor: identities are used again."""
         made, *layer = self._made.get(id(value), (None, "", ""))
         return (layer[0], layer[1]) if made is not None and made() is value else None
 
-    def called(
-        self, args: Any, kwargs: Any, output: Any, phase: Phase, place: Place | None
-    ) -> None:
+    def asked(self, args: Any, kwargs: Any, frame: FrameType | None) -> None:
+        """The network was called from outside, and does not learn from it."""
+        seen, model = self.seen, self.model()
+        given = next((value for value in tensors_in((args, kwargs)) if is_plain(value)), None)
+        if model is None:
+            return
+        place, site = place_of(frame), site_of(frame)
+        seen.eval_at = place or seen.eval_at
+        seen.training_mode_eval += model.training
+        if given is None:
+            return
+        if given.dim():
+            sizes = [*seen.eval_sizes, len(given)]
+            seen.eval_sizes = [min(sizes), max(sizes)]
+        if site in self._asked or len(self._asked) < MOST_SITES:
+            self._asked.setdefault(site, (place, Gathered()))[1].add(given)
+
+    def called(self, args: Any, kwargs: Any, output: Any, phase: Phase) -> None:
         """The network was called from outside."""
         model, seen = self.model(), self.seen
         if model is None:
@@ -176,11 +192,6 @@ class NetworkWatch:
         inputs = [value for value in tensors_in((args, kwargs)) if is_plain(value)]
         if phase == "train":
             seen.eval_mode_training += not model.training
-        else:
-            seen.eval_at = place or seen.eval_at
-            seen.training_mode_eval += model.training
-            sizes = [*seen.eval_sizes, *(len(value) for value in inputs[:1] if value.dim())]
-            seen.eval_sizes = [min(sizes), max(sizes)] if sizes else []
         held = self._inputs[phase]
         for number, value in enumerate(inputs[:4]):
             if number == len(held):
@@ -195,6 +206,7 @@ class NetworkWatch:
         """What was seen so far."""
         seen, model = self.seen, self.model()
         seen.layers = list(self.layers.values())
+        seen.asked = [AskedSeen(place, given.seen()) for place, given in self._asked.values()]
         for phase in ("train", "eval"):
             if self._inputs[phase]:
                 seen.inputs[phase] = [gathered.seen() for gathered in self._inputs[phase]]

@@ -28,6 +28,7 @@ _FOREIGN = tuple(
     }
 )
 _MOST_FRAMES = 200
+_FRAMES_OF_A_SITE = 6
 
 
 @lru_cache(maxsize=4096)
@@ -60,6 +61,25 @@ def user_frame(depth: int = 1) -> FrameType | None:
 def place_of(frame: FrameType | None) -> Place | None:
     """The line that a frame is at."""
     return None if frame is None else Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+Site = tuple[tuple[int, int], ...]
+
+
+def site_of(frame: FrameType | None) -> Site:
+    """Which line a frame is at and which called it: one function may be called from several.
+
+    Example:
+        >>> def here():
+        ...     return site_of(sys._getframe(1))
+        >>> here() == here(), here() == site_of(None)
+        (True, False)
+    """
+    lines: list[tuple[int, int]] = []
+    while frame is not None and len(lines) < _FRAMES_OF_A_SITE:
+        lines.append((id(frame.f_code), frame.f_lineno))
+        frame = frame.f_back
+    return tuple(lines)
 
 
 def user_place() -> Place | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from glial.doctor.watching.tape import Tape
@@ -17,15 +19,17 @@ CLOSE_ROUNDS, FEWEST_CLOSE = 24, 10  # the fewer where these took so many second
 CLOSE_SECONDS = 1.0
 ROUNDS_A_STEP = 12
 SHARE_OF_WATCHING = 0.04
+IDLE = 8
 
 
 @dataclass
 class Schedule:
-    """Which rounds are looked at closely: each at first, then ever fewer.
+    """When rounds end, and which are looked at closely: each at first, then ever fewer.
 
     Attributes:
         rounds: Rounds that are over.
         due: The number of the next that is looked at.
+        close: The number until which each is looked at.
 
     Example:
         >>> schedule = Schedule(rounds=1000, due=1000)
@@ -36,11 +40,31 @@ class Schedule:
 
     rounds: int = 0
     due: int = 0
+    close: int = 0
+    _clock: weakref.ref[torch.optim.Optimizer] | None = None
 
     @property
     def is_due(self) -> bool:
         """Whether the round that begins is to be looked at."""
         return self.rounds >= self.due
+
+    def follow(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimiser is about to step; rounds end with the steps of the first that lives."""
+        if self._clock is None or self._clock() is None:
+            self._clock = weakref.ref(optimizer)
+
+    def ends_with(self, optimizer: torch.optim.Optimizer, times: int) -> bool:
+        """Whether the step of an optimiser ends the round.
+
+        Args:
+            optimizer: It.
+            times: How often it stepped in this round. Where that is often, the optimiser that
+                rounds ended with is idle: another training began, whose first rounds matter.
+        """
+        if times > IDLE:
+            self._clock = weakref.ref(optimizer)
+            self.due, self.close = self.rounds, self.rounds + FEWEST_CLOSE
+        return self._clock is not None and self._clock() is optimizer
 
     def next(self, spent: float, seconds: float) -> None:
         """A round is over.
@@ -52,7 +76,8 @@ class Schedule:
         self.rounds += 1
         if self.rounds <= self.due:
             return
-        late = self.rounds >= (CLOSE_ROUNDS if seconds < CLOSE_SECONDS else FEWEST_CLOSE)
+        first = CLOSE_ROUNDS if seconds < CLOSE_SECONDS else FEWEST_CLOSE
+        late = self.rounds >= max(first, self.close)
         gap = max(1, self.rounds // ROUNDS_A_STEP) if late else 0
         if late and spent > SHARE_OF_WATCHING:
             gap = int(gap * 2 * spent / SHARE_OF_WATCHING) + 1

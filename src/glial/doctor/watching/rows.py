@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glial.core.findings import Place
 from glial.doctor.evidence import RowsSeen
 from glial.doctor.reference import examine_rows
 from glial.doctor.watching.loaders import LoaderWatch
+from glial.doctor.watching.places import Site
 from glial.doctor.watching.statistics import is_plain
 from glial.doctor.watching.tape import Entry, Tape, tensors_in
 
@@ -29,6 +31,9 @@ Array = NDArray[Any]
 class Store:
     """Rows in the order they came, up to a number of them.
 
+    Args:
+        once: Whether batches that were kept already are left out.
+
     Example:
         >>> store = Store()
         >>> store.add(torch.ones(2, 3), torch.zeros(2))
@@ -36,7 +41,8 @@ class Store:
         ((2, 3), [0.0, 0.0])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, once: bool = False) -> None:
+        self._marks: set[int] | None = set() if once else None
         self._inputs: list[Array] = []
         self._targets: list[Array] = []
         self.rows = 0
@@ -53,10 +59,16 @@ class Store:
             return
         if targets is None and self._targets:
             return
-        flat = inputs.detach().reshape(len(inputs), -1)
-        self._inputs.append(flat.cpu().float().numpy().copy())
-        if targets is not None:
-            self._targets.append(targets.detach().cpu().double().numpy().copy())
+        kept = inputs.detach().reshape(len(inputs), -1).cpu().float().numpy().copy()
+        wanted = None if targets is None else targets.detach().cpu().double().numpy().copy()
+        if self._marks is not None:
+            mark = hash((kept.tobytes(), None if wanted is None else wanted.tobytes()))
+            if mark in self._marks:
+                return
+            self._marks.add(mark)
+        self._inputs.append(kept)
+        if wanted is not None:
+            self._targets.append(wanted)
         self.rows += len(inputs)
         self.batches.append(len(inputs))
 
@@ -74,14 +86,17 @@ class RowStore:
 
     Example:
         >>> store = RowStore()
-        >>> store.add_evaluated(torch.ones(2, 3), Tape())
+        >>> store.add_evaluated(torch.ones(2, 3), Tape(), site=())
         >>> store.examine().evaluated
         2
     """
 
     def __init__(self, loaders: LoaderWatch | None = None) -> None:
-        self._train, self._evaluated, self._answered = Store(), Store(), Store()
-        self._plain, self._amounts = Store(), Store()
+        self._train, self._plain = Store(), Store()
+        # Who evaluates in every epoch asks for the same rows again and again.
+        self._evaluated, self._answered = Store(once=True), Store(once=True)
+        self._amounts = Store(once=True)
+        self._sites: list[int] = []
         self._whole: Store | None = None
         self._loaders = loaders
         self._first: weakref.ref[Tape] | None = None
@@ -90,21 +105,22 @@ class RowStore:
         self._correct: list[tuple[int, float]] = []
         self._errors: list[tuple[float, ...]] = []
         self._ended = False
+        self._taught_at: Place | None = None
         self._are_amounts = False
 
     def add_round(self, tape: Tape, root: Tensor, loss: Any) -> None:
         """Keep the rows that a loss was computed on, where they stand with their targets."""
         if self._train.rows >= MOST_ROWS:
             return
-        entries = [entry for entry in tape.slice_to(root) if entry.is_model]
-        if len(entries) != 1 or loss.last_target is None:
-            return
-        inputs = [v for v in tensors_in((entries[0].args, entries[0].kwargs)) if is_plain(v)]
         target = loss.last_target
+        if target is None or self._taught_at not in (None, loss.seen.backward_at):
+            return  # another loss asks something else of the same rows
+        inputs = _asked_about(tape.slice_to(root), target)
         if len(inputs) != 1 or inputs[0].dim() < 2 or len(inputs[0]) != len(target):
             return
         if target.dim() > 2 or not bool(torch.isfinite(inputs[0]).all()):
             return
+        self._taught_at = loss.seen.backward_at
         self._train.add(inputs[0], target)
         if target.is_floating_point():
             self._are_amounts |= bool(((target != 0) & (target.abs() != 1)).any())
@@ -127,7 +143,7 @@ class RowStore:
                 self._whole = Store()
                 self._whole.add(x, y)
 
-    def add_evaluated(self, inputs: Tensor, tape: Tape) -> None:
+    def add_evaluated(self, inputs: Tensor, tape: Tape, site: Site) -> None:
         """Keep rows that a network was asked about without learning from them."""
         if inputs.dim() < 2:
             return
@@ -135,6 +151,7 @@ class RowStore:
         self._evaluated.add(inputs, None)
         if self._evaluated.rows > before:
             self._shares.append(self._shares_memory(_source(tape, inputs)))
+            self._sites.append(hash(site))
 
     def _shares_memory(self, source: Tensor | None) -> int:
         """Whether a tensor lies where training rows come from: 1, or 0; -1 if not known."""
@@ -178,8 +195,9 @@ class RowStore:
         """Keep rows whose answers were compared with targets, and how many were right."""
         self._forget_last()
         self._correct.append((len(targets), share))
-        if inputs.dim() >= 2 and len(inputs) == len(targets) and targets.dim() == 1:
-            self._answered.add(inputs, targets)
+        single = targets.numel() == len(targets)
+        if inputs.dim() >= 2 and len(inputs) == len(targets) and single:
+            self._answered.add(inputs, targets.reshape(-1))
 
     def save(self, path: Path) -> None:
         """Keep the rows in a file, to be examined by another process."""
@@ -211,6 +229,7 @@ class RowStore:
             "accuracy": np.array(self._accuracy()),
             "are_amounts": np.array(self._are_amounts),
             "shares": np.array(self._shares, np.int64),
+            "sites": np.array(self._sites, np.int64),
             "given": self._train.inputs() if self._plain.rows else None,
             "plain": self._plain.inputs() if self._plain.rows else None,
             "labels": self._plain.targets(),
@@ -218,6 +237,33 @@ class RowStore:
             "amounts": self._amounts.targets(),
             "fit": np.array(self._fit()),
         }
+
+
+def _asked_about(entries: list[Entry], target: Tensor) -> list[Tensor]:
+    """The different tensors that a number is computed from and that no network made.
+
+    Args:
+        entries: The calls that it depends on.
+        target: What is known of them.
+    """
+    models = [entry for entry in entries if entry.is_model]
+    if len(models) > 1:
+        models = [one for one in models if any(made.requires_grad for made in one.made())]
+    made = {id(value) for entry in models for value in entry.made()}
+    given = [list(tensors_in((entry.args, entry.kwargs))) for entry in models]
+    if not models:  # weights that no module holds meet rows in some function
+        given = [entry.given() for entry in entries if any(map(_is_weight, entry.given()))]
+    found = {id(value): value for values in given for value in values if is_plain(value)}
+    return [
+        value
+        for key, value in found.items()
+        if key not in made
+        and (models or (value is not target and not value.requires_grad and value.dim() > 1))
+    ]
+
+
+def _is_weight(value: Tensor) -> bool:
+    return value.requires_grad and value.is_leaf
 
 
 def _span(tensor: Tensor) -> tuple[int, int]:
