@@ -436,3 +436,74 @@ def test_what_is_not_finite_out_of_nowhere_is_not_the_rates_nor_the_batches(seed
             loss.backward()
             optimizer.step()
     assert [found.problem for found in doctor.findings] == ["loss-not-finite"]
+
+
+def train_teacher_and_student(last: nn.Module) -> None:
+    """Both optimisers live to the end; the first is idle while the second steps."""
+    x, y = rows(640)
+    teacher, _ = classifier()
+    student = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2), last)
+    first = torch.optim.Adam(teacher.parameters(), lr=0.01)
+    second = torch.optim.Adam(student.parameters(), lr=0.01)
+    for _ in range(3):
+        for part in torch.arange(len(x)).split(32):
+            first.zero_grad()
+            F.cross_entropy(teacher(x[part]), y[part]).backward()
+            first.step()
+    for _ in range(3):
+        for part in torch.arange(len(x)).split(32):
+            with torch.no_grad():
+                soft = teacher(x[part]).softmax(1)
+            answers = student(x[part])
+            apart = F.kl_div(F.log_softmax(answers, 1), soft, reduction="batchmean")
+            loss = 0.5 * apart + F.cross_entropy(answers, y[part])
+            second.zero_grad()
+            loss.backward()
+            second.step()
+
+
+def test_a_second_training_is_looked_at_like_the_first():
+    doctor = watched(lambda: train_teacher_and_student(nn.Softmax(1)))
+    assert doctor.evidence is not None
+    taught = {loss.model: len(loss.value) for loss in doctor.evidence.losses}
+    assert taught["student"] >= 40
+    assert named(doctor.findings, "softmax-twice")
+    assert doctor.evidence.optimizers[1].model == "student"
+    plain = watched(lambda: train_teacher_and_student(nn.Identity()))
+    assert not named(plain.findings, "softmax-twice")
+
+
+def test_rectified_outputs_before_a_loss_of_classes_are_named():
+    def train(last: nn.Module) -> None:
+        (x, y), model = rows(), nn.Sequential(nn.Linear(6, 2), last)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        for part in torch.arange(len(x)).split(16):
+            # Several passes for a step: what made the outputs is known of each.
+            for few in part.split(4):
+                (F.cross_entropy(model(x[few]), y[few]) / 4).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    assert named(watched(lambda: train(nn.ReLU())).findings, "wrong-output-activation")
+    assert not named(watched(lambda: train(nn.Identity())).findings, "wrong-output-activation")
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(1.0, []), (1e-4, ["constant-input"])])
+def test_rows_that_are_answered_alike_suffer_whatever_the_loss(scale, expected):
+    """The best constant of a loss by hand is not known, and the loss may fall without the rows."""
+
+    def train() -> None:
+        x, _ = rows()
+        target = x[:, 0] + x[:, 1] + 2
+        model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 1))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        for _ in range(20):
+            for part in torch.arange(len(x)).split(32):
+                missed = target[part] - model(x[part] * scale)[:, 0]
+                loss = torch.maximum(0.5 * missed, -0.5 * missed).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+    told = [one.problem for one in watched(train).findings if one.severity != "note"]
+    assert told[:1] == expected

@@ -83,7 +83,8 @@ def sorted_split(script: Script, program: Program) -> Fault | None:
     edits = [
         script.before(
             script.statement(call),
-            f"order = {y}.argsort(kind='stable')\n{x}, {y} = {x}[order], {y}[order]",
+            f"order = sorted(range(len({y})), key={y}.__getitem__)\n"
+            f"{x}, {y} = {x}[order], {y}[order]",
         )
     ]
     kept = [script.code(k) for k in call.keywords if k.arg not in ("random_state", "stratify")]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from glial.core.findings import Finding
-from glial.doctor.evidence import Evidence, LossSeen
+from glial.doctor.evidence import Evidence, LossSeen, RowsSeen
 from glial.doctor.measures import CLASSES, main_loss, model_of, outcome, suffers
 from glial.doctor.rules.chance import drowning_noise
 
@@ -181,7 +181,7 @@ def misaligned_labels(evidence: Evidence, sensitivity: float) -> Iterator[Findin
         return
     # Of few rows even what tells nothing seems to tell a little.
     nothing = max(0.03, CHANCE / math.sqrt(max(1, rows.distinct))) * sensitivity
-    if rows.distinct < 300 / sensitivity or rows.score > nothing:
+    if rows.distinct < 300 / sensitivity or (rows.score > nothing and not _is_contradicted(rows)):
         return
     if rows.plain_score > 0.1:
         return  # random changes of the inputs are why
@@ -201,6 +201,12 @@ def misaligned_labels(evidence: Evidence, sensitivity: float) -> Iterator[Findin
         since_step=1,
         source="Zhang et al. (2017), arXiv 1611.03530 (networks on random labels)",
     )
+
+
+def _is_contradicted(rows: RowsSeen) -> bool:
+    """Whether evaluation rows tell their labels, and training rows, which look the same, do not."""
+    tells = rows.own_score >= 0.4 and rows.contradicted >= 0.2
+    return tells and rows.peer_score < 0.05 and rows.score < 0.1 and rows.told_apart < UNLIKE
 
 
 def unshuffled_data(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:

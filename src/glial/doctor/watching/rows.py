@@ -249,7 +249,10 @@ def _asked_about(entries: list[Entry], target: Tensor) -> list[Tensor]:
     models = [entry for entry in entries if entry.is_model]
     if len(models) > 1:
         models = [one for one in models if any(made.requires_grad for made in one.made())]
-    made = {id(value) for entry in models for value in entry.made()}
+    made: set[int] = set()
+    for entry in entries:
+        if entry.is_model or any(id(value) in made for value in entry.given()):
+            made |= {id(value) for value in entry.made()}
     given = [list(tensors_in((entry.args, entry.kwargs))) for entry in models]
     if not models:  # weights that no module holds meet rows in some function
         given = [entry.given() for entry in entries if any(map(_is_weight, entry.given()))]
