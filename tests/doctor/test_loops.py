@@ -438,13 +438,13 @@ def test_what_is_not_finite_out_of_nowhere_is_not_the_rates_nor_the_batches(seed
     assert [found.problem for found in doctor.findings] == ["loss-not-finite"]
 
 
-def train_teacher_and_student(last: nn.Module) -> None:
+def train_teacher_and_student(last: nn.Module, *, uphill: bool = False) -> None:
     """Both optimisers live to the end; the first is idle while the second steps."""
     x, y = rows(640)
     teacher, _ = classifier()
     student = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2), last)
     first = torch.optim.Adam(teacher.parameters(), lr=0.01)
-    second = torch.optim.Adam(student.parameters(), lr=0.01)
+    second = torch.optim.Adam(student.parameters(), lr=0.01, maximize=uphill)
     for _ in range(3):
         for part in torch.arange(len(x)).split(32):
             first.zero_grad()
@@ -471,6 +471,13 @@ def test_a_second_training_is_looked_at_like_the_first():
     assert doctor.evidence.optimizers[1].model == "student"
     plain = watched(lambda: train_teacher_and_student(nn.Identity()))
     assert not named(plain.findings, "softmax-twice")
+
+
+def test_a_second_training_may_go_uphill():
+    doctor = watched(lambda: train_teacher_and_student(nn.Identity(), uphill=True))
+    (found,) = named(doctor.findings, "gradient-ascent")
+    (line,) = lines_of(train_teacher_and_student, "maximize=")
+    assert (found.severity, found.at and found.at.line) == ("error", line)
 
 
 def test_rectified_outputs_before_a_loss_of_classes_are_named():

@@ -13,6 +13,7 @@ from glial.doctor.rules.chance import drowning_noise
 # Above this area under the curve, two sets of rows look different.
 UNLIKE = 0.75
 CHANCE = 1.2
+FEWEST, MANY = 120, 300
 FEWEST_LABELS, FEWEST_OF_A_CLASS = 100, 30  # seen so far, and for each class on average
 
 
@@ -179,9 +180,11 @@ def misaligned_labels(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     rows, loss, found = evidence.rows, main_loss(evidence), outcome(evidence)
     if loss is None or found is None or math.isnan(rows.score) or not found.finite:
         return
-    # Of few rows even what tells nothing seems to tell a little.
-    nothing = max(0.03, CHANCE / math.sqrt(max(1, rows.distinct))) * sensitivity
-    if rows.distinct < 300 / sensitivity or (rows.score > nothing and not _is_contradicted(rows)):
+    # Of few rows even what tells nothing seems to tell a little; of fewer, much else is possible.
+    chance = CHANCE / math.sqrt(max(1, rows.distinct)) if rows.distinct >= MANY else 0.0
+    if rows.distinct < FEWEST / sensitivity:
+        return
+    if rows.score > max(0.03, chance) * sensitivity and not _is_contradicted(rows):
         return
     if rows.plain_score > 0.1:
         return  # random changes of the inputs are why

@@ -8,6 +8,8 @@ from glial.core.findings import Finding, Place
 from glial.doctor.evidence import Evidence, LossSeen, ModelSeen, OptimizerSeen, ParameterSeen
 from glial.doctor.measures import (
     BATCH_NORMS,
+    CLASSES,
+    DISTANCES,
     ENOUGH,
     main_loss,
     optimizers_of,
@@ -86,11 +88,28 @@ def _cleared_between(optimizer: OptimizerSeen) -> Place | None:
 
 def gradient_ascent(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """The number that is descended falls as the loss rises, or updates go uphill."""
-    loss, found = main_loss(evidence), outcome(evidence)
-    used = optimizers_of(evidence)
-    if loss is None or found is None or len(used) != 1:
+    for optimizer, loss in _descents(evidence):
+        yield from _ascent(evidence, optimizer, loss)
+
+
+def _descents(evidence: Evidence) -> Iterator[tuple[OptimizerSeen, LossSeen]]:
+    """Optimisers with what each descends, where that is known."""
+    used, loss = optimizers_of(evidence), main_loss(evidence)
+    if len(used) == 1 and loss is not None:
+        yield used[0], loss
+    for optimizer in used if len(used) > 1 else []:
+        own = [loss for loss in evidence.losses if loss.model == optimizer.model is not None]
+        # Who plays against another may have to make a loss larger; who learns labels may not.
+        if len(own) == 1 and own[0].name in (*CLASSES, *DISTANCES) and len(own[0].value) >= ENOUGH:
+            came = outcome(evidence, own[0])
+            if came is not None and not came.end < came.start:
+                yield optimizer, own[0]
+
+
+def _ascent(evidence: Evidence, optimizer: OptimizerSeen, loss: LossSeen) -> Iterator[Finding]:
+    found = outcome(evidence, loss)
+    if found is None:
         return
-    optimizer = used[0]
     uphill = optimizer.alignment.mean() < -0.3 and len(optimizer.alignment) >= ENOUGH
     turned = loss.sign < 0 and loss.name not in ("hand-written", "kl_div", "gaussian_nll_loss")
     maximized = optimizer.settings.get("maximize", 0.0) > 0
