@@ -95,6 +95,7 @@ LEADS_TO: dict[str, tuple[str, ...]] = {
     "unshuffled-data": (
         "bad-split",
         "stale-statistics",
+        "dead-units",
         "loss-oscillating",
         "loss-spike",
         "underfitting",

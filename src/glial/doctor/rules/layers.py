@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence, LayerSeen, ModelSeen, ParameterSeen
@@ -184,23 +185,19 @@ def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Fin
     """Linear layers that follow each other directly are one linear layer."""
     for model in trained_models(evidence):
         places = {parameter.layer: parameter.at for parameter in model.parameters}
-        for before, after in zip(model.layers, model.layers[1:], strict=False):
-            linear = (*LINEAR, *CONVOLUTIONS)
-            if before.kind not in linear or after.kind not in linear:
-                continue
-            followers = [layer for layer in model.layers if layer.after == before.name]
-            if after.after != before.name or len(followers) > 1:
-                continue
-            narrow = min(before.output_shape[-1], after.output_shape[-1])
-            factored = before.output_shape[-1] < 0.5 * min(
-                before.input_shape[-1], after.output_shape[-1]
-            )
-            bad = suffers(evidence)
+        # What is narrower than both its sides may be meant so: a code, or a product of low rank.
+        pairs = sorted(_linear_pairs(model), key=lambda pair: _is_factored(*pair))
+        for before, after in pairs[:1]:
+            factored = _is_factored(before, after)
             yield Finding(
                 "missing-nonlinearity",
-                "warning" if bad else "note",
+                "warning" if suffers(evidence) and not factored else "note",
                 path_in(evidence, model, before.name),
-                {"layers": 2, "width": narrow, "factored": int(factored)},
+                {
+                    "layers": 2,
+                    "width": min(before.output_shape[-1], after.output_shape[-1]),
+                    "factored": int(factored),
+                },
                 f"nothing stands between {before.name} and {after.name}: together they are one "
                 "linear layer",
                 "put an activation such as ReLU between them",
@@ -209,6 +206,22 @@ def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Fin
                 source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.1",
             )
             return
+
+
+def _linear_pairs(model: ModelSeen) -> list[tuple[LayerSeen, LayerSeen]]:
+    """Linear layers of which the second alone takes what the first gives."""
+    linear = (*LINEAR, *CONVOLUTIONS)
+    return [
+        (before, after)
+        for before, after in pairwise(model.layers)
+        if before.kind in linear
+        and after.kind in linear
+        and [layer.name for layer in model.layers if layer.after == before.name] == [after.name]
+    ]
+
+
+def _is_factored(before: LayerSeen, after: LayerSeen) -> bool:
+    return before.output_shape[-1] < 0.5 * min(before.input_shape[-1], after.output_shape[-1])
 
 
 def misplaced_activation(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
