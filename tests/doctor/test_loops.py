@@ -17,6 +17,7 @@ from glial.doctor.comparison import score_of
 from glial.doctor.evidence import Evidence, LossSeen, OptimizerSeen, Probe, Series
 from glial.doctor.measures import noise_scale
 from glial.doctor.rules.penalties import added_shares
+from glial.doctor.watching.rounds import FEWEST_CLOSE, IDLE, Schedule
 
 
 def watched(train: Callable[[], Any]) -> Doctor:
@@ -471,6 +472,20 @@ def test_a_second_training_is_looked_at_like_the_first():
     assert doctor.evidence.optimizers[1].model == "student"
     plain = watched(lambda: train_teacher_and_student(nn.Identity()))
     assert not named(plain.findings, "softmax-twice")
+
+
+def test_optimisers_that_take_turns_begin_once_each():
+    """Looks would never grow rare where each turn were a training of its own."""
+    schedule = Schedule(rounds=1000, due=5000)
+    first, second = (classifier()[1] for _ in range(2))
+    schedule.follow(first)
+    assert not schedule.ends_with(second, IDLE)
+    assert schedule.ends_with(second, IDLE + 1)
+    assert (schedule.is_due, schedule.close) == (True, 1000 + FEWEST_CLOSE)
+    assert schedule.ends_with(first, IDLE + 1)
+    schedule.rounds, schedule.due = 2000, 9000
+    assert schedule.ends_with(second, IDLE + 1)
+    assert not schedule.is_due
 
 
 def test_a_second_training_may_go_uphill():

@@ -20,6 +20,7 @@ CLOSE_SECONDS = 1.0
 ROUNDS_A_STEP = 12
 SHARE_OF_WATCHING = 0.04
 IDLE = 8
+MOST_BEGINNINGS = 8
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Schedule:
     due: int = 0
     close: int = 0
     _clock: weakref.ref[torch.optim.Optimizer] | None = None
+    _begun: set[int] = field(default_factory=set)
 
     @property
     def is_due(self) -> bool:
@@ -63,7 +65,10 @@ class Schedule:
         """
         if times > IDLE:
             self._clock = weakref.ref(optimizer)
-            self.due, self.close = self.rounds, self.rounds + FEWEST_CLOSE
+            # Optimisers may take turns for ever: only the first turn of each is a beginning.
+            if id(optimizer) not in self._begun and len(self._begun) < MOST_BEGINNINGS:
+                self._begun.add(id(optimizer))
+                self.due, self.close = self.rounds, self.rounds + FEWEST_CLOSE
         return self._clock is not None and self._clock() is optimizer
 
     def next(self, spent: float, seconds: float) -> None:
