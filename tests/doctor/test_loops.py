@@ -488,6 +488,73 @@ def test_optimisers_that_take_turns_begin_once_each():
     assert not schedule.is_due
 
 
+@pytest.mark.parametrize("taking_turns", [False, True])
+def test_of_many_short_rounds_most_are_only_counted(taking_turns):
+    """The numbers of steps are exact; losses are kept of some, and looks come when they are due."""
+    (x, y), (model, optimizer) = rows(64), classifier()
+    second = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    losses: list[float] = []
+
+    def train() -> None:
+        for _ in range(1500):
+            loss = F.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            if taking_turns:
+                second.step()
+
+    doctor = watched(train)
+    evidence = doctor.evidence
+    assert evidence is not None
+    assert [seen.steps for seen in evidence.optimizers] == [1500] * (1 + taking_turns)
+    assert evidence.steps == 1500 * (1 + taking_turns)
+    (value,) = [loss.value for loss in evidence.losses]
+    assert 200 < len(value) < 1000
+    each = 1 + taking_turns
+    for step, kept in value:
+        assert kept == pytest.approx(losses[(step - 1) // each], rel=1e-5)
+    (changes,) = [m.parameters[0].update.steps for m in evidence.models]
+    assert max(changes) > 1000 * each, "it is still looked at closely now and then"
+
+
+def test_an_evaluation_ends_the_doze():
+    (x, y), (model, optimizer) = rows(64), classifier()
+
+    def train() -> None:
+        for step in range(600):
+            loss = F.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % 97 == 96:
+                with torch.no_grad():
+                    model(x + 1)
+
+    doctor = watched(train)
+    assert doctor.evidence is not None
+    assert len(doctor.evidence.models[0].asked) == 1
+    assert doctor.evidence.models[0].asked[0].inputs.batches == 6
+
+
+def test_a_loss_that_is_lost_while_steps_are_only_counted():
+    (x, y), (model, optimizer) = rows(64), classifier()
+
+    def train() -> None:
+        for step in range(1200):
+            loss = F.cross_entropy(model(x), y) * (math.nan if step >= 1000 else 1.0)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    doctor = watched(train)
+    (found,) = named(doctor.findings, "loss-not-finite")
+    assert found.severity == "error"
+    assert found.since_step is not None
+    assert 1001 <= found.since_step <= 1011
+
+
 def test_a_second_training_may_go_uphill():
     doctor = watched(lambda: train_teacher_and_student(nn.Identity(), uphill=True))
     (found,) = named(doctor.findings, "gradient-ascent")

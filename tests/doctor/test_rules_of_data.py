@@ -19,6 +19,7 @@ from glial.doctor import Doctor, diagnose
 from glial.doctor.comparison import told_apart
 from glial.doctor.evidence import Evidence, LossSeen, ModelSeen, Probe, RowsSeen, Series, TensorSeen
 from glial.doctor.probes.padding import lengths_in
+from glial.doctor.reference import examine_rows
 from glial.doctor.watching.layers import stale_share
 
 CLASSES = 4
@@ -64,6 +65,28 @@ def alarms(findings: list[Finding]) -> list[str]:
 @pytest.mark.slow
 def test_a_training_on_good_data_has_no_alarm():
     assert alarms(training(groups(400, 0), groups(160, 1)).findings) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("wrong", "named"), [(0.0, False), (0.5, True)])
+def test_a_forest_that_finds_the_task_hard_contradicts_no_labels(wrong, named):
+    """Clean labels that depend on all columns, and easy ones of which half were drawn anew."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((1500, 54))
+    first = random.standard_normal((54, 32)) / 54**0.5
+    y = (np.tanh(2 * x @ first) @ random.standard_normal((32, 7))).argmax(1)
+    if wrong:
+        y = random.integers(0, 4, 1500)
+        x += 4 * np.eye(54)[y]
+    drawn = random.random(1500) < wrong
+    y[drawn] = random.integers(0, 4, int(drawn.sum()))
+    nothing = np.empty((0, 54))
+    seen = examine_rows(x, y.astype(float), nothing, np.array([], int), nothing, None, math.nan)
+    loss = LossSeen("cross_entropy")
+    found = diagnose(Evidence(steps=39, losses=[loss], rows=seen))
+    assert 0.2 < seen.score < 0.5, "a forest has an idea and not more"
+    assert seen.surely_wrong > 0.6 * seen.missed, "and is wrong where it is surest, too"
+    assert ("label-noise" in alarms(found)) is named
 
 
 @pytest.mark.slow

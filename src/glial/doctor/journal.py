@@ -43,6 +43,11 @@ class Journal:
         """Whether this process keeps anything."""
         return self._folder is not None and os.getpid() == self._process
 
+    @property
+    def counts(self) -> bool:
+        """Whether the process is stopped after a number of steps."""
+        return self._most_steps is not None or self._preflight
+
     def write(self, evidence: Evidence, rows: RowStore | None = None) -> None:
         """Keep evidence, and rows for whoever reads it."""
         if self._folder is None or not self.is_kept:

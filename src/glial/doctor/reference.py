@@ -256,6 +256,7 @@ def _suspects(seen: RowsSeen, y: Array, votes: Array, kinds: Array) -> None:
     seen.suspects = float(wrong.mean()) if wrong.mean() >= SURE_SHARE * missed else 0.0
     surest = np.argsort(-best)[: max(1, len(y) // 4)]
     seen.surely_wrong = float((kinds[votes.argmax(1)] != y)[surest].mean())
+    seen.surest_vote = float(best[surest].mean())
     seen.missed = missed
     if wrong.any():
         pairs: dict[tuple[float, float], int] = {}

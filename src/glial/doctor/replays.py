@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +16,7 @@ from glial.doctor.evidence import Evidence, NotChecked
 from glial.doctor.probes.rounds import RoundProbes
 from glial.doctor.reference import examine_rows
 from glial.doctor.watcher import Watcher
+from glial.doctor.watching.guarding import Home
 from glial.doctor.watching.rows import MOST_COLUMNS
 
 FIRST_LOOKS, FEWEST_LOOKS = 6, 5
@@ -81,7 +80,7 @@ class ReplayWatcher(Watcher):
         self._last = 0
         self._looking = False
         self._optimizer: torch.optim.Optimizer | None = None
-        self._process, self._thread = os.getpid(), threading.get_ident()
+        self._home = Home()
         self._by_hand.is_ruled_out()
         self._active = True
         self._began = time.perf_counter() - (preflight.seconds if preflight else 0.0)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from glial.doctor.probes.rounds import AT_ONCE, RoundProbes
 from glial.doctor.watching.by_hand import HandUpdate, weights_behind
 from glial.doctor.watching.evaluations import Evaluations
 from glial.doctor.watching.graphs import Graphs
-from glial.doctor.watching.guarding import Faults, guarded
+from glial.doctor.watching.guarding import Faults, Home, guarded
 from glial.doctor.watching.hooks import Hooks
 from glial.doctor.watching.layers import ACTIVATIONS
 from glial.doctor.watching.loaders import LoaderWatch
@@ -71,7 +69,7 @@ class Watcher:
         budget: float = 0.1,
         floor: float = 2.0,
     ) -> None:
-        self.listens = False
+        self.listens = self.dozes = False
         self._journal = Journal(folder, most_steps, preflight=preflight)
         self._evidence = Evidence()
         self._hooks = Hooks(self)
@@ -96,7 +94,7 @@ class Watcher:
     def begin(self) -> None:
         """Put the hooks in place."""
         self._active, self._began = True, time.perf_counter()
-        self._process, self._thread = os.getpid(), threading.get_ident()
+        self._home = Home()
         self._hooks.put()
         self._loaders.put(self)
         self._seeds.put()
@@ -104,10 +102,10 @@ class Watcher:
 
     def end(self) -> Evidence:
         """Take the hooks away; the evidence of the whole."""
-        if self._active and os.getpid() == self._process:
+        if self._active and self._home.is_process():
             for placed in (self._hooks, self._loaders, self._seeds):
                 placed.take_away()
-            self.listens = False
+            self.listens = self.dozes = False
             self._probes.end()
         # What takes seconds, and libraries of its own, is left to whoever reads the journal.
         evidence = self.evidence(whole=not self._journal.is_kept)
@@ -135,14 +133,7 @@ class Watcher:
 
     def _mine(self) -> bool:
         """Whether what happens now is to be watched."""
-        return (
-            self._active
-            and not self._busy
-            and os.getpid() == self._process
-            and threading.get_ident() == self._thread
-            and torch._C._get_tracing_state() is None
-            and not torch.compiler.is_compiling()
-        )
+        return self._active and not self._busy and self._home.is_here()
 
     def _fault(self, where: str, error: Exception) -> None:
         if self._faults.are_too_many(where, error, self._evidence):
@@ -246,7 +237,7 @@ class Watcher:
             self._look_for_update()
             site, waits = site_of(user_frame()), self._by_hand.is_awaited
             if not waits and self._evaluations.begin(self._evidence.steps, site):
-                self._round = Round()
+                self._round, self.dozes = Round(), False
                 self._alert()
 
     @guarded
@@ -316,8 +307,8 @@ class Watcher:
 
     def before_step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
         """An optimiser is about to step; the first thread that does so is the one to watch."""
-        if not self._evidence.steps and os.getpid() == self._process:
-            self._thread = threading.get_ident()
+        if not self._evidence.steps and self._home.is_process():
+            self._home = Home()
         self._note_coming_step(optimizer, closure)
 
     @guarded
@@ -335,10 +326,14 @@ class Watcher:
 
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimiser stepped, in whichever thread."""
-        if not self._active or os.getpid() != self._process:
+        if not self._active or not self._home.is_process():
             return
         if not self._evidence.stopped:
             self._evidence.steps += 1
+            if self.dozes:
+                known = self._optimizers.count(optimizer)
+                self.dozes = known and self._schedule.count(optimizer)
+                return
             self._note_step(optimizer)
         self._keep_journal()
 
@@ -389,6 +384,9 @@ class Watcher:
         else:
             self._rest()
             self._round = Round()
+            exact = self._by_hand.is_possible or self._journal.counts
+            seconds = time.perf_counter() - self._began
+            self.dozes = not exact and self._schedule.doze(seconds, self._probes.due)
 
     def _alert(self) -> bool:
         self.listens = self._hooks.alert()

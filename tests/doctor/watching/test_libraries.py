@@ -15,6 +15,8 @@ from glial.doctor.diagnosis import diagnose
 from glial.doctor.evidence import Evidence
 from glial.doctor.watcher import Watcher
 
+PEERS = "needs .venv/bin/pip install -c constraints.txt -r benchmarks/peers.txt"
+
 
 def watched(training) -> Evidence:
     watcher = Watcher(budget=math.inf)
@@ -33,7 +35,7 @@ def rows() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_accelerate():
-    accelerate = pytest.importorskip("accelerate")
+    accelerate = pytest.importorskip("accelerate", reason=PEERS)
     x, y = rows()
     model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
 
@@ -58,8 +60,8 @@ def test_accelerate():
 
 @pytest.mark.slow
 def test_trainer_of_transformers(tmp_path: Path):
-    transformers = pytest.importorskip("transformers")
-    pytest.importorskip("accelerate")
+    transformers = pytest.importorskip("transformers", reason=PEERS)
+    pytest.importorskip("accelerate", reason=PEERS)
     x, y = rows()
     tokens = (x > 0).long()
     settings = transformers.BertConfig(
@@ -82,7 +84,7 @@ def test_trainer_of_transformers(tmp_path: Path):
 @pytest.mark.slow
 def test_keras_on_torch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(os.environ, "KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras")
+    keras = pytest.importorskip("keras", reason=PEERS)
     if keras.backend.backend() != "torch":
         pytest.skip("keras was imported on another backend")
     x, y = rows()

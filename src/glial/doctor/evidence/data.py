@@ -64,6 +64,7 @@ class RowsSeen:
         suspects: Share of the rows whose label the reference surely contradicts.
         missed: Share of the rows whose label the reference does not find.
         surely_wrong: Likewise, of the quarter of the rows that it is surest of.
+        surest_vote: The share of the votes that its answers for these rows have.
         eval_score: How well the reference predicts evaluation rows; NaN without targets.
         eval_fit: The share of the variance of evaluation targets that the network explained, last
             seen; NaN where these are no amounts.
@@ -103,6 +104,7 @@ class RowsSeen:
     suspects: float = math.nan
     missed: float = math.nan
     surely_wrong: float = math.nan
+    surest_vote: float = math.nan
     eval_score: float = math.nan
     eval_fit: float = math.nan
     own_score: float = math.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections.abc import Callable
@@ -85,10 +86,14 @@ class RoundProbes:
         self._to_fit: Replay | None = None
         self._pass = 0.0
 
+    @property
+    def due(self) -> float:
+        """The number of the next round at which the loss is drawn along a step."""
+        return LINES[self._lines] if self._lines < len(LINES) else math.inf
+
     def wants(self, number: int) -> bool:
         """Whether a round, counted from 0, is tested."""
-        late = self._lines < len(LINES) and number >= LINES[self._lines]
-        return number == self._early or late
+        return number == self._early or number >= self.due
 
     def needs(self, number: int) -> bool:
         """Whether a round has to be looked at closely: it is tested, or the next one is."""

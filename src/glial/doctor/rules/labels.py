@@ -14,6 +14,8 @@ from glial.doctor.rules.chance import drowning_noise
 UNLIKE = 0.75
 CHANCE = 1.2
 FEWEST, MANY = 120, 300
+MODEST = 0.08  # by so much forests are righter than they say, where labels are clean
+WEAK_FOREST, GOOD_FOREST = 0.2, 0.4
 FEWEST_LABELS, FEWEST_OF_A_CLASS = 100, 30  # seen so far, and for each class on average
 
 
@@ -86,7 +88,7 @@ def label_noise(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         means = f"a forest surely contradicts the label of {rows.suspects:.1%} of the training rows"
     elif loss and loss.name in CLASSES and conflicting >= 0.05 and rows.distinct < 0.8 * rows.train:
         means = f"{conflicting:.1%} of the training rows equal another with a different label"
-    elif rows.score > 0.2 and rows.surely_wrong >= max(0.2 / sensitivity, 0.6 * rows.missed):
+    elif _is_wrong_everywhere(rows, sensitivity):
         means = (
             f"even of the training rows that a forest is surest of, {rows.surely_wrong:.0%} are "
             "labelled otherwise: wrong labels are everywhere, overlap of classes is not"
@@ -114,6 +116,18 @@ def label_noise(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         at=at,
         source="Northcutt, Jiang, Chuang (2021), Confident learning, arXiv 1911.00068",
     )
+
+
+def _is_wrong_everywhere(rows: RowsSeen, sensitivity: float) -> bool:
+    """Whether a forest is wrong where it is surest, and not for want of an idea.
+
+    A forest that finds the task hard spreads its votes, and is right more often than they say;
+    wrong labels it cannot know of make it wrong more often.
+    """
+    if not rows.surely_wrong >= max(0.2 / sensitivity, 0.6 * rows.missed):
+        return False
+    modest = 1 - rows.surely_wrong - rows.surest_vote > MODEST
+    return rows.score > (GOOD_FOREST if modest else WEAK_FOREST)
 
 
 def _doubled(loss: LossSeen) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -47,6 +48,32 @@ def guarded(method: F) -> F:
             self._evidence.watching += time.perf_counter() - start
 
     return run  # type: ignore[return-value]
+
+
+class Home:
+    """The process that is watched, and its thread.
+
+    Example:
+        >>> home = Home()
+        >>> home.is_process(), home.is_here()
+        (True, True)
+    """
+
+    def __init__(self) -> None:
+        self._process, self._thread = os.getpid(), threading.get_ident()
+
+    def is_process(self) -> bool:
+        """Whether this is the process, and none that it forked."""
+        return os.getpid() == self._process
+
+    def is_here(self) -> bool:
+        """Whether this is the thread too, and torch neither traces nor compiles."""
+        return (
+            os.getpid() == self._process
+            and threading.get_ident() == self._thread
+            and torch._C._get_tracing_state() is None
+            and not torch.compiler.is_compiling()
+        )
 
 
 class Faults:

@@ -27,14 +27,19 @@ _WITHIN_A_STEP = ("torch.nn.", "torch.optim.", "torch.amp.", "torch.autograd.")
 class Listener(Protocol):
     """Who is told.
 
+    Attributes:
+        listens: Whether calls of functions and modules are to be told.
+        dozes: Whether nothing is to be told but steps that were made.
+
     Example:
         >>> class Deaf:
-        ...     listens = False
+        ...     listens = dozes = False
         >>> Deaf().listens
         False
     """
 
     listens: bool
+    dozes: bool
 
     def function(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of one of torch's functions, and return what it gives."""
@@ -108,12 +113,13 @@ class Hooks:
     def put(self) -> None:
         """Put everything in place that stays there."""
         listener = self._listener
+
+        def before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            if not listener.dozes:
+                listener.before_step(optimizer, next(iter(args[1:]), kwargs.get("closure")))
+
         self._handles = [
-            optimizers.register_optimizer_step_pre_hook(
-                lambda optimizer, args, kwargs: listener.before_step(
-                    optimizer, next(iter(args[1:]), kwargs.get("closure"))
-                )
-            ),
+            optimizers.register_optimizer_step_pre_hook(before_step),
             optimizers.register_optimizer_step_post_hook(
                 lambda optimizer, args, kwargs: listener.after_step(optimizer)
             ),
@@ -200,6 +206,8 @@ class Hooks:
         listener = self._listener
 
         def backward(*args: Any, **kwargs: Any) -> Any:
+            if listener.dozes:
+                return original(*args, **kwargs)
             roots = args[0] if args else kwargs.get("tensors")
             listener.before_backward(roots)
             result = original(*args, **kwargs)
@@ -240,7 +248,8 @@ class Hooks:
         listener = self._listener
 
         def zero_grad(optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
-            listener.cleared(optimizer)
+            if listener.listens:
+                listener.cleared(optimizer)
             original(optimizer, *args, **kwargs)
 
         return zero_grad
@@ -260,7 +269,7 @@ class Hooks:
 
         def waking(*args: Any, **kwargs: Any) -> Any:
             # Clipping and stepping switch gradients off as well, and evaluate nothing.
-            if not str(sys._getframe(depth).f_globals.get("__name__")).startswith(_WITHIN_A_STEP):
+            if not sys._getframe(depth).f_globals.get("__name__", "").startswith(_WITHIN_A_STEP):
                 listener.wake()
             return original(*args, **kwargs)
 

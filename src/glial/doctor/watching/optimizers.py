@@ -209,6 +209,13 @@ class Optimizers:
         """Leave one out that turned out to be none."""
         self._watches.pop(id(optimizer), None)
 
+    def count(self, optimizer: Stepper) -> bool:
+        """Count a step that nothing else is known of; whether it is one of them."""
+        watch = self.find(optimizer)
+        if watch is not None:
+            watch.seen.steps += 1
+        return watch is not None
+
     def of(self, optimizer: Stepper, frame: FrameType | None) -> OptimizerWatch | None:
         """What watches an optimiser, from now on; None where there are too many."""
         watch = self.find(optimizer)

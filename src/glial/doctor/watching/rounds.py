@@ -20,6 +20,8 @@ CLOSE_SECONDS = 1.0
 ROUNDS_A_STEP = 12
 SHARE_OF_WATCHING = 0.04
 IDLE = 8
+# Of short rounds, once there were many, most are only counted.
+DOZE_AFTER, MOST_DOZED, SHORT_ROUND = 100, 9, 0.01
 MOST_BEGINNINGS = 8
 
 
@@ -31,6 +33,7 @@ class Schedule:
         rounds: Rounds that are over.
         due: The number of the next that is looked at.
         close: The number until which each is looked at.
+        dozed: Steps that are still only to be counted, unless a round ends before.
 
     Example:
         >>> schedule = Schedule(rounds=1000, due=1000)
@@ -42,6 +45,7 @@ class Schedule:
     rounds: int = 0
     due: int = 0
     close: int = 0
+    dozed: int = 0
     _clock: weakref.ref[torch.optim.Optimizer] | None = None
     _begun: set[int] = field(default_factory=set)
 
@@ -70,6 +74,27 @@ class Schedule:
                 self._begun.add(id(optimizer))
                 self.due, self.close = self.rounds, self.rounds + FEWEST_CLOSE
         return self._clock is not None and self._clock() is optimizer
+
+    def doze(self, seconds: float, due: float) -> bool:
+        """Whether the steps that come are only counted, until :meth:`count` says otherwise.
+
+        Args:
+            seconds: What all rounds took.
+            due: The number of the next round that is tested.
+        """
+        if self.rounds < DOZE_AFTER or seconds > SHORT_ROUND * self.rounds:
+            return False
+        ahead = min(self.due, due) - self.rounds - 2
+        self.dozed = int(min(MOST_DOZED, self.rounds // DOZE_AFTER, ahead))
+        return self.dozed > 0
+
+    def count(self, optimizer: torch.optim.Optimizer) -> bool:
+        """One more step that is only counted; whether to go on so."""
+        self.dozed -= 1
+        if self._clock is None or self._clock() is not optimizer:
+            return self.dozed > -IDLE  # in the middle of a round, or of another training
+        self.rounds += 1
+        return self.dozed > 0
 
     def next(self, spent: float, seconds: float) -> None:
         """A round is over.
