@@ -107,6 +107,7 @@ class Watcher:
                 placed.take_away()
             self.listens = self.dozes = False
             self._probes.end()
+            self._networks.end_round()
         # What takes seconds, and libraries of its own, is left to whoever reads the journal.
         evidence = self.evidence(whole=not self._journal.is_kept)
         self._active = False
@@ -207,7 +208,7 @@ class Watcher:
         trained = not self._trained.isdisjoint(network.parameters)
         learns = torch.is_grad_enabled() and any(t.requires_grad for t in tensors_in(output))
         if not learns and trained:
-            network.asked(args, kwargs, frame)
+            network.asked(args, kwargs, place_of(frame), site_of(frame))
             network.called(args, kwargs, output, "eval")
             self._evaluations.add(args, kwargs, output, self._round.tape, site_of(frame))
             self._round.tape.add(Entry(as_answered, (output,), {}, output, place_of(frame)))
@@ -215,7 +216,7 @@ class Watcher:
                 self._rest()
             return
         if learns:
-            network.called(args, kwargs, output, "train")
+            self._networks.may_learn(network, (args, kwargs, output), frame)
         self._round.tape.add(Entry(module, args, kwargs, output, place_of(frame)))
 
     @guarded
@@ -231,14 +232,13 @@ class Watcher:
 
     def wake(self) -> None:
         """An evaluation may begin: look, the first times."""
-        if self.listens or self._stepping or not self._active or self._busy:
+        if self.listens or self._stepping or not self._trained or not self._mine():
             return
-        if self._mine() and self._trained:
-            self._look_for_update()
-            site, waits = site_of(user_frame()), self._by_hand.is_awaited
-            if not waits and self._evaluations.begin(self._evidence.steps, site):
-                self._round, self.dozes = Round(), False
-                self._alert()
+        self._look_for_update()
+        site, waits = site_of(user_frame()), self._by_hand.is_awaited
+        if not waits and self._evaluations.begin(self._evidence.steps, site):
+            self._round, self.dozes = Round(), False
+            self._alert()
 
     @guarded
     def before_backward(self, roots: Any) -> None:
@@ -254,13 +254,13 @@ class Watcher:
         if watch is None:
             return
         if looks:
+            self._networks.learn()
             for optimizer in self._optimizers:
                 optimizer.before_backward()
             watch.describe(self._round.tape, root, self._inner, network, self._step)
             self._graphs.mark(root, self._schedule.rounds)
             self._inner = []
-            self._round.roots.append(root)
-            self._round.tested = root if not self._round.steps else self._round.tested
+            self._round.take(root)
             self._round.losses.append(watch)
             self._rows.add_round(self._round.tape, root, watch)
         watch.value(root, self._step)
@@ -321,7 +321,7 @@ class Watcher:
             return
         self._trained |= watch.holds
         self._schedule.follow(optimizer)
-        self._stepping = closure is None or not closure
+        self._stepping, self._round.is_stepping = not closure, bool(closure)
         watch.before_step(self._step, looks=self.listens_to_rounds, closure=bool(closure))
 
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -351,6 +351,8 @@ class Watcher:
         watch.after_step(self._evidence.steps, looks=self.listens_to_rounds)
         self._round.steps.append(watch)
         if self._schedule.ends_with(optimizer, self._round.steps.count(watch)):
+            if self._schedule.begins_anew:
+                self._probes.begin_again(self._schedule.rounds + 1)
             self._end_round()
 
     @property
@@ -372,21 +374,22 @@ class Watcher:
             self._probes.before_round(self._round, self._schedule.rounds)
 
     def _end_round(self) -> None:
+        self._networks.end_round()
         if self.listens_to_rounds:
             self._evidence.sampled += 1
             self._evidence.memory.add(self._evidence.steps, used_memory() / 1e6)
             self._graphs.look(self._evidence, self._round.tape, self._schedule.rounds)
             self._probes.after_round(self._round, self._schedule.rounds, self._evidence.steps)
-        spent = self._evidence.watching / max(1e-9, time.perf_counter() - self._began)
-        self._schedule.next(spent, self._evidence.watching)
+        seconds = time.perf_counter() - self._began
+        watching = self._evidence.watching
+        self._schedule.next(watching / max(1e-9, seconds), watching)
         if self._schedule.is_due or self._probes.needs(self._schedule.rounds):
             self._begin_round()
         else:
             self._rest()
             self._round = Round()
-            exact = self._by_hand.is_possible or self._journal.counts
-            seconds = time.perf_counter() - self._began
-            self.dozes = not exact and self._schedule.doze(seconds, self._probes.due)
+            may = not (self._by_hand.is_possible or self._journal.counts)
+            self.dozes = may and self._schedule.doze(seconds, self._probes.due)
 
     def _alert(self) -> bool:
         self.listens = self._hooks.alert()

@@ -72,6 +72,8 @@ class LayerSeen:
             the function's name.
         kind: The class's name, or the function's.
         after: The path of the layer that made its input, where nothing was done to it since.
+        history: Path and kind of the layers that made its input one after the other, the nearest
+            first, up to four: a layer that is called twice has several of them.
         order: When it is first called in a forward pass, from 0.
         at: Where it was made, or is called.
         settings: What it was made with, as far as numbers tell (``p``, ``eps``, ``dim``, ...).
@@ -102,6 +104,7 @@ class LayerSeen:
     kind: str
     order: int = 0
     after: str | None = None
+    history: list[list[str]] = field(default_factory=list)
     at: Place | None = None
     settings: dict[str, float] = field(default_factory=dict)
     input_shape: list[int] = field(default_factory=list)
@@ -159,6 +162,8 @@ class ModelSeen:
             (dropout with p > 0, batch normalisation).
         eval_at: Where it was called for evaluation.
         compiled: Whether it runs compiled, so that its layers are not seen.
+        follows: The network whose output is its input, and that network's last layer; empty where
+            none is.
 
     Example:
         >>> ModelSeen("net", "Sequential").compiled
@@ -179,5 +184,6 @@ class ModelSeen:
     training_mode_eval: int = 0
     eval_sizes: list[int] = field(default_factory=list)
     mode_matters: bool = False
+    follows: list[str] = field(default_factory=list)
     eval_at: Place | None = None
     compiled: bool = False

@@ -29,6 +29,7 @@ from glial.doctor.watching.tape import CannotReplayError
 Test = Callable[[Replay], dict[str, float]]
 
 EARLY, LATEST = 1, 3
+LATE = 100  # by then a network reads what it is given: what it should not read may be seen
 LINES = (4, 9, 20, 45, 100, 220, 500, 1100, 2500, 5500, 12000)
 AT_ONCE, RAMP = 0.6, 0.05  # seconds, and a share of those so far
 MOST_SECONDS = 60.0
@@ -46,6 +47,9 @@ _TESTS: dict[str, Test] = {
     "bootstrap": probe_bootstrap,
     "policy": probe_policy,
 }
+
+
+_TESTS_AGAIN: dict[str, Test] = {"padding": probe_padding}
 
 
 class RoundProbes:
@@ -75,6 +79,8 @@ class RoundProbes:
         ramp: float = RAMP,
     ) -> None:
         self._early = EARLY if early else None
+        self._latest = LATEST
+        self._again = _TESTS_AGAIN if early else {}
         self._evidence, self._budget = evidence, budget
         self._floor, self._at_once, self._ramp = floor, at_once, ramp
         self._state: State = {}
@@ -90,6 +96,11 @@ class RoundProbes:
     def due(self) -> float:
         """The number of the next round at which the loss is drawn along a step."""
         return LINES[self._lines] if self._lines < len(LINES) else math.inf
+
+    def begin_again(self, number: int) -> None:
+        """Another training begins with a round: test what is tested early."""
+        self._early, self._latest = number + EARLY, number + LATEST
+        self._previous, self._again = None, _TESTS_AGAIN
 
     def wants(self, number: int) -> bool:
         """Whether a round, counted from 0, is tested."""
@@ -114,7 +125,8 @@ class RoundProbes:
         self._models = dict([*{**alive, **called}.items()][-MOST_MODELS:])
         previous, self._previous = self._previous, kept if self.wants(number + 1) else None
         is_tested = self.wants(number)
-        if number == self._early and not called.keys() <= self._state.keys() and number < LATEST:
+        is_new = not called.keys() <= self._state.keys()
+        if number == self._early and is_new and number < self._latest:
             self._early, is_tested = number + 1, False  # the next knows all of them
         # Passed over or not: a round that waits for its test keeps all others looked at.
         self._lines += is_tested and number != self._early
@@ -160,6 +172,11 @@ class RoundProbes:
             found = probe_line(replay, watch.changes(), previous, step)
             if found is not None:
                 watch.seen.line.append(found)
+        if step >= LATE and self._again:
+            tests, self._again = self._again, {}
+            for name, test in tests.items():
+                replay.reset()
+                self._make(name, test, replay, step)
 
     def _test_early(self, replay: Replay, step: int) -> None:
         for name, test in _TESTS.items():

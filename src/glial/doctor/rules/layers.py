@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence, LayerSeen, ModelSeen, ParameterSeen
@@ -25,6 +24,9 @@ from glial.doctor.measures import (
 
 FEWEST_UNITS = 4
 ABSURD = 10.0  # times the loss of a constant answer that a first loss is, and what signals grow by
+# What changes a layer's scale, and lets it be linear once training is over.
+STRAIGHT = (*BATCH_NORMS, "Identity", "Dropout", "Dropout1d", "Dropout2d", "dropout", "batch_norm")
+VANISHING = 1e-3  # signals that shrink by so much in one layer are as good as lost
 LOST = 0.05  # the share of the first layer's variation over rows that a layer is still given
 
 _HE = "He et al. (2015), Delving deep into rectifiers"
@@ -62,7 +64,8 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     """Weights far larger or smaller than their number of inputs asks for."""
     found = outcome(evidence)
     absurd = found is not None and found.start > ABSURD * found.constant > 0
-    if not suffers(evidence) and not absurd:
+    lags = found is not None and found.lags
+    if not (suffers(evidence) or absurd or lags):
         return
     for model in trained_models(evidence):
         normed = any(layer.kind in NORMS for layer in model.layers)
@@ -71,7 +74,10 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
                 continue
             ratio = weight.std * math.sqrt(_fan_in(weight))
             is_last = weight is weights_of(model)[-1]
-            if absurd and not suffers(evidence) and ratio < ABSURD / sensitivity:
+            if not suffers(evidence) and not (
+                (absurd and ratio >= ABSURD / sensitivity)
+                or (lags and ratio < VANISHING * sensitivity)
+            ):
                 continue
             if ratio > 4 / sensitivity or (ratio < 0.02 * sensitivity and not is_last):
                 size = "large" if ratio > 1 else "small"
@@ -183,44 +189,62 @@ def activation_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Find
 
 def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Linear layers that follow each other directly are one linear layer."""
-    for model in trained_models(evidence):
-        places = {parameter.layer: parameter.at for parameter in model.parameters}
-        # What is narrower than both its sides may be meant so: a code, or a product of low rank.
-        pairs = sorted(_linear_pairs(model), key=lambda pair: _is_factored(*pair))
-        for before, after in pairs[:1]:
-            factored = _is_factored(before, after)
-            yield Finding(
-                "missing-nonlinearity",
-                "warning" if suffers(evidence) and not factored else "note",
-                path_in(evidence, model, before.name),
-                {
-                    "layers": 2,
-                    "width": min(before.output_shape[-1], after.output_shape[-1]),
-                    "factored": int(factored),
-                },
-                f"nothing stands between {before.name} and {after.name}: together they are one "
-                "linear layer",
-                "put an activation such as ReLU between them",
-                at=places.get(before.name),
-                since_step=1,
-                source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.1",
-            )
-            return
+    models = {model.name: model for model in trained_models(evidence)}
+    chains = [(models.get(model.follows[0]), model) for model in models.values() if model.follows]
+    found = [
+        *((model, *pair) for model in models.values() for pair in _linear_pairs(model)),
+        *((model, *pair) for model, after in chains if model for pair in _joint(model, after)),
+    ]
+    # What is narrower than both its sides may be meant so: a code, or a product of low rank.
+    for model, before, after in sorted(found, key=lambda each: _is_factored(*each[1:]))[:1]:
+        factored = _is_factored(before, after)
+        within = [parameter for parameter in model.parameters if parameter.layer == before.name]
+        yield Finding(
+            "missing-nonlinearity",
+            "warning" if suffers(evidence) and not factored else "note",
+            path_in(evidence, model, before.name),
+            {
+                "layers": 2,
+                "width": min(before.output_shape[-1], after.output_shape[-1]),
+                "factored": int(factored),
+            },
+            f"nothing stands between {before.name or model.name} and "
+            f"{after.name or 'the network that follows'}: together they are one linear layer",
+            "put an activation such as ReLU between them",
+            at=within[0].at if within else None,
+            since_step=1,
+            source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.1",
+        )
+
+
+def _joint(model: ModelSeen, after: ModelSeen) -> list[tuple[LayerSeen, LayerSeen]]:
+    """The last layer of a network and the first of the one that follows it, if both are linear."""
+    last = [layer for layer in model.layers if layer.name == after.follows[1]]
+    pair = [*last, *after.layers[:1]]
+    linear = all(layer.kind in (*LINEAR, *CONVOLUTIONS) for layer in pair)
+    return [(pair[0], pair[1])] if linear and len(pair) == 2 else []
 
 
 def _linear_pairs(model: ModelSeen) -> list[tuple[LayerSeen, LayerSeen]]:
-    """Linear layers of which the second alone takes what the first gives."""
-    linear = (*LINEAR, *CONVOLUTIONS)
-    return [
-        (before, after)
-        for before, after in pairwise(model.layers)
-        if before.kind in linear
-        and after.kind in linear
-        and [layer.name for layer in model.layers if layer.after == before.name] == [after.name]
-    ]
+    """Linear layers of which the second alone takes what the first gives, as it is or scaled."""
+    layers = {layer.name: layer for layer in model.layers}
+    takers: dict[str, list[LayerSeen]] = {}
+    for layer in model.layers:
+        for name, kind in layer.history if layer.kind not in STRAIGHT else []:
+            if kind in (*LINEAR, *CONVOLUTIONS) and name in layers:
+                takers.setdefault(name, []).append(layer)
+            if kind not in STRAIGHT:
+                break
+    both = [(layers[name], after) for name, (after, *others) in takers.items() if not others]
+    return [pair for pair in both if pair[1].kind in (*LINEAR, *CONVOLUTIONS)]
 
 
 def _is_factored(before: LayerSeen, after: LayerSeen) -> bool:
+    if before.kind in CONVOLUTIONS or after.kind in CONVOLUTIONS:
+        # Of channels or of places: separable convolutions are meant so too.
+        ends = before.input_shape[1], before.output_shape[1], after.output_shape[1]
+        grouped = max(layer.settings.get("groups", 1) for layer in (before, after)) > 1
+        return grouped or ends[1] < 0.5 * min(ends[0], ends[2])
     return before.output_shape[-1] < 0.5 * min(before.input_shape[-1], after.output_shape[-1])
 
 

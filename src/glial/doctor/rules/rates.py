@@ -22,6 +22,7 @@ from glial.doctor.measures import (
 
 NOISY = 50.0  # the noise of a gradient over its signal at which steps are a random walk
 MOVED = 0.01  # of its size a weight moves in a whole training that teaches it nothing
+NEARLY_NOUGHT = 1e-3  # by so much signals grow in a layer whose weights begin so
 REPLACED = 1.0  # first steps as large as the weights themselves
 _SMITH = "Smith (2017), Cyclical learning rates; Goodfellow et al. (2016), section 8.5"
 
@@ -150,8 +151,9 @@ def _leap(models: list[ModelSeen], *, whole: bool = False) -> float:
     for parameter in [parameter for model in models for parameter in model.parameters]:
         # What is not finite says nothing of the steps that led to it.
         sizes = [value for value in parameter.update.values if math.isfinite(value)]
-        # Weights that begin at nought are measured by where they came to.
-        weight = parameter.weight.first or max(parameter.weight.values, default=0.0)
+        # Weights that begin at nought, or nearly so, are measured by where they came to.
+        nought = parameter.std * math.sqrt(math.prod(parameter.shape[1:])) < NEARLY_NOUGHT
+        weight = max(parameter.weight.values, default=0.0) if nought else parameter.weight.first
         if len(parameter.shape) >= 2 and sizes and weight > 0:
             few = sizes if whole else sizes[: math.ceil(len(sizes) / 5)]
             ratios.append((max(few) if whole else sum(few) / len(few)) / weight)

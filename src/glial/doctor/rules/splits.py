@@ -49,6 +49,7 @@ def preprocessing_mismatch(evidence: Evidence, sensitivity: float) -> Iterator[F
                 at=seen.at or model.eval_at,
                 source="Breck et al. (2019), Data validation for machine learning, MLSys",
             )
+            break  # elsewhere it is the same
 
 
 def data_drift(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:

@@ -28,6 +28,11 @@ _MODES_MATTER = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._Insta
 CALLS_A_ROUND = 2
 MOST_FUNCTIONS = 20
 MOST_SITES = 4
+MOST_MAKERS = 4
+MOST_WAITING = 8
+
+Call = tuple[Any, Any, Any]
+Makers = list[tuple[str, str]]
 
 
 def is_network(module: nn.Module) -> bool:
@@ -91,7 +96,7 @@ class NetworkWatch:
         self._asked: dict[Site, tuple[Place | None, Gathered]] = {}
         self._calls: dict[str, int] = {}
         self._functions: dict[str, int] = {}
-        self._made: dict[int, tuple[weakref.ref[Tensor], str, str]] = {}
+        self._made: dict[int, tuple[weakref.ref[Tensor], Makers]] = {}
         self.last_layer: tuple[str, str] | None = None
 
     def _describe_parameters(self, model: nn.Module) -> None:
@@ -149,8 +154,9 @@ class NetworkWatch:
     ) -> None:
         calls = self._calls.get(path, 0)
         self._calls[path] = calls + 1
-        before = self._maker(next(tensors_in(inputs), None))
-        self._made |= {id(value): (weakref.ref(value), path, kind) for value in tensors_in(output)}
+        before = self.makers(next(tensors_in(inputs), None))
+        makers = [(path, kind), *before][:MOST_MAKERS]
+        self._made |= {id(value): (weakref.ref(value), makers) for value in tensors_in(output)}
         if calls >= CALLS_A_ROUND:
             return
         layer = self.layers.get(path)
@@ -158,21 +164,22 @@ class NetworkWatch:
             if len(self.layers) >= MOST_LAYERS:
                 return
             layer = self.layers[path] = LayerSeen(path, kind, len(self.layers), at=place)
-        layer.after = before[0] if before else None
+        layer.after = before[0][0] if before else None
+        layer.history = [list(maker) for maker in before]
         self._measures.measure(layer, inputs, output, step)
 
-    def _maker(self, value: Tensor | None) -> tuple[str, str] | None:
-        """The path and the kind of the layer that made a tensor: identities are used again."""
-        made, *layer = self._made.get(id(value), (None, "", ""))
-        return (layer[0], layer[1]) if made is not None and made() is value else None
+    def makers(self, value: Tensor | None) -> Makers:
+        """Path and kind of the layers that made a tensor, the last first; none known of others."""
+        # Identities are used again, so what is meant must still be there.
+        made, makers = self._made.get(id(value), (None, []))
+        return makers if made is not None and made() is value else []
 
-    def asked(self, args: Any, kwargs: Any, frame: FrameType | None) -> None:
+    def asked(self, args: Any, kwargs: Any, place: Place | None, site: Site) -> None:
         """The network was called from outside, and does not learn from it."""
         seen, model = self.seen, self.model()
         given = next((value for value in tensors_in((args, kwargs)) if is_plain(value)), None)
         if model is None:
             return
-        place, site = place_of(frame), site_of(frame)
         seen.eval_at = place or seen.eval_at
         seen.training_mode_eval += model.training
         if given is None:
@@ -200,7 +207,7 @@ class NetworkWatch:
         outputs = [value for value in tensors_in(output) if is_plain(value)]
         if outputs:
             self._outputs[phase].add(outputs[0])
-            self.last_layer = self._maker(outputs[0])
+            self.last_layer = next(iter(self.makers(outputs[0])), None)
 
     def summary(self) -> ModelSeen:
         """What was seen so far."""
@@ -248,6 +255,7 @@ class Networks:
         self._stand_in = Bare()
         self._bare = NetworkWatch(self._stand_in, "weights", self.places)
         self._gone: list[ModelSeen] = []
+        self._waiting: list[tuple[NetworkWatch, Call, Place | None, Site]] = []
 
     def of(self, model: nn.Module, frame: FrameType | None) -> NetworkWatch:
         """What watches a network; it is named after the variable that holds it."""
@@ -316,6 +324,44 @@ class Networks:
             if shared > most and watch.model() is not None:
                 best, most = watch.seen.name, shared
         return best
+
+    def may_learn(self, watch: NetworkWatch, call: Call, frame: FrameType | None) -> None:
+        """A network was called with gradients switched on: it learns, or was not told otherwise.
+
+        Args:
+            watch: What watches it.
+            call: Its arguments, by place and by name, and what it gave.
+            frame: The user's frame that calls it.
+        """
+        model = watch.model()
+        waits = model is not None and not model.training and bool(watch.seen.calls)
+        self._waiting.append((watch, call, place_of(frame), site_of(frame)))
+        if not waits:
+            self.learn()
+        elif len(self._waiting) > MOST_WAITING:
+            self.end_round()  # an evaluation with gradients switched on: nobody's memory is held
+
+    def learn(self) -> None:
+        """Gradients are about to be taken: networks that were called learn."""
+        for watch, call, _, _ in self._waiting:
+            watch.called(*call, "train")
+            self._chain(watch, call[0])
+        self._waiting.clear()
+
+    def end_round(self) -> None:
+        """What was called in evaluation mode, and did not learn since, was evaluated."""
+        for watch, call, place, site in self._waiting:
+            watch.asked(*call[:2], place, site)
+            watch.called(*call, "eval")
+        self._waiting.clear()
+
+    def _chain(self, watch: NetworkWatch, inputs: Any) -> None:
+        """Whose output a network was given as it is."""
+        given = next(tensors_in(inputs), None)
+        for other in self._watches.values():
+            makers = other.makers(given) if other is not watch else []
+            if makers:
+                watch.seen.follows = [other.seen.name, makers[0][0]]
 
     def begin_round(self) -> None:
         """A round begins that is looked at."""

@@ -34,6 +34,7 @@ class Schedule:
         due: The number of the next that is looked at.
         close: The number until which each is looked at.
         dozed: Steps that are still only to be counted, unless a round ends before.
+        begins_anew: Whether the round that ends is the last before another training.
 
     Example:
         >>> schedule = Schedule(rounds=1000, due=1000)
@@ -46,6 +47,7 @@ class Schedule:
     due: int = 0
     close: int = 0
     dozed: int = 0
+    begins_anew: bool = False
     _clock: weakref.ref[torch.optim.Optimizer] | None = None
     _begun: set[int] = field(default_factory=set)
 
@@ -67,12 +69,14 @@ class Schedule:
             times: How often it stepped in this round. Where that is often, the optimiser that
                 rounds ended with is idle: another training began, whose first rounds matter.
         """
+        self.begins_anew = False
         if times > IDLE:
             self._clock = weakref.ref(optimizer)
             # Optimisers may take turns for ever: only the first turn of each is a beginning.
             if id(optimizer) not in self._begun and len(self._begun) < MOST_BEGINNINGS:
                 self._begun.add(id(optimizer))
                 self.due, self.close = self.rounds, self.rounds + FEWEST_CLOSE
+                self.begins_anew = True
         return self._clock is not None and self._clock() is optimizer
 
     def doze(self, seconds: float, due: float) -> bool:
@@ -125,7 +129,8 @@ class Round:
         losses: What watches each of them.
         steps: What watches each optimiser that stepped, in their order.
         kept: Tensors that must live as long as the round.
-        tested: The number whose gradient was last taken before anything stepped; None of none.
+        tested: The number whose gradient was last taken before anything changed; None of none.
+        is_stepping: Whether an optimiser takes gradients by itself, by a closure.
         random: The state of torch's generator when it began; None if it was not kept.
 
     Example:
@@ -140,4 +145,11 @@ class Round:
     steps: list[OptimizerWatch] = field(default_factory=list)
     kept: list[Tensor] = field(default_factory=list)
     tested: Tensor | None = None
+    is_stepping: bool = False
     random: Tensor | None = None
+
+    def take(self, root: Tensor) -> None:
+        """Gradients of a number are about to be taken."""
+        self.roots.append(root)
+        changed = self.steps or (self.is_stepping and self.tested is not None)
+        self.tested = self.tested if changed else root
