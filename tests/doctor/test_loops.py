@@ -470,8 +470,31 @@ def test_a_second_training_is_looked_at_like_the_first():
     assert taught["student"] >= 40
     assert named(doctor.findings, "softmax-twice")
     assert doctor.evidence.optimizers[1].model == "student"
+    early = [probe.step for probe in doctor.evidence.probes if probe.name == "repeat"]
+    assert len(early) == 2, "what is tested early is tested at the start of each"
     plain = watched(lambda: train_teacher_and_student(nn.Identity()))
     assert not named(plain.findings, "softmax-twice")
+
+
+def test_the_rounds_of_closures_are_made_again():
+    """The first evaluation of a step is at the weights that the round began with."""
+    (x, y), (model, _) = rows(), classifier()
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=5)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        return loss
+
+    doctor = watched(lambda: [optimizer.step(closure) for _ in range(12)])
+    assert doctor.evidence is not None
+    repeat = doctor.evidence.probe("repeat")
+    assert repeat is not None
+    assert repeat.numbers["again"] == pytest.approx(repeat.numbers["loss"], rel=1e-5)
+    assert doctor.evidence.probe("one_batch") is not None
+    assert all(probe.after <= probe.before for probe in doctor.evidence.optimizers[0].line)
+    assert doctor.evidence.not_checked == []
 
 
 def test_optimisers_that_take_turns_begin_once_each():

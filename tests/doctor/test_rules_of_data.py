@@ -19,7 +19,7 @@ from glial.doctor import Doctor, diagnose
 from glial.doctor.comparison import told_apart
 from glial.doctor.evidence import Evidence, LossSeen, ModelSeen, Probe, RowsSeen, Series, TensorSeen
 from glial.doctor.probes.padding import lengths_in
-from glial.doctor.reference import examine_rows
+from glial.doctor.reference import examine_rows, stand_in
 from glial.doctor.watching.layers import stale_share
 
 CLASSES = 4
@@ -410,3 +410,62 @@ def test_a_class_number_as_an_amount_of_a_network_that_answers_by_class():
     assert alarms(found) == ["wrong-loss"]
     network.outputs["train"] = TensorSeen([50, 1])
     assert alarms(diagnose(Evidence(steps=39, losses=[loss], models=[network]))) == []
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.1, ["missing-values"]), (0.0, [])])
+def test_a_number_that_stands_for_what_is_missing(share, told):
+    x, y = groups(400, 0)
+    gone = torch.rand(400, 6, generator=torch.Generator().manual_seed(4)) < share
+    x[gone] = -999.0
+    found = training((x, y), groups(160, 1)).findings
+    assert [f.problem for f in found if f.problem == "missing-values"] == told
+    if told:
+        (finding,) = [f for f in found if f.problem == "missing-values"]
+        assert finding.severity == "warning"
+        assert finding.evidence["stand_in"] == -999.0
+        assert finding.evidence["share"] == pytest.approx(float(gone.float().mean()), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.random.default_rng(0).standard_normal((200, 3)),
+        np.random.default_rng(0).exponential(1.0, (200, 3)) ** 3,
+        np.random.default_rng(0).integers(0, 3, (200, 3)).astype(float),
+        np.maximum(0.0, np.random.default_rng(0).standard_normal((200, 3))),
+    ],
+    ids=["normal", "heavy tails", "few kinds", "rectified"],
+)
+def test_no_number_stands_for_missing_ones(rows):
+    assert math.isnan(stand_in(rows)[0])
+
+
+def test_labels_of_one_class_alone():
+    x, y = groups(400, 0)
+    one = y == 2
+    doctor = training((x[one], y[one]), groups(160, 1), epochs=20)
+    (found,) = [finding for finding in doctor.findings if finding.problem == "bad-split"]
+    assert (found.severity, found.evidence["classes"]) == ("error", 1)
+
+
+@pytest.mark.parametrize("factor", [255.0, 1.0])
+def test_an_evaluation_that_leaves_gradients_on(factor):
+    (x, y), (asked, answers) = groups(400, 0), groups(160, 1)
+    model = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Dropout(0.1), nn.Linear(24, CLASSES))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    with Doctor.watch(model, optimizer, budget=math.inf) as doctor:
+        for _ in range(4):
+            model.train()
+            for rows in torch.randperm(len(x)).split(40):
+                optimizer.zero_grad()
+                F.cross_entropy(model(x[rows]), y[rows]).backward()
+                optimizer.step()
+            model.eval()
+            (model(factor * asked).argmax(1) == answers).float().mean()
+    assert doctor.evidence is not None
+    (seen,) = doctor.evidence.models
+    assert seen.calls["eval"] == 4
+    assert seen.inputs["train"][0].max < 20
+    assert seen.eval_mode_training == 0
+    expected = ["preprocessing-mismatch"] if factor > 1 else []
+    assert alarms(doctor.findings)[:1] == expected

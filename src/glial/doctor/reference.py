@@ -26,6 +26,9 @@ FEWEST_HELD = 50
 MOST_SITES = 3
 MOST_COVERED = 0.9
 MOST_COVERED_UNKNOWN = 0.6
+# What stands for missing values: how often, how far from the others in units of their range, and
+# of how many different ones.
+STAND_IN_SHARES, STAND_IN_GAP, FEWEST_DIFFERENT = (0.005, 0.7), 5.0, 20
 
 
 def examine_rows(
@@ -85,6 +88,7 @@ def examine_rows(
     seen.distinct = len(set(marks))
     seen.columns = train.shape[1] if train.size else 0
     known = set(marks)
+    seen.stand_in, seen.stand_in_share = stand_in(train)
     if train.size and evaluated.size and train.shape[1] == evaluated.shape[1]:
         equal = np.array([row.tobytes() in known for row in evaluated])
         seen.crossing = int(equal.sum())
@@ -111,6 +115,38 @@ def examine_rows(
         seen.plain_score = score_of(plain[:count], labels[:count], are_amounts=amount)
         seen.given_score = score_of(given[:count], labels[:count], are_amounts=amount)
     return seen
+
+
+def stand_in(rows: Array) -> tuple[float, float]:
+    """A number far from all others that columns hold again and again, and the share of it.
+
+    Args:
+        rows: ``[rows, columns]``.
+
+    Returns:
+        NaN and 0 where there is none.
+
+    Example:
+        >>> rows = np.linspace(0, 1, 200)[:, None]
+        >>> rows[::10] = -999
+        >>> stand_in(rows)
+        (-999.0, 0.1)
+    """
+    shares: dict[float, list[float]] = {}
+    for column in rows.T if rows.ndim == 2 and len(rows) >= FEWEST_ROWS else []:
+        for value in (column.min(), column.max()):
+            others = column[column != value]
+            share = 1 - len(others) / len(column)
+            if not STAND_IN_SHARES[0] <= share <= STAND_IN_SHARES[1]:
+                continue
+            gap = min(abs(others.min() - value), abs(others.max() - value))
+            apart = gap > STAND_IN_GAP * np.ptp(others) > 0
+            if apart and len(np.unique(others)) >= FEWEST_DIFFERENT:
+                shares.setdefault(float(value), []).append(share)
+    if not shares:
+        return math.nan, 0.0
+    value = max(shares, key=lambda each: sum(shares[each]))
+    return value, float(np.mean(shares[value]))
 
 
 def _told_apart_anywhere(

@@ -208,10 +208,11 @@ class Watcher:
         trained = not self._trained.isdisjoint(network.parameters)
         learns = torch.is_grad_enabled() and any(t.requires_grad for t in tensors_in(output))
         if not learns and trained:
-            network.asked(args, kwargs, place_of(frame), site_of(frame))
+            at = place_of(frame), site_of(frame)
+            network.asked(args, kwargs, *at, training=module.training)
             network.called(args, kwargs, output, "eval")
-            self._evaluations.add(args, kwargs, output, self._round.tape, site_of(frame))
-            self._round.tape.add(Entry(as_answered, (output,), {}, output, place_of(frame)))
+            self._evaluations.add(args, kwargs, output, self._round.tape, at[1])
+            self._round.tape.add(Entry(as_answered, (output,), {}, output, at[0]))
             if self._evaluations.had_enough and not self._schedule.is_due:
                 self._rest()
             return
@@ -254,7 +255,7 @@ class Watcher:
         if watch is None:
             return
         if looks:
-            self._networks.learn()
+            self._networks.learn(self._round.tape, root)
             for optimizer in self._optimizers:
                 optimizer.before_backward()
             watch.describe(self._round.tape, root, self._inner, network, self._step)
@@ -331,8 +332,7 @@ class Watcher:
         if not self._evidence.stopped:
             self._evidence.steps += 1
             if self.dozes:
-                known = self._optimizers.count(optimizer)
-                self.dozes = known and self._schedule.count(optimizer)
+                self.dozes = self._optimizers.count(optimizer) and self._schedule.count(optimizer)
                 return
             self._note_step(optimizer)
         self._keep_journal()

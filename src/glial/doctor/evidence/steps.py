@@ -55,6 +55,8 @@ class OptimizerSeen:
         scheduler_at: Where that was made.
         cleared_at: Where its gradients were last cleared.
         backward_at: Where the last gradient before its step was taken.
+        norm: Series of the norm of the gradients that it steps by.
+        norm_before: Likewise, as the backward pass left them: before they were clipped or scaled.
         agreement: Series of the cosine between the gradients of two steps that follow each other.
         alignment: Series of the cosine between what a step changed and the gradient, turned so
             that 1 is straight down.
@@ -83,6 +85,8 @@ class OptimizerSeen:
     scheduler_at: Place | None = None
     cleared_at: Place | None = None
     backward_at: Place | None = None
+    norm: Series = field(default_factory=Series)
+    norm_before: Series = field(default_factory=Series)
     agreement: Series = field(default_factory=Series)
     alignment: Series = field(default_factory=Series)
     line: list[LineProbe] = field(default_factory=list)

@@ -19,6 +19,8 @@ from glial.doctor.measures import (
 )
 from glial.doctor.rules.adversarial import players
 
+LARGE_STAND_IN = 20.0  # beside numbers that networks expect near 1
+
 _LECUN = "LeCun, Bottou, Orr, Müller (1998), Efficient backprop, section 4.3"
 
 
@@ -129,7 +131,7 @@ def outcome_fails(evidence: Evidence) -> bool:
 
 
 def missing_values(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """NaN in inputs or targets."""
+    """NaN in inputs or targets, or a number that stands for it."""
     for model in trained_models(evidence):
         for seen in float_inputs(model):
             if seen.not_finite > 0:
@@ -155,6 +157,22 @@ def missing_values(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
             f"{loss.target.not_finite:.2%} of the targets are NaN or infinite",
             "leave these rows out",
             at=loss.at,
+            since_step=1,
+            source="Little, Rubin (2019), Statistical analysis with missing data",
+        )
+
+    rows = evidence.rows
+    if not math.isnan(rows.stand_in):
+        found = outcome(evidence)
+        costs = found is not None and found.lags
+        yield Finding(
+            "missing-values",
+            "warning" if costs or abs(rows.stand_in) > LARGE_STAND_IN / sensitivity else "note",
+            None,
+            {"stand_in": rows.stand_in, "share": rows.stand_in_share},
+            f"{rows.stand_in_share:.1%} of some columns' values are {rows.stand_in:g}, far from "
+            "all others: it seems to stand for what is missing",
+            "fill it with the column's median, and tell the network by a further column",
             since_step=1,
             source="Little, Rubin (2019), Statistical analysis with missing data",
         )

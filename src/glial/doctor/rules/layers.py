@@ -26,6 +26,7 @@ FEWEST_UNITS = 4
 ABSURD = 10.0  # times the loss of a constant answer that a first loss is, and what signals grow by
 # What changes a layer's scale, and lets it be linear once training is over.
 STRAIGHT = (*BATCH_NORMS, "Identity", "Dropout", "Dropout1d", "Dropout2d", "dropout", "batch_norm")
+FAR_BIAS = 5.0  # where tanh and sigmoid are flat, and inputs of scale 1 rarely reach
 VANISHING = 1e-3  # signals that shrink by so much in one layer are as good as lost
 LOST = 0.05  # the share of the first layer's variation over rows that a layer is still given
 
@@ -67,6 +68,8 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     lags = found is not None and found.lags
     if not (suffers(evidence) or absurd or lags):
         return
+    if lags or suffers(evidence):
+        yield from _far_biases(evidence, sensitivity)
     for model in trained_models(evidence):
         normed = any(layer.kind in NORMS for layer in model.layers)
         for weight in weights_of(model):
@@ -92,6 +95,28 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
                     at=weight.at,
                     since_step=1,
                     source=_HE,
+                )
+                break
+
+
+def _far_biases(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Biases of hidden layers that begin so far from nought that units cannot answer to rows."""
+    for model in trained_models(evidence):
+        biases = [p for p in model.parameters if len(p.shape) == 1 and p.name.endswith("bias")]
+        for bias in biases[:-1]:
+            size = bias.weight.first / math.sqrt(max(1, bias.shape[0]))
+            if size > FAR_BIAS / sensitivity:
+                yield Finding(
+                    "bad-initial-scale",
+                    "warning",
+                    path_in(evidence, model, bias.layer),
+                    {"bias": size},
+                    f"the biases of {bias.layer or model.name} begin about {size:.3g} from 0, "
+                    "where activations are flat",
+                    "initialise biases with 0",
+                    at=bias.at,
+                    since_step=1,
+                    source=_GLOROT,
                 )
                 break
 

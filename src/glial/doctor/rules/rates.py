@@ -23,6 +23,7 @@ from glial.doctor.measures import (
 NOISY = 50.0  # the noise of a gradient over its signal at which steps are a random walk
 MOVED = 0.01  # of its size a weight moves in a whole training that teaches it nothing
 NEARLY_NOUGHT = 1e-3  # by so much signals grow in a layer whose weights begin so
+SMALL_NORM, SAME_NORM, FEWEST_NORMS = 1e-3, 1e-2, 5  # of gradients that are all as large
 REPLACED = 1.0  # first steps as large as the weights themselves
 _SMITH = "Smith (2017), Cyclical learning rates; Goodfellow et al. (2016), section 8.5"
 
@@ -276,6 +277,10 @@ def wrong_optimizer_setting(evidence: Evidence, sensitivity: float) -> Iterator[
 
 def _setting_fault(optimizer: OptimizerSeen) -> tuple[str, float, float, str] | None:
     settings = optimizer.settings
+    norms, before = optimizer.norm.values, optimizer.norm_before.values
+    clipped = len(norms) >= FEWEST_NORMS and max(norms) < min(SMALL_NORM, min(before) / 10)
+    if clipped and max(norms) < (1 + SAME_NORM) * min(norms):
+        return ("max_norm", max(norms), 1.0, "gradients are clipped until nothing is left")
     if optimizer.kind in ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adamax"):
         if settings.get("eps", 0.0) > 1e-2:
             return ("eps", settings["eps"], 1e-8, "it outweighs the gradients it divides by")

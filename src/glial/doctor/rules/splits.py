@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence
 from glial.doctor.measures import (
+    CLASSES,
     answered_in_evaluation,
     expected_in_evaluation,
+    main_loss,
     optimizers_of,
     path_in,
     trained_models,
 )
 from glial.doctor.rules.data import float_inputs
+
+FEWEST_LABELS = 100
 
 
 def preprocessing_mismatch(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -61,6 +65,8 @@ def data_drift(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
         return
     if not math.isnan(rows.plain_score):
         return  # training rows are changed on purpose
+    if len({loss.model for loss in evidence.losses}) > 1:
+        return  # rows of the first training are known alone
     missing = expected_in_evaluation(evidence, rows.score) - answered_in_evaluation(evidence)
     yield Finding(
         "data-drift",
@@ -75,8 +81,23 @@ def data_drift(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
 
 
 def bad_split(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Evaluation holds classes that training never shows."""
-    rows = evidence.rows
+    """Evaluation holds classes that training never shows, or training shows one alone."""
+    rows, loss = evidence.rows, main_loss(evidence)
+    target = loss.target if loss is not None and loss.name in CLASSES else None
+    if target is not None and len(target.counts) == 1 and target.count >= FEWEST_LABELS:
+        (only,) = target.counts
+        yield Finding(
+            "bad-split",
+            "error",
+            None,
+            {"classes": 1, "labels": target.count},
+            f"all {target.count} labels that were trained on are {only}",
+            "shuffle before splitting, and split by class (stratified)",
+            at=loss.at if loss is not None else None,
+            since_step=1,
+            source="Kohavi (1995), A study of cross-validation and bootstrap",
+        )
+        return
     if not rows.unseen_classes or rows.merged:
         return
     names = ", ".join(rows.unseen_classes[:5])

@@ -22,7 +22,7 @@ from glial.doctor.watching.layers import (
 from glial.doctor.watching.parameters import describe_parameter, equal_units
 from glial.doctor.watching.places import Places, Site, name_of, place_of, site_of, user_place
 from glial.doctor.watching.statistics import Gathered, is_plain
-from glial.doctor.watching.tape import Entry, tensors_in
+from glial.doctor.watching.tape import Entry, Tape, tensors_in
 
 _MODES_MATTER = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 CALLS_A_ROUND = 2
@@ -174,14 +174,16 @@ class NetworkWatch:
         made, makers = self._made.get(id(value), (None, []))
         return makers if made is not None and made() is value else []
 
-    def asked(self, args: Any, kwargs: Any, place: Place | None, site: Site) -> None:
-        """The network was called from outside, and does not learn from it."""
+    def asked(
+        self, args: Any, kwargs: Any, place: Place | None, site: Site, *, training: bool
+    ) -> None:
+        """The network was called from outside, in a mode, and does not learn from it."""
         seen, model = self.seen, self.model()
         given = next((value for value in tensors_in((args, kwargs)) if is_plain(value)), None)
         if model is None:
             return
         seen.eval_at = place or seen.eval_at
-        seen.training_mode_eval += model.training
+        seen.training_mode_eval += training
         if given is None:
             return
         if given.dim():
@@ -334,34 +336,39 @@ class Networks:
             frame: The user's frame that calls it.
         """
         model = watch.model()
-        waits = model is not None and not model.training and bool(watch.seen.calls)
+        if model is None or model.training or not watch.seen.calls:
+            self._learn(watch, call)
+            return
         self._waiting.append((watch, call, place_of(frame), site_of(frame)))
-        if not waits:
-            self.learn()
-        elif len(self._waiting) > MOST_WAITING:
+        if len(self._waiting) > MOST_WAITING:
             self.end_round()  # an evaluation with gradients switched on: nobody's memory is held
 
-    def learn(self) -> None:
-        """Gradients are about to be taken: networks that were called learn."""
-        for watch, call, _, _ in self._waiting:
-            watch.called(*call, "train")
-            self._chain(watch, call[0])
-        self._waiting.clear()
+    def learn(self, tape: Tape, root: Tensor) -> None:
+        """Gradients of a number are about to be taken: what it was computed from learns."""
+        if not self._waiting:
+            return
+        behind = {id(entry.result) for entry in tape.slice_to(root)}
+        waiting, self._waiting = self._waiting, []
+        for watch, call, place, site in waiting:
+            if id(call[2]) in behind:
+                self._learn(watch, call)
+            else:
+                self._waiting.append((watch, call, place, site))
 
-    def end_round(self) -> None:
-        """What was called in evaluation mode, and did not learn since, was evaluated."""
-        for watch, call, place, site in self._waiting:
-            watch.asked(*call[:2], place, site)
-            watch.called(*call, "eval")
-        self._waiting.clear()
-
-    def _chain(self, watch: NetworkWatch, inputs: Any) -> None:
-        """Whose output a network was given as it is."""
-        given = next(tensors_in(inputs), None)
+    def _learn(self, watch: NetworkWatch, call: Call) -> None:
+        watch.called(*call, "train")
+        given = next(tensors_in(call[0]), None)
         for other in self._watches.values():
             makers = other.makers(given) if other is not watch else []
             if makers:
                 watch.seen.follows = [other.seen.name, makers[0][0]]
+
+    def end_round(self) -> None:
+        """What was called in evaluation mode, and did not learn since, was evaluated."""
+        for watch, call, place, site in self._waiting:
+            watch.asked(*call[:2], place, site, training=False)
+            watch.called(*call, "eval")
+        self._waiting.clear()
 
     def begin_round(self) -> None:
         """A round begins that is looked at."""

@@ -116,6 +116,9 @@ class OptimizerWatch:
             self._closure_of, self._passes = step, 0
             return
         self._note_gradients(optimizer, step)
+        if self._norm_after is not None:
+            self.seen.norm.add(step, self._steps.norm)
+            self.seen.norm_before.add(step, self._norm_after)
         gone = (self._norm_after or 0.0) > 0 and not self._steps.norm > 0
         if self.seen.steps:  # it was not known before its first step
             self.seen.empty_steps += _gradient_norm(optimizer) is None or gone or not self._passes

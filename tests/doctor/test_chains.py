@@ -1,0 +1,158 @@
+"""Linear layers in a row, however they are written; weights and biases that begin far off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from glial.core.findings import Finding
+from glial.doctor import Doctor
+
+
+def watched(train: Callable[[], Any]) -> Doctor:
+    torch.manual_seed(0)
+    with Doctor.watch(budget=math.inf) as doctor:
+        train()
+    return doctor
+
+
+def named(doctor: Doctor, problem: str) -> list[Finding]:
+    return [finding for finding in doctor.findings if finding.problem == problem]
+
+
+def rings(rows: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
+    """A disc in a ring: nothing linear tells them apart."""
+    generator = torch.Generator().manual_seed(3)
+    y = torch.arange(rows) % 2
+    angles = 2 * math.pi * torch.rand(rows, generator=generator)
+    radii = (0.4 + 1.2 * y) * (1 + 0.1 * torch.randn(rows, generator=generator))
+    return torch.stack([radii * angles.cos(), radii * angles.sin()], 1), y
+
+
+def fit(*parts: nn.Module, lr: float = 0.01, clip: float | None = None, epochs: int = 12) -> None:
+    (x, y), weights = rings(), [p for part in parts for p in part.parameters()]
+    optimizer = torch.optim.Adam(weights, lr=lr)
+    for _ in range(epochs):
+        for row in torch.randperm(len(x)).split(32):
+            given = x[row]
+            for part in parts:
+                given = part(given)
+            optimizer.zero_grad()
+            F.cross_entropy(given, y[row]).backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(weights, clip)
+            optimizer.step()
+
+
+class Shared(nn.Module):
+    """One activation that is called twice."""
+
+    def __init__(self, activation: nn.Module) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(2, 24), nn.BatchNorm1d(24)
+        self.second, self.last = nn.Linear(24, 24), nn.Linear(24, 2)
+        self.activation = activation
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.activation(self.norm(self.first(x)))
+        return self.last(self.activation(self.second(x)))
+
+
+@pytest.mark.parametrize("between", [nn.Identity(), nn.BatchNorm1d(24), nn.Dropout(0.1)])
+def test_what_only_scales_makes_no_layer_less_linear(between):
+    model = nn.Sequential(nn.Linear(2, 24), between, nn.Linear(24, 2))
+    (found,) = named(watched(lambda: fit(model)), "missing-nonlinearity")
+    assert (found.severity, found.where) == ("warning", "0")
+    assert "between 0 and 2" in found.means
+
+
+@pytest.mark.parametrize(("activation", "linear"), [(nn.Identity(), True), (nn.ReLU(), False)])
+def test_an_activation_that_is_called_twice(activation, linear):
+    doctor = watched(lambda: fit(Shared(activation)))
+    assert bool(named(doctor, "missing-nonlinearity")) is linear
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_modules_that_feed_each_other(missing):
+    body = nn.Sequential(nn.Linear(2, 24), *([] if missing else [nn.Tanh()]))
+    head = nn.Linear(24, 2)
+    found = named(watched(lambda: fit(body, head)), "missing-nonlinearity")
+    assert [finding.where for finding in found] == (["part.0"] if missing else [])
+    if missing:
+        assert found[0].severity == "warning"
+
+
+def test_a_layer_that_two_others_take_is_no_pair():
+    class Forked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.left, self.right = nn.Linear(2, 8), nn.Linear(8, 2), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.first(x)
+            return self.left(x) * torch.sigmoid(self.right(x))
+
+    assert named(watched(lambda: fit(Forked())), "missing-nonlinearity") == []
+
+
+def test_separable_convolutions_are_meant_to_be_linear_between():
+    images = torch.randn(64, 4, 6, 6)
+    labels = torch.arange(64) % 2
+    model = nn.Sequential(
+        nn.Conv2d(4, 4, 3, groups=4),
+        nn.BatchNorm2d(4),
+        nn.Conv2d(4, 8, 1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 2),
+    )
+
+    def train() -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
+        for _ in range(20):
+            optimizer.zero_grad()
+            F.cross_entropy(model(images), labels).backward()
+            optimizer.step()
+
+    (found,) = named(watched(train), "missing-nonlinearity")
+    assert (found.severity, found.evidence["factored"]) == ("note", 1)
+
+
+@pytest.mark.parametrize("bias", [-20.0, 0.0])
+def test_biases_that_begin_far_from_nought(bias):
+    model = nn.Sequential(nn.Linear(2, 24), nn.Tanh(), nn.Linear(24, 2))
+    nn.init.constant_(model[0].bias, bias)
+    doctor = watched(lambda: fit(model))
+    if bias:
+        assert doctor.findings[0].problem == "bad-initial-scale"
+        assert doctor.findings[0].where == "0"
+    else:
+        assert named(doctor, "bad-initial-scale") == []
+
+
+def test_weights_that_begin_at_almost_nought_are_not_a_rate_too_high():
+    model = nn.Sequential(
+        nn.Linear(2, 24), nn.Tanh(), nn.Linear(24, 24), nn.Tanh(), nn.Linear(24, 2)
+    )
+    for weight in model.parameters():
+        if weight.dim() > 1:
+            nn.init.normal_(weight, std=1e-5)
+    doctor = watched(lambda: fit(model, lr=3e-3))
+    assert named(doctor, "learning-rate-too-high") == []
+    assert doctor.findings[0].problem == "bad-initial-scale"
+
+
+@pytest.mark.parametrize("clip", [1e-7, 1.0])
+def test_gradients_that_are_clipped_until_nothing_is_left(clip):
+    model = nn.Sequential(nn.Linear(2, 24), nn.Tanh(), nn.Linear(24, 2))
+    found = named(watched(lambda: fit(model, lr=1e-3, clip=clip)), "wrong-optimizer-setting")
+    assert [finding.severity for finding in found] == (["warning"] if clip < 1 else [])
+    if found:
+        assert found[0].evidence["max_norm"] == pytest.approx(clip, rel=1e-3)
