@@ -136,7 +136,7 @@ def stand_in(rows: Array) -> tuple[float, float]:
     for column in rows.T if rows.ndim == 2 and len(rows) >= FEWEST_ROWS else []:
         for value in (column.min(), column.max()):
             others = column[column != value]
-            share = 1 - len(others) / len(column)
+            share = (len(column) - len(others)) / len(column)
             if not STAND_IN_SHARES[0] <= share <= STAND_IN_SHARES[1]:
                 continue
             gap = min(abs(others.min() - value), abs(others.max() - value))
