@@ -322,7 +322,7 @@ class Watcher:
             return
         self._trained |= watch.holds
         self._schedule.follow(optimizer)
-        self._stepping, self._round.is_stepping = not closure, bool(closure)
+        self._stepping, self._round.is_stepping = True, bool(closure)
         watch.before_step(self._step, looks=self.listens_to_rounds, closure=bool(closure))
 
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:

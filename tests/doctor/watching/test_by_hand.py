@@ -219,3 +219,35 @@ def test_a_closure_that_clears_nothing_is_found():
             optimizer.step(closure_of(model, optimizer, clears=False))
 
     assert "missing-zero-grad" in [found.problem for found in diagnose(watched(training))]
+
+
+def test_of_a_step_with_a_closure_only_the_closure_is_heard():
+    """LBFGS makes hundreds of calls by itself, which are no part of the loss."""
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=4)
+    heard: list[str] = []
+
+    class Noting(Watcher):
+        def function(self, call, args, kwargs):
+            heard.append(getattr(call, "__name__", ""))
+            return super().function(call, args, kwargs)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(torch.ones(4, 3)), torch.zeros(4, 1))
+        loss.backward()
+        return loss
+
+    watcher = Noting(budget=math.inf)
+    watcher.begin()
+    try:
+        for _ in range(3):
+            optimizer.step(closure)
+            model.weight.detach()  # heard again
+    finally:
+        evidence = watcher.end()
+    assert heard.count("mse_loss") >= 3
+    assert heard.count("detach") >= 3
+    assert not {"dot", "mul_", "add_", "copy_", "lerp_"} & set(heard)
+    assert evidence.losses[0].name == "mse_loss"
+    assert evidence.steps == 3

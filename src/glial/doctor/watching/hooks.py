@@ -109,20 +109,13 @@ class Hooks:
         self._handles: list[RemovableHandle] = []
         self._module_handles: list[RemovableHandle] = []
         self._doors: list[tuple[Any, str, Any]] = []
+        self._mutes = False
 
     def put(self) -> None:
         """Put everything in place that stays there."""
-        listener = self._listener
-
-        def before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-            if not listener.dozes:
-                listener.before_step(optimizer, next(iter(args[1:]), kwargs.get("closure")))
-
         self._handles = [
-            optimizers.register_optimizer_step_pre_hook(before_step),
-            optimizers.register_optimizer_step_post_hook(
-                lambda optimizer, args, kwargs: listener.after_step(optimizer)
-            ),
+            optimizers.register_optimizer_step_pre_hook(self._before_step),
+            optimizers.register_optimizer_step_post_hook(self._after_step),
         ]
         self._door(torch.autograd, "backward", self._around_backward)
         self._door(torch.autograd, "grad", self._around_grad)
@@ -136,6 +129,38 @@ class Hooks:
         self._door(torch.set_grad_enabled, "__init__", self._waking_without_gradients)
         self._door(torch, "compile", self._around_compile)
         self._door(nn.Module, "compile", self._around_compile_in_place)
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
+        listener = self._listener
+        if listener.dozes:
+            return None
+        closure = next(iter(args[1:]), kwargs.get("closure"))
+        listener.before_step(optimizer, closure)
+        if closure is None or not listener.listens:
+            return None
+        self._mutes, listener.listens = True, False
+        heard = self._heard(closure)
+        if len(args) > 1:
+            return (args[0], heard, *args[2:]), kwargs
+        return args, {**kwargs, "closure": heard}
+
+    def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if self._mutes:
+            self._mutes, self._listener.listens = False, True
+        self._listener.after_step(optimizer)
+
+    def _heard(self, closure: Any) -> Any:
+        """What an optimiser calculates by itself is its own affair; what it calls is heard."""
+
+        @functools.wraps(closure)
+        def heard(*args: Any, **kwargs: Any) -> Any:
+            self._listener.listens = True
+            try:
+                return closure(*args, **kwargs)
+            finally:
+                self._listener.listens = not self._mutes and self._listener.listens
+
+        return heard
 
     def take_away(self) -> None:
         """Take everything away; what others put there since stays."""
