@@ -80,12 +80,47 @@ def test_an_activation_that_is_called_twice(activation, linear):
 
 @pytest.mark.parametrize("missing", [True, False])
 def test_modules_that_feed_each_other(missing):
-    body = nn.Sequential(nn.Linear(2, 24), *([] if missing else [nn.Tanh()]))
+    body = nn.Sequential(nn.Linear(2, 24), nn.Identity() if missing else nn.Tanh())
     head = nn.Linear(24, 2)
     found = named(watched(lambda: fit(body, head)), "missing-nonlinearity")
     assert [finding.where for finding in found] == (["part.0"] if missing else [])
     if missing:
         assert found[0].severity == "warning"
+
+
+def test_a_network_that_is_given_other_things_too_follows_none():
+    """As a discriminator is: what it is given is data, made up or not."""
+    generator, discriminator = nn.Linear(4, 6), nn.Linear(6, 1)
+
+    def train() -> None:
+        optimizer = torch.optim.SGD([*generator.parameters(), *discriminator.parameters()], lr=0.1)
+        for _ in range(20):
+            real, made = torch.randn(16, 6), generator(torch.randn(16, 4))
+            optimizer.zero_grad()
+            (discriminator(made).mean() - discriminator(real).mean()).backward()
+            optimizer.step()
+
+    doctor = watched(train)
+    assert doctor.evidence is not None
+    assert [model.follows for model in doctor.evidence.models] == [[], []]
+    assert named(doctor, "missing-nonlinearity") == []
+
+
+def test_a_narrow_code_between_two_modules_is_meant_so():
+    encoder, decoder = nn.Linear(20, 2), nn.Linear(2, 20)
+
+    def train() -> None:
+        optimizer = torch.optim.SGD([*encoder.parameters(), *decoder.parameters()], lr=0.1)
+        for _ in range(20):
+            x = torch.randn(16, 20)
+            optimizer.zero_grad()
+            F.mse_loss(decoder(encoder(x)), x).backward()
+            optimizer.step()
+
+    doctor = watched(train)
+    assert doctor.evidence is not None
+    assert doctor.evidence.models[1].follows == ["encoder", ""]
+    assert named(doctor, "missing-nonlinearity") == []
 
 
 def test_a_layer_that_two_others_take_is_no_pair():

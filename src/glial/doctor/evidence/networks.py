@@ -162,8 +162,8 @@ class ModelSeen:
             (dropout with p > 0, batch normalisation).
         eval_at: Where it was called for evaluation.
         compiled: Whether it runs compiled, so that its layers are not seen.
-        follows: The network whose output is its input, and that network's last layer; empty where
-            none is.
+        follows: The network whose output its input always is, and that network's last layer;
+            empty where it is given other things, too.
 
     Example:
         >>> ModelSeen("net", "Sequential").compiled

@@ -243,11 +243,19 @@ def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Fin
 
 
 def _joint(model: ModelSeen, after: ModelSeen) -> list[tuple[LayerSeen, LayerSeen]]:
-    """The last layer of a network and the first of the one that follows it, if both are linear."""
-    last = [layer for layer in model.layers if layer.name == after.follows[1]]
-    pair = [*last, *after.layers[:1]]
-    linear = all(layer.kind in (*LINEAR, *CONVOLUTIONS) for layer in pair)
-    return [(pair[0], pair[1])] if linear and len(pair) == 2 else []
+    """The last layer of a network and the first of the one that follows it, if both are linear.
+
+    A code that is narrower than both of its sides is meant so.
+    """
+    layers, linear = {layer.name: layer for layer in model.layers}, (*LINEAR, *CONVOLUTIONS)
+    last = layers.get(after.follows[1])
+    while last is not None and last.kind in STRAIGHT:
+        last = layers.get(last.after or "")
+    if last is None or not after.layers:
+        return []
+    pair = last, after.layers[0]
+    meant = any(layer.kind not in linear for layer in pair) or _is_factored(*pair)
+    return [] if meant else [pair]
 
 
 def _linear_pairs(model: ModelSeen) -> list[tuple[LayerSeen, LayerSeen]]:

@@ -358,10 +358,10 @@ class Networks:
     def _learn(self, watch: NetworkWatch, call: Call) -> None:
         watch.called(*call, "train")
         given = next(tensors_in(call[0]), None)
-        for other in self._watches.values():
-            makers = other.makers(given) if other is not watch else []
-            if makers:
-                watch.seen.follows = [other.seen.name, makers[0][0]]
+        others = [other for other in self._watches.values() if other is not watch]
+        found = next(([o.seen.name, made[0][0]] for o in others if (made := o.makers(given))), [])
+        first = watch.seen.calls["train"] == 1
+        watch.seen.follows = found if first or watch.seen.follows == found else []
 
     def end_round(self) -> None:
         """What was called in evaluation mode, and did not learn since, was evaluated."""
