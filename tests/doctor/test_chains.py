@@ -191,3 +191,30 @@ def test_gradients_that_are_clipped_until_nothing_is_left(clip):
     assert [finding.severity for finding in found] == (["warning"] if clip < 1 else [])
     if found:
         assert found[0].evidence["max_norm"] == pytest.approx(clip, rel=1e-3)
+
+
+def test_a_layer_of_one_unit_says_nothing_of_how_weights_were_drawn():
+    model = nn.Sequential(
+        *(nn.Linear(2, 1), nn.Tanh()), *(nn.Linear(1, 1), nn.Tanh()), nn.Linear(1, 2)
+    )
+    doctor = watched(lambda: fit(model))
+    assert named(doctor, "bad-initial-scale") == []
+    assert named(doctor, "underfitting")
+
+
+def test_a_step_of_many_steps_is_no_rate_that_is_too_high():
+    """LBFGS's first step may be as large as the weights."""
+    (x, y), model = rings(), nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2))
+    wrong = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(1))]
+    for weight in model.parameters():
+        nn.init.normal_(weight, std=0.02, generator=torch.Generator().manual_seed(2))
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=20)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), wrong)
+        loss.backward()
+        return loss
+
+    doctor = watched(lambda: [optimizer.step(closure) for _ in range(20)])
+    assert named(doctor, "learning-rate-too-high") == []

@@ -33,7 +33,9 @@ def linear(script: Script, program: Program) -> Fault | None:
         if name_of(call.func) in MODULES:
             edits.append(script.replace(call, "torch.nn.Identity()"))
         else:
-            edits.append(script.replace(call, script.code(call.args[0])))
+            given, code = call.args[0], script.code(call.args[0])
+            whole = isinstance(given, (ast.Name, ast.Call, ast.Attribute))
+            edits.append(script.replace(call, code if whole else f"({code})"))
     near: list[ast.AST] = [script.statement(call) for call in activations(script)]
     return Fault(edits, [*near, *script.layers]) if edits else None
 

@@ -23,6 +23,7 @@ from glial.doctor.measures import (
 )
 
 FEWEST_UNITS = 4
+FEWEST_WEIGHTS = 8  # whose deviation says how they were drawn
 ABSURD = 10.0  # times the loss of a constant answer that a first loss is, and what signals grow by
 # What changes a layer's scale, and lets it be linear once training is over.
 STRAIGHT = (*BATCH_NORMS, "Identity", "Dropout", "Dropout1d", "Dropout2d", "dropout", "batch_norm")
@@ -73,7 +74,7 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     for model in trained_models(evidence):
         normed = any(layer.kind in NORMS for layer in model.layers)
         for weight in weights_of(model):
-            if weight.equal_units >= 0.5 or normed:
+            if weight.equal_units >= 0.5 or normed or math.prod(weight.shape) < FEWEST_WEIGHTS:
                 continue
             ratio = weight.std * math.sqrt(_fan_in(weight))
             is_last = weight is weights_of(model)[-1]
@@ -226,7 +227,8 @@ def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Fin
         within = [parameter for parameter in model.parameters if parameter.layer == before.name]
         yield Finding(
             "missing-nonlinearity",
-            "warning" if suffers(evidence) and not factored else "note",
+            # Two that are as wide are one too many, whatever the training came to.
+            "note" if factored else "warning",
             path_in(evidence, model, before.name),
             {
                 "layers": 2,

@@ -75,6 +75,8 @@ def learning_rate_too_high(evidence: Evidence, sensitivity: float) -> Iterator[F
         return
     if found is None or loss is None:
         return
+    if optimizer.kind == "LBFGS":
+        leap = 0.0  # one of its steps is many
     if not (found.suffers or (found.lags and leap > REPLACED)):
         return
     probes = [probe for probe in optimizer.line if math.isfinite(probe.before)]
