@@ -44,7 +44,7 @@ class Journal:
         return self._folder is not None and os.getpid() == self._process
 
     @property
-    def counts(self) -> bool:
+    def is_limited(self) -> bool:
         """Whether the process is stopped after a number of steps."""
         return self._most_steps is not None or self._preflight
 

@@ -388,8 +388,8 @@ class Watcher:
         else:
             self._rest()
             self._round = Round()
-            may = not (self._by_hand.is_possible or self._journal.counts)
-            self.dozes = may and self._schedule.doze(seconds, self._probes.due)
+            is_exact = self._by_hand.is_possible or self._journal.is_limited
+            self.dozes = not is_exact and self._schedule.doze(seconds, self._probes.due)
 
     def _alert(self) -> bool:
         self.listens = self._hooks.alert()

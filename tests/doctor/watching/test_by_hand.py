@@ -251,3 +251,40 @@ def test_of_a_step_with_a_closure_only_the_closure_is_heard():
     assert not {"dot", "mul_", "add_", "copy_", "lerp_"} & set(heard)
     assert evidence.losses[0].name == "mse_loss"
     assert evidence.steps == 3
+
+
+def test_after_a_closure_that_fails_the_script_is_heard_again():
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=2)
+    fails = [False, True, False]
+    heard: list[str] = []
+
+    class Noting(Watcher):
+        def function(self, call, args, kwargs):
+            heard.append(getattr(call, "__name__", ""))
+            return super().function(call, args, kwargs)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        if fails[0]:
+            raise ValueError("no more rows")
+        loss = F.mse_loss(model(torch.ones(4, 3)), torch.zeros(4, 1))
+        loss.backward()
+        return loss
+
+    watcher = Noting(budget=math.inf)
+    watcher.begin()
+    try:
+        while fails:
+            heard.clear()
+            if fails[0]:
+                with pytest.raises(ValueError, match="no more rows"):
+                    optimizer.step(closure)
+            else:
+                optimizer.step(closure)
+            torch.cos(torch.ones(1))
+            assert "cos" in heard
+            fails.pop(0)
+    finally:
+        evidence = watcher.end()
+    assert evidence.steps == 2

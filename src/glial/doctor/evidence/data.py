@@ -63,11 +63,11 @@ class RowsSeen:
         copied: Whether that column is the target itself, or a straight line of it.
         suspects: Share of the rows whose label the reference surely contradicts.
         missed: Share of the rows whose label the reference does not find.
+        surely_wrong: Likewise, of the quarter of the rows that it is surest of.
+        surest_vote: The share of the votes that its answers for these rows have.
         stand_in: A number that stands far from all others in columns of training rows, again and
             again: it may stand for what is missing. NaN where there is none.
         stand_in_share: The share of these columns' values that it is.
-        surely_wrong: Likewise, of the quarter of the rows that it is surest of.
-        surest_vote: The share of the votes that its answers for these rows have.
         eval_score: How well the reference predicts evaluation rows; NaN without targets.
         eval_fit: The share of the variance of evaluation targets that the network explained, last
             seen; NaN where these are no amounts.
@@ -106,10 +106,10 @@ class RowsSeen:
     copied: bool = False
     suspects: float = math.nan
     missed: float = math.nan
-    stand_in: float = math.nan
-    stand_in_share: float = 0.0
     surely_wrong: float = math.nan
     surest_vote: float = math.nan
+    stand_in: float = math.nan
+    stand_in_share: float = 0.0
     eval_score: float = math.nan
     eval_fit: float = math.nan
     own_score: float = math.nan

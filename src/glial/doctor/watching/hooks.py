@@ -156,9 +156,12 @@ class Hooks:
         def heard(*args: Any, **kwargs: Any) -> Any:
             self._listener.listens = True
             try:
-                return closure(*args, **kwargs)
-            finally:
-                self._listener.listens = not self._mutes and self._listener.listens
+                result = closure(*args, **kwargs)
+            except BaseException:
+                self._mutes = False  # the step is left, and what comes next is heard
+                raise
+            self._listener.listens = not self._mutes and self._listener.listens
+            return result
 
         return heard
 
