@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from glial.core.errors import GlialError, InputError
     from glial.doctor.session import Doctor
-    from glial.runs import Plan, Run, diagnose, evaluate, inspect, load, predict, train
+    from glial.runs import Plan, Run, diagnose, embed, evaluate, inspect, load, predict, train
 
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "data",
     "diagnose",
     "doctor",
+    "embed",
     "evaluate",
     "functional",
     "inspect",
@@ -62,6 +63,7 @@ _HOMES = {
     "Plan": "glial.runs",
     "Run": "glial.runs",
     "diagnose": "glial.runs",
+    "embed": "glial.runs",
     "evaluate": "glial.runs",
     "inspect": "glial.runs",
     "load": "glial.runs",

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from glial.models import MODELS, ModelSettings
+from glial.models.image import ImageModelSettings
 from glial.models.mlp import MLPSettings
 from glial.models.neuron import NeuronSettings
+from glial.models.residual_cnn import ResidualCNNSettings
 from glial.models.tabular import TabularSettings
 from glial.nn import ACTIVATIONS
 from glial.testing import LawBroken, check_model
@@ -22,6 +24,13 @@ SMALL = {
     "text_gru": {"size": 4, "num_units": 3},
     "mixed": {"image": "means", "text": {"name": "text_gru", "size": 4}, "width": 6},
 }
+# The smallest of each family, and those that are built otherwise.
+PUBLISHED = [
+    *("lenet5", "alexnet", "alexnet_lrn", "vgg11", "vgg13_bn", "googlenet", "inception_v3"),
+    *("inception_v4", "resnet18", "resnet50", "resnet20_cifar", "densenet121", "mobilenet_v1"),
+    *("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_lite0"),
+    *("convnext_tiny", "vit_b_16"),
+]
 
 
 class Means(nn.Module):
@@ -33,7 +42,7 @@ class Means(nn.Module):
         super().__init__()
         self.head = nn.Linear(3, 1)
 
-    def features(self, images):
+    def embed(self, images):
         return images.mean(dim=(2, 3))
 
 
@@ -46,11 +55,25 @@ class MeansSettings(ModelSettings):
         return Means()
 
 
-@pytest.mark.parametrize("name", MODELS)
+def narrow(name):
+    """Settings that make a small network of the same kind."""
+    published = {"width": 0.125} if name in PUBLISHED else {}
+    return {"name": name, **published, **SMALL.get(name, {})}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in MODELS if not issubclass(MODELS.resolve(name), ImageModelSettings)]
+)
 def test_every_model_keeps_the_laws(name, monkeypatch):
     monkeypatch.setitem(MODELS._own, "means", f"{__name__}:MeansSettings")
     kind = MODELS.resolve(name)
-    check_model(kind.read({"name": name, **SMALL.get(name, {})}))
+    check_model(kind.read(narrow(name)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_network_keeps_the_laws(name):
+    check_model(MODELS.resolve(name).read(narrow(name)))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +86,7 @@ def test_every_model_keeps_the_laws(name, monkeypatch):
         TabularSettings(hidden_sizes=[6], members=3),
         TabularSettings(hidden_sizes=[6], periodic=False, one_hot=0),
         TabularSettings(hidden_sizes=[6], members=2, one_hot=40),
+        ResidualCNNSettings(widths=[4, 6], attention="spatial"),
     ],
 )
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glial.data import Batch, TensorBatches
-from glial.data.orders import drawn_alike
+from glial.data.orders import drawn_alike, grouped_order
 
 counts_of_classes = st.lists(st.integers(1, 30), min_size=1, max_size=6)
 
@@ -89,3 +89,32 @@ def test_a_weighted_draw_can_be_stratified_too() -> None:
     minority = [int(batch.target.sum()) for batch in batches.epoch(0)]
     assert max(minority) - min(minority) <= 1
     assert 30 <= sum(minority) <= 70
+
+
+@given(counts_of_classes, st.integers(2, 6), st.integers(0, 5))
+def test_groups_are_of_one_class_and_hold_every_row_once(
+    counts: list[int], rows_per_class: int, seed: int
+) -> None:
+    codes = rows_of(counts).target
+    order = grouped_order(codes, rows_per_class, torch.Generator().manual_seed(seed))
+    assert sorted(order.tolist()) == [*range(sum(counts))]
+    # Neighbours of one class stand in as few stretches as its groups allow, or in fewer that met.
+    found = codes[order]
+    starts = torch.cat([torch.tensor([True]), found[1:] != found[:-1]])
+    for code, count in enumerate(counts):
+        assert int((starts & (found == code)).sum()) <= -(-count // rows_per_class)
+
+
+def test_batches_hold_several_rows_of_each_of_their_classes() -> None:
+    rows = rows_of([12] * 20)
+    by_chance = TensorBatches(rows, 24, seed=0)
+    together = TensorBatches(rows, 24, seed=0, rows_per_class=4)
+    for batch in together.epoch(0):
+        held = batch.target.bincount()
+        assert (held[held > 0] % 4 == 0).all()
+    least = min(int(batch.target.bincount().amax()) for batch in by_chance.epoch(0))
+    assert least < 4
+    orders = {tuple(together.order(epoch).tolist()) for epoch in range(3)}
+    assert len(orders) == 3
+    whole = [batch.target.tolist() for batch in together.epoch(1)]
+    assert [batch.target.tolist() for batch in together.epoch(1, 3)] == whole[3:]

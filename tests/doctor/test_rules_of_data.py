@@ -345,6 +345,9 @@ def test_a_class_that_went_into_another():
     found = diagnose(Evidence(steps=39, losses=[classified(target=target)]))
     assert alarms(found) == ["label-noise"]
     assert found[0].evidence["class_without_rows"] == 1
+    few = {kind: count // 10 for kind, count in counts.items()}
+    target = TensorSeen([40], "int64", 3, 39, min=0.0, max=3.0, whole=True, counts=few)
+    assert diagnose(Evidence(steps=39, losses=[classified(target=target)])) == []
 
 
 def test_cross_entropy_of_one_output():

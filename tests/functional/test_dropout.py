@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glial.functional import dropout
+from glial.functional import dropout, stochastic_depth
 
 
 @given(st.floats(0.01, 0.95))
@@ -50,3 +50,27 @@ def test_the_seed_decides():
 def test_other_precisions(dtype):
     outputs = dropout(torch.ones(64, dtype=dtype), 0.25)
     assert outputs.dtype == dtype
+
+
+def test_stochastic_depth_drops_whole_rows_and_keeps_the_mean():
+    torch.manual_seed(0)
+    values = torch.randn(20_000, 2, 3)
+    outputs = stochastic_depth(values, 0.2)
+    dropped = (outputs == 0).all(dim=(1, 2))
+    assert dropped.float().mean().item() == pytest.approx(0.2, abs=0.01)
+    torch.testing.assert_close(outputs[~dropped], values[~dropped] / 0.8)
+
+
+def test_stochastic_depth_does_nothing_without_training_or_rate():
+    values = torch.randn(5, 2)
+    assert stochastic_depth(values, 0.5, training=False) is values
+    assert stochastic_depth(values, 0.0) is values
+
+
+def test_the_gradient_of_stochastic_depth_is_zero_where_dropped_and_scaled_where_kept():
+    torch.manual_seed(0)
+    values = torch.ones(50, 4, dtype=torch.float64, requires_grad=True)
+    outputs = stochastic_depth(values, 0.5)
+    outputs.sum().backward()
+    assert set(outputs.flatten().tolist()) == {0.0, 2.0}
+    assert torch.equal(values.grad, outputs.detach())

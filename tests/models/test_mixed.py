@@ -37,7 +37,7 @@ class Means(nn.Module):
         super().__init__()
         self.head = nn.Linear(3, 1)
 
-    def features(self, images: Tensor) -> Tensor:
+    def embed(self, images: Tensor) -> Tensor:
         return images.mean(dim=(2, 3))
 
 

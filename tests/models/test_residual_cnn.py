@@ -86,7 +86,7 @@ def test_one_network_takes_images_of_other_sizes():
     assert network(torch.zeros(2, 3, 33, 21)).shape == (2, 5)
     assert network.num_features == 8
     images = torch.randn(2, 3, 16, 16)
-    assert torch.equal(network.head(network.features(images)), network(images))
+    assert torch.equal(network.head(network.embed(images)), network(images))
 
 
 def test_a_feature_is_the_same_wherever_a_thing_stands():
@@ -94,7 +94,7 @@ def test_a_feature_is_the_same_wherever_a_thing_stands():
     thing = torch.randn(1, 3, 4, 4)
     images = torch.zeros(2, 3, 32, 32)
     images[0, :, 10:14, 10:14], images[1, :, 16:20, 12:16] = thing, thing
-    features = network.features(images)
+    features = network.embed(images)
     torch.testing.assert_close(features[0], features[1])
 
 

@@ -40,10 +40,10 @@ def test_a_text_alone_is_the_text_among_longer_ones(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_features_stand_before_the_head(name: str) -> None:
+def test_embeddings_stand_before_the_head(name: str) -> None:
     network = small(name)
     tokens = torch.tensor([[3, 4, 0]])
-    features = network.features(tokens)
+    features = network.embed(tokens)
     assert features.shape == (1, network.num_features)
     torch.testing.assert_close(network.head(features), network(tokens))
 
@@ -63,7 +63,7 @@ def test_filters_by_hand() -> None:
         network.embedding.weight.copy_(torch.tensor([[0.0], [0.0], [1.0], [10.0]]))
         network.filters[0].weight.copy_(torch.tensor([[[1.0, -1.0]]]))
         network.filters[0].bias.zero_()
-    found = network.eval().features(torch.tensor([[2, 3, 0], [3, 2, 0], [2, 0, 0]]))
+    found = network.eval().embed(torch.tensor([[2, 3, 0], [3, 2, 0], [2, 0, 0]]))
     assert found.tolist() == [[10.0], [9.0], [1.0]]  # the last word stands before a zero
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import glial
 from glial.core.errors import InputError
+from glial.core.findings import Finding
 
 FILES = (
     "plan.yaml",
@@ -92,3 +94,11 @@ def test_not_a_run(tmp_path):
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(InputError, match="run"):
             glial.load(path)
+
+
+def test_evidence_that_is_infinite_does_not_damage_a_run(copy):
+    run = glial.load(copy)
+    run.findings = [Finding("unscaled-input", "note", None, {"size": math.inf}, "It.", "Do.")]
+    run.save()
+    (found,) = glial.load(copy).findings
+    assert math.isnan(found.evidence["size"])

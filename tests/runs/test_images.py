@@ -201,4 +201,19 @@ def test_what_cannot_be_used_is_refused(folder, capsys):
 
 def test_models_for_tables_refuse_images(folder):
     with pytest.raises(InputError, match="does not take the column"):
-        glial.train("stripes", model="mlp", out=False)
+        glial.train("stripes", model="tabular", out=False)
+
+
+def test_several_labels_of_an_image_are_learnt_at_once():
+    generator = np.random.default_rng(0)
+    left, top = generator.integers(0, 2, (2, 160))
+    images = generator.integers(0, 60, (160, 12, 12))
+    images[:, :, :6] += 120 * left[:, None, None]
+    images[:, :6, :] += 70 * top[:, None, None]
+    table = pl.DataFrame({"image": pl.Series(images.astype(np.uint8)), "left": left, "top": top})
+    options = {"target": ["left", "top"], "task": "multilabel", "epochs": 8, "out": False}
+    run = glial.train(table, model="resnet20_cifar", set={"model.width": 0.25}, **options)
+    assert run.task == "multilabel"
+    assert run.metrics["test"]["f1_macro"] > 0.95 > 0.8 > run.metrics["baseline"]["f1_macro"]
+    predicted = glial.predict(run, table)
+    assert {"prediction_left", "prediction_top"} <= set(predicted.columns)

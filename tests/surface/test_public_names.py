@@ -35,6 +35,7 @@ TOP = [
     "data",
     "diagnose",
     "doctor",
+    "embed",
     "evaluate",
     "functional",
     "inspect",

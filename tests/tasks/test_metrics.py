@@ -81,6 +81,24 @@ def test_one_class_alone_has_no_roc_auc():
     assert math.isnan(scores["roc_auc"])
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("classes", [5, 6, 30])
+def test_being_among_the_five_likeliest_is_scikit_learns(classes, weighted):
+    generator = np.random.default_rng(classes)
+    truth = generator.integers(0, classes, 60)
+    probabilities = generator.dirichlet(np.ones(classes), 60).round(2)  # with ties
+    weight = generator.random(60) if weighted else None
+    found = class_scores(truth, probabilities, weight).get("top_5_accuracy")
+    if classes == 5:
+        assert found is None
+        return
+    options = {"k": 5, "labels": np.arange(classes), "sample_weight": weight}
+    expected = metrics.top_k_accuracy_score(truth, probabilities, **options)
+    assert found == pytest.approx(expected)
+    unseen = class_scores(np.full(3, -1), probabilities[:3])
+    assert unseen["top_5_accuracy"] == 0
+
+
 def test_classes_never_shown_count_as_errors():
     truth = np.array([0, 1, -1, -1])
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1], [0.1, 0.9]])

@@ -22,6 +22,7 @@ TABLES = {
     "classification": (pl.DataFrame({"y": list("abcab")}), ["y"]),
     "multilabel": (pl.DataFrame({"p": [0, 1, 1, 0], "q": list("ynyy")}), ["p", "q"]),
     "regression": (pl.DataFrame({"y": [1.0, 2.0, 4.0], "z": [0, 5, 1]}), ["y", "z"]),
+    "embedding": (pl.DataFrame({"y": list("abcab")}), ["y"]),
 }
 
 

@@ -8,11 +8,10 @@ import torch
 from torch import nn
 
 from glial.core.errors import InputError
-from glial.data.batches import Batch
+from glial.data.batches import Batch, split
 from glial.tasks import fit_task
 from glial.tasks.settings import TaskSettings
 from glial.training import Descent, Moment, TrainSettings
-from glial.training.objective import split
 
 ROWS = 23
 FRAME = pl.DataFrame(

@@ -21,6 +21,7 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
     add = parser.add_argument
     add("--model", metavar="M", help="see: glial models")
+    add("--weights", metavar="W", help="start from these: imagenet, a file, or a run's folder")
     add("--epochs", type=number(int), metavar="N", help="most passes over the training rows")
     add("--time-limit", type=number(float), metavar="SECONDS", help="most seconds of training")
     add("--set", action="append", default=[], metavar="a.b=c", help="any key of the plan")
@@ -37,7 +38,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """
     add = parser.add_argument
     add("--target", action="append", metavar="COL", help="column to predict; may be repeated")
-    add("--task", metavar="T", help="classification, multilabel or regression")
+    add("--task", metavar="T", help="classification, multilabel, regression or embedding")
     add("--val", metavar="FILE", help="validation rows")
     add("--test", metavar="FILE", help="test rows")
     add("--group", metavar="COL", help="equal values of this column stay in one split")
@@ -79,6 +80,7 @@ def experiment_changes(options: argparse.Namespace) -> dict[str, Any]:
         "data.target": target[0] if target and len(target) == 1 else target,
         "task.name": options.task,
         "model.name": getattr(options, "model", None),
+        "model.weights": getattr(options, "weights", None),
         "train.epochs": getattr(options, "epochs", None),
         "train.time_limit": getattr(options, "time_limit", None),
         "train.seed": options.seed,

@@ -5,17 +5,27 @@ from __future__ import annotations
 import argparse
 import glob
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from glial.cli.arguments import add_data_arguments, experiment_changes, number
 from glial.cli.main import print_json
+from glial.cli.pictures import (
+    PICTURE_OPTIONS,
+    add_picture_arguments,
+    check_pictures,
+    draw_pictures,
+    encoder_of_model,
+    encoder_of_run,
+    print_pictures,
+)
 from glial.core.errors import InputError, unknown_name
 
-MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg")
+MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg", *PICTURE_OPTIONS)
 SOURCE_OPTIONS = ("target", "task", "val", "test", "group", "time", "weight", "seed", "augment")
 VOCABULARY, TOKENS = 1000, 16  # of a trial text
+IMAGE = (3, 32, 32)  # of a model that was published for no size
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inputs", type=number(int), help="inputs of a named model (10), or its tokens (1000)"
     )
-    parser.add_argument("--outputs", type=number(int), help="outputs of a named model (1)")
+    parser.add_argument(
+        "--outputs", type=number(int), help="outputs of a named model (as published, or 1)"
+    )
     parser.add_argument("--batch", type=number(int), help="rows of the trial batch (1)")
     parser.add_argument("--svg", metavar="FILE", help="draw the computational graph")
+    add_picture_arguments(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="a=b", help="any key of the plan or model"
     )
@@ -52,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
     if (Path(name) / "plan.yaml").exists() or name in MODELS:
         _refuse(options, SOURCE_OPTIONS, "a source of data", f"the model {name}")
         return _inspect_model(options)
-    _refuse(options, MODEL_OPTIONS, "a model", f"the source {name}")
     if not options.target:
         _check_is_source(name, MODELS)
+    _refuse(options, MODEL_OPTIONS, "a model", f"the source {name}")
     return _inspect_source(options) if options.augment is None else _inspect_augment(options)
 
 
@@ -147,11 +160,15 @@ def _inspect_model(options: argparse.Namespace) -> int:
     batch = 1 if options.batch is None else options.batch
     if batch < 1:
         raise InputError("--batch is wrong", expected="at least 1 row", got=str(batch))
-    network, inputs = _network(options, batch)
+    check_pictures(options)
+    network, sizes, encoder = _network(options)
+    inputs = _trial(sizes, batch)
     summary = summarize(network, inputs)
     result: dict[str, Any] = {"model": options.subject, **summary.to_dict(), "svg": options.svg}
     if options.svg:
         write_atomic(Path(options.svg), draw_svg(capture(network, inputs)))
+    pictures = draw_pictures(options, network, sizes, encoder)
+    result |= pictures
     if options.json:
         print_json(result)
         return 0
@@ -166,12 +183,12 @@ def _inspect_model(options: argparse.Namespace) -> int:
     )
     if options.svg:
         print(f"graph: {options.svg}")
+    print_pictures(pictures)
     return 0
 
 
-def _network(options: argparse.Namespace, batch: int) -> tuple[Any, tuple[Any, ...]]:
-    import torch
-
+def _network(options: argparse.Namespace) -> tuple[Any, dict[str, Any], Callable[[Path], Any]]:
+    """The network, what it was built for, and what turns a photo into what it takes."""
     from glial.core.settings import override
     from glial.models import MODELS, build
     from glial.runs import load
@@ -181,24 +198,30 @@ def _network(options: argparse.Namespace, batch: int) -> tuple[Any, tuple[Any, .
         found = (run.members or [run])[0]
         if run.members:
             logger.info("the first of %d networks", len(run.members))
-        sizes = found.sizes
-        network: Any = found.model
-    else:
-        sizes = {
-            "num_inputs": 10 if options.inputs is None else options.inputs,
-            "num_outputs": 1 if options.outputs is None else options.outputs,
-            "cardinalities": [],
-        }
-        kind = MODELS.resolve(options.subject)
-        if not kind.takes_numbers:
-            sizes["num_inputs"] = 0
-        if kind.takes_images and not kind.takes_numbers:
-            sizes["images"] = [[3, 32, 32]]
-        if kind.takes_texts and not kind.takes_numbers:
-            sizes["vocabularies"] = [options.inputs or VOCABULARY]
-        pairs = [text.partition("=") for text in options.set]
-        settings = override({}, {key: value for key, _, value in pairs})
-        network = build(options.subject, **sizes, **settings)
+        return found.model, found.sizes, lambda path: encoder_of_run(found)
+    kind = MODELS.resolve(options.subject)
+    outputs = getattr(kind, "num_classes", 1) if options.outputs is None else options.outputs
+    sizes: dict[str, Any] = {
+        "num_inputs": 10 if options.inputs is None else options.inputs,
+        "num_outputs": outputs,
+        "cardinalities": [],
+    }
+    if not kind.takes_numbers:
+        sizes["num_inputs"] = 0
+    if kind.takes_images and not kind.takes_numbers:
+        sizes["images"] = [list(getattr(kind, "input_size", IMAGE))]
+    if kind.takes_texts and not kind.takes_numbers:
+        sizes["vocabularies"] = [options.inputs or VOCABULARY]
+    pairs = [text.partition("=") for text in options.set]
+    settings = override({}, {key: value for key, _, value in pairs})
+    network = build(options.subject, **sizes, **settings)
+    return network, sizes, lambda path: encoder_of_model(kind, sizes["images"][0], path)
+
+
+def _trial(sizes: dict[str, Any], batch: int) -> tuple[Any, ...]:
+    """Rows that hold nothing, of the sizes that a network was built for."""
+    import torch
+
     cardinalities, texts = sizes["cardinalities"], sizes.get("vocabularies", [])
     inputs = [torch.ones(batch, TOKENS, dtype=torch.int64) for _ in texts]
     inputs = [torch.zeros(batch, *size) for size in sizes.get("images", [])] + inputs
@@ -206,4 +229,4 @@ def _network(options: argparse.Namespace, batch: int) -> tuple[Any, tuple[Any, .
         inputs = [torch.zeros(batch, len(cardinalities), dtype=torch.int64), *inputs]
     if sizes["num_inputs"] or cardinalities or not inputs:
         inputs = [torch.zeros(batch, int(sizes["num_inputs"])), *inputs]
-    return network, tuple(inputs)
+    return tuple(inputs)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from glial.cli.main import print_json
+
+# What a network of images was published with.
+PUBLISHED = ("input_size", "min_side", "normalization", "num_classes")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +35,20 @@ def run(options: argparse.Namespace) -> int:
                 "description": cls.description,
                 "source": cls.source,
                 "settings": settings,
+                **{key: _plain(getattr(cls, key, None)) for key in PUBLISHED},
             }
         )
     if options.json:
         print_json({"models": rows})
     else:
         heads = ("model", "description", "tasks", "source")
-        cells = [[r["model"], r["description"], ", ".join(r["tasks"]), r["source"]] for r in rows]
-        print_table(heads, cells)
+        families: dict[tuple[str, ...], list[str]] = {}
+        for row in rows:
+            told = (row["description"], ", ".join(row["tasks"]), row["source"])
+            families.setdefault(told, []).append(row["model"])
+        print_table(heads, [[", ".join(names), *told] for told, names in families.items()])
     return 0
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

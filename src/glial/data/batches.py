@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from glial.core.seeds import derive_seed, torch_generator
-from glial.data.orders import drawn_alike, stratified_order
+from glial.data.orders import drawn_alike, grouped_order, stratified_order
 
 
 class Batch(NamedTuple):
@@ -74,6 +74,7 @@ class TensorBatches:
             targets are then class indices.
         stratified: Whether every batch has each class in its share of the epoch's rows, to
             within one row; likewise.
+        rows_per_class: Rows of a class that follow each other where there are as many; likewise.
         augment: Changes a batch at random, as the number that it is given with it decides.
         finish: Makes what the network is called with of the held inputs of a batch.
 
@@ -95,6 +96,7 @@ class TensorBatches:
         shuffle: bool = True,
         weighted: bool = False,
         stratified: bool = False,
+        rows_per_class: int = 1,
         augment: Augment | None = None,
         finish: Finish | None = None,
     ) -> None:
@@ -110,7 +112,9 @@ class TensorBatches:
         self._shuffle = shuffle and self.num_batches > 1
         self._weighted = weighted
         self._stratified = stratified and self.num_batches > 1
-        self._codes = rows.target.cpu() if weighted or self._stratified else torch.empty(0)
+        self._rows_per_class = rows_per_class if self._shuffle else 1
+        by_class = weighted or self._stratified or self._rows_per_class > 1
+        self._codes = rows.target.cpu() if by_class else torch.empty(0)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch.
@@ -152,6 +156,8 @@ class TensorBatches:
         if self._stratified:
             codes = self._codes[rows]
             return rows[stratified_order(codes, self.batch_size, self.num_batches, generator)]
+        if self._rows_per_class > 1:
+            return rows[grouped_order(self._codes[rows], self._rows_per_class, generator)]
         if self._weighted or not self._shuffle:
             return rows
         return torch.randperm(self.num_rows, generator=generator)
@@ -199,6 +205,39 @@ def take(rows: Batch, index: Tensor) -> Batch:
     # Four to eighteen times as fast as rows[index].
     inputs = tuple(part.index_select(0, index) for part in rows.inputs)
     return Batch(inputs, rows.target.index_select(0, index), weight)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """A batch in parts of nearly equal size, of at least two rows each where it has as many.
+
+    Example:
+        >>> rows = Batch((torch.zeros(5, 1),), torch.arange(5))
+        >>> [len(part.target) for part in split(rows, 2)]
+        [3, 2]
+    """
+    parts = max(1, min(parts, len(batch.target) // 2))
+    if parts == 1:
+        return [batch]
+    inputs = zip(*(value.tensor_split(parts) for value in batch.inputs), strict=True)
+    rest = [[None] * parts if value is None else value.tensor_split(parts) for value in batch[1:]]
+    return [Batch(*part) for part in zip(inputs, *rest, strict=True)]
+
+
+def answers(batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """The targets that outputs are held against, and their weights.
+
+    Of rows mixed with others, all first targets and then all second ones.
+
+    Example:
+        >>> pair = torch.tensor([0, 1]), torch.tensor([0.75, 0.75])
+        >>> mixed = Batch((torch.zeros(2, 1),), *pair, pair[0].flip(0), torch.tensor([0.25, 0.25]))
+        >>> answers(mixed)
+        (tensor([0, 1, 1, 0]), tensor([0.7500, 0.7500, 0.2500, 0.2500]))
+    """
+    if batch.other is None or batch.weight is None or batch.other_weight is None:
+        return batch.target, batch.weight
+    target = torch.cat([batch.target, batch.other])
+    return target, torch.cat([batch.weight, batch.other_weight])
 
 
 def _part(rows: Batch, part: slice) -> Batch:

@@ -287,7 +287,7 @@ def check_finite(column: pl.Series, task: str | None, first: int = 0) -> None:
             got=f"cells of the type {column.dtype}",
             do="take another column, or write this one as text or numbers",
         )
-    if task in ("classification", "multilabel") and column.dtype == pl.String:
+    if task in ("classification", "multilabel", "embedding") and column.dtype == pl.String:
         return
     values = floats(column)
     if values.is_infinite().any():

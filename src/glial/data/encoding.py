@@ -18,8 +18,10 @@ from glial.data.cells import floats, missing, num_infinite
 from glial.data.encoders import (
     CategoryEncoder,
     ColumnEncoder,
+    ImageEncoder,
     NumberEncoder,
     TensorEncoder,
+    VariedImageEncoder,
     fit_column,
 )
 from glial.data.features import Components, FeatureStep, Products, cross_name, with_crosses
@@ -244,7 +246,41 @@ class Encoding:
         own = self._tensors.values()
         first = len(arguments) - len(own)
         finished = [e.finish(t) for e, t in zip(own, arguments[first:], strict=True)]
-        return (*arguments[:first], *finished)
+        parts = [part if isinstance(part, tuple) else (part,) for part in finished]
+        return (*arguments[:first], *(tensor for part in parts for tensor in part))
+
+    @property
+    def image_bytes(self) -> int:
+        """What the images of a row take as they are held, at most."""
+        return sum(e.num_bytes for e in self._tensors.values() if isinstance(e, ImageEncoder))
+
+    @property
+    def image_sizes(self) -> list[str]:
+        """The sizes to which images are padded, where they keep their own."""
+        varied = [e for e in self._tensors.values() if isinstance(e, VariedImageEncoder)]
+        return [f"{height} x {width}" for encoder in varied for height, width in encoder.buckets]
+
+    def groups(self, arguments: tuple[Tensor, ...]) -> Tensor | None:
+        """A number a row, equal for those with images of one size; None where all are so."""
+        return next((encoder.groups(held) for encoder, held in self._varied(arguments)), None)
+
+    def opened(self, arguments: tuple[Tensor, ...], square: int = 0) -> tuple[Tensor, ...]:
+        """Rows of :meth:`arguments` with images of varied sizes as pixels and a mask behind them.
+
+        Args:
+            arguments: The rows.
+            square: The side to which the pixels are stretched instead, with no mask; 0 is none.
+        """
+        opened = {
+            id(held): encoder.squared(held, square) if square else encoder.opened(held)
+            for encoder, held in self._varied(arguments)
+        }
+        return tuple(opened.get(id(held), held) for held in arguments)
+
+    def _varied(self, arguments: tuple[Tensor, ...]) -> list[tuple[VariedImageEncoder, Tensor]]:
+        held = arguments[len(arguments) - len(self._tensors) :]
+        pairs = zip(self._tensors.values(), held, strict=True)
+        return [(e, part) for e, part in pairs if isinstance(e, VariedImageEncoder)]
 
     def transform(self, frame: pl.DataFrame, *, notice: bool = True) -> Inputs:
         """A table as tensors; the order of its columns does not matter.

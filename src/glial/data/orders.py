@@ -73,6 +73,38 @@ def stratified_order(
     return torch.cat([full.gather(1, mixed).flatten(), shuffled[by_class[in_last]]])
 
 
+def grouped_order(codes: Tensor, rows_per_class: int, generator: torch.Generator) -> Tensor:
+    """A random order of rows in which some of one class follow each other.
+
+    Batches that are cut from it have several rows of each of their classes. The rows of a class
+    are shuffled and cut into groups, the last of which may be smaller, and all groups shuffled.
+
+    Args:
+        codes: Class of each row, [row].
+        rows_per_class: Rows of a group.
+        generator: What is drawn with.
+
+    Returns:
+        Row numbers, [row], each once.
+
+    Source:
+        Hermans, Beyer, Leibe (2017), arXiv 1703.07737, section 2: batches of P classes with K rows
+        each, which here hold for every row once in an epoch.
+
+    Example:
+        >>> codes = torch.tensor([0, 1, 0, 1, 2, 2])
+        >>> codes[grouped_order(codes, 2, torch.Generator())].reshape(3, 2).diff(dim=1).tolist()
+        [[0], [0], [0]]
+    """
+    shuffled = torch.randperm(len(codes), generator=generator)
+    by_class = shuffled[codes[shuffled].argsort(stable=True)]
+    counts = codes.bincount()
+    rank = torch.arange(len(codes)) - (counts.cumsum(0) - counts)[codes[by_class]]
+    group = (rank % rows_per_class == 0).cumsum(0) - 1
+    places = torch.randperm(int(group[-1]) + 1, generator=generator)
+    return by_class[places[group].argsort(stable=True)]
+
+
 def _counts_of_last(
     counts: Tensor, batch_size: int, num_batches: int, generator: torch.Generator
 ) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -13,8 +14,12 @@ from glial.core.files import cannot_write, write_atomic
 WRITERS = (".csv", ".parquet", ".jsonl")
 
 
-def check_table_ending(path: Path) -> None:
+def check_table_ending(path: Path, others: Sequence[str] = ()) -> None:
     """Refuse a file name whose ending is no format that can be written, or whose folder is missing.
+
+    Args:
+        path: The file.
+        others: Endings that can be written beside those of tables, such as ``.npz``.
 
     Raises:
         InputError: If so.
@@ -22,10 +27,11 @@ def check_table_ending(path: Path) -> None:
     Example:
         >>> check_table_ending(Path("a.csv"))
     """
-    if path.suffix.lower() not in WRITERS:
+    endings = [*WRITERS, *others]
+    if path.suffix.lower() not in endings:
         raise InputError(
             f"{path} has an ending that cannot be written",
-            expected=f"one of {', '.join(WRITERS)}",
+            expected=f"one of {', '.join(endings)}",
             got=repr(path.suffix),
             do="choose one of them",
         )

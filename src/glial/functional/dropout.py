@@ -1,4 +1,4 @@
-"""Dropout that draws its random bits four numbers at a time."""
+"""Dropout of numbers, drawn four at a time, and of whole rows."""
 
 from __future__ import annotations
 
@@ -44,3 +44,32 @@ def dropout(
     draws = words.view(torch.int16)[:count].reshape(inputs.shape)
     kept = (draws >= dropped - _LEVELS // 2).to(inputs.dtype)
     return inputs * (kept * (_LEVELS / (_LEVELS - dropped)))
+
+
+def stochastic_depth(
+    inputs: Float[Tensor, "*shape"], rate: float, *, training: bool = True
+) -> Float[Tensor, "*shape"]:
+    """Drop what a residual block adds, row by row, and scale the rest so that the mean stays.
+
+    Args:
+        inputs: What the block would add to its input.
+        rate: Share of the rows dropped, in [0, 1).
+        training: Without training the inputs come back as they are.
+
+    Returns:
+        The inputs, rows of them zero and the others divided by the share kept; differentiable.
+
+    Source:
+        Huang, Sun, Liu, Sedra, Weinberger (2016), "Deep networks with stochastic depth",
+        arXiv 1603.09382, section 3; scaled in training, and so not in testing.
+
+    Example:
+        >>> import torch
+        >>> rows = stochastic_depth(torch.ones(99, 2, 3), 0.5)
+        >>> sorted(set(rows.flatten(1).mean(dim=1).tolist()))
+        [0.0, 2.0]
+    """
+    if not training or rate == 0:
+        return inputs
+    kept = inputs.new_empty((inputs.shape[0], *(1 for _ in inputs.shape[1:]))).bernoulli_(1 - rate)
+    return inputs * (kept / (1 - rate))

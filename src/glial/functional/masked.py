@@ -1,10 +1,11 @@
-"""Means and maxima over the positions of sequences that are no padding."""
+"""Means and maxima over the positions of sequences, and of maps, that are no padding."""
 
 from __future__ import annotations
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 
 def masked_mean(
@@ -70,3 +71,54 @@ def reversed_within(
     turned = lengths[:, None] - 1 - positions
     order = torch.where(turned < 0, positions, turned)
     return values.gather(1, order[:, :, None].expand_as(values))
+
+
+def masked_places(
+    maps: Float[Tensor, "row channel high wide"], mask: Float[Tensor, "row 1 height width"] | None
+) -> Float[Tensor, "row channel high wide"]:
+    """Maps that are 0 wherever no real pixel is, as beyond the border of an unpadded image.
+
+    Args:
+        maps: Maps of padded images, of their size or a smaller one.
+        mask: 1 where a pixel is real, else 0; None leaves the maps as they are.
+
+    Example:
+        >>> mask = torch.tensor([1.0, 0.0, 0.0, 0.0]).reshape(1, 1, 1, 4)
+        >>> masked_places(torch.full((1, 1, 1, 2), 7.0), mask).flatten()
+        tensor([7., 0.])
+    """
+    if mask is None:
+        return maps
+    return maps * functional.adaptive_max_pool2d(mask, maps.shape[-2:]).to(maps.dtype)
+
+
+def mean_of_places(
+    maps: Float[Tensor, "row channel high wide"], mask: Float[Tensor, "row 1 height width"] | None
+) -> Float[Tensor, "row channel"]:
+    """The mean over all places of maps, or over those with real pixels.
+
+    A place counts by the share of its pixels that are real, so an image of any size counts by its
+    own pixels only (global average pooling).
+
+    Args:
+        maps: Maps of padded images, of their size or a smaller one.
+        mask: 1 where a pixel is real, else 0; None counts all places alike.
+
+    Returns:
+        A vector a row; 0 where nothing is real.
+
+    Source:
+        Lin, Chen, Yan (2014), "Network in network", arXiv 1312.4400, section 3.2, for the mean.
+
+    Example:
+        >>> mask = torch.tensor([1.0, 1.0, 1.0, 0.0]).reshape(1, 1, 1, 4)
+        >>> mean_of_places(torch.tensor([3.0, 9.0]).reshape(1, 1, 1, 2), mask)
+        tensor([[5.]])
+    """
+    if mask is None:
+        return maps.mean(dim=(2, 3))
+    high, wide = maps.shape[-2:]
+    shares = functional.adaptive_avg_pool2d(mask, (high, wide)).to(maps.dtype)
+    sums = (maps * shares).sum(dim=(2, 3))
+    total = shares.sum(dim=(2, 3))
+    return sums / total.where(total > 0, 1.0)

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from glial.core.errors import InputError
 from glial.core.tables import Table
 from glial.models.settings import ModelSettings
 
@@ -16,6 +17,40 @@ MODELS = Table(
     {
         "tabular": "glial.models.tabular:TabularSettings",
         "residual_cnn": "glial.models.residual_cnn:ResidualCNNSettings",
+        "lenet5": "glial.models.lenet:LeNetSettings",
+        "alexnet": "glial.models.alexnet:AlexNetSettings",
+        "alexnet_lrn": "glial.models.alexnet:AlexNetLRNSettings",
+        "vgg11": "glial.models.vgg:VGGSettings",
+        "vgg11_bn": "glial.models.vgg:VGGSettings",
+        "vgg13": "glial.models.vgg:VGGSettings",
+        "vgg13_bn": "glial.models.vgg:VGGSettings",
+        "vgg16": "glial.models.vgg:VGGSettings",
+        "vgg16_bn": "glial.models.vgg:VGGSettings",
+        "vgg19": "glial.models.vgg:VGGSettings",
+        "vgg19_bn": "glial.models.vgg:VGGSettings",
+        "googlenet": "glial.models.googlenet:GoogLeNetSettings",
+        "inception_v3": "glial.models.inception_v3:InceptionV3Settings",
+        "inception_v4": "glial.models.inception_v4:InceptionV4Settings",
+        "resnet18": "glial.models.resnet:ResNetSettings",
+        "resnet34": "glial.models.resnet:ResNetSettings",
+        "resnet50": "glial.models.resnet:ResNetSettings",
+        "resnet101": "glial.models.resnet:ResNetSettings",
+        "resnet152": "glial.models.resnet:ResNetSettings",
+        "resnet20_cifar": "glial.models.resnet_cifar:CifarResNetSettings",
+        "resnet32_cifar": "glial.models.resnet_cifar:CifarResNetSettings",
+        "resnet44_cifar": "glial.models.resnet_cifar:CifarResNetSettings",
+        "resnet56_cifar": "glial.models.resnet_cifar:CifarResNetSettings",
+        "resnet110_cifar": "glial.models.resnet_cifar:CifarResNetSettings",
+        "densenet121": "glial.models.densenet:DenseNetSettings",
+        "densenet169": "glial.models.densenet:DenseNetSettings",
+        "densenet201": "glial.models.densenet:DenseNetSettings",
+        "mobilenet_v1": "glial.models.mobilenet_v1:MobileNetV1Settings",
+        "mobilenet_v2": "glial.models.mobilenet_v2:MobileNetV2Settings",
+        "mobilenet_v3_small": "glial.models.mobilenet_v3:MobileNetV3Settings",
+        "mobilenet_v3_large": "glial.models.mobilenet_v3:MobileNetV3Settings",
+        "efficientnet_lite0": "glial.models.efficientnet_lite:EfficientNetLiteSettings",
+        "convnext_tiny": "glial.models.convnext:ConvNeXtSettings",
+        "vit_b_16": "glial.models.vit:ViTSettings",
         "mlp": "glial.models.mlp:MLPSettings",
         "bag_of_words": "glial.models.bag_of_words:BagOfWordsSettings",
         "text_cnn": "glial.models.text_cnn:TextCNNSettings",
@@ -33,7 +68,8 @@ def build(
     name: str,
     *,
     num_inputs: int = 0,
-    num_outputs: int,
+    num_outputs: int | None = None,
+    num_classes: int | None = None,
     cardinalities: Sequence[int] = (),
     images: Sequence[Sequence[int]] = (),
     vocabularies: Sequence[int] = (),
@@ -41,10 +77,14 @@ def build(
 ) -> nn.Module:
     """A network by name: a plain module.
 
+    A network that was published with its sizes needs none: ``build("resnet18")`` is the one of
+    1000 classes of ImageNet, with its auxiliary heads where it has them.
+
     Args:
         name: A name in `MODELS`.
         num_inputs: Numbers in a row.
         num_outputs: Numbers that the head gives for a row.
+        num_classes: The same, by another name.
         cardinalities: Number of codes of each category, the unknown bucket included.
         images: [channel, height, width] of each image.
         vocabularies: Number of tokens of each text, padding and unknown ones included.
@@ -60,11 +100,23 @@ def build(
         >>> import torch
         >>> build("mlp", num_inputs=4, num_outputs=3, hidden_sizes=[8])(torch.zeros(1, 4)).shape
         torch.Size([1, 3])
+        >>> build("resnet18", num_classes=10).eval()(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 10])
     """
     kind: type[ModelSettings] = MODELS.resolve(name)
+    outputs = num_classes if num_outputs is None else num_outputs
+    if outputs is None and getattr(kind, "num_classes", None) is None:
+        raise InputError(
+            f"the model {name!r} has no number of outputs of its own",
+            expected="num_outputs, or num_classes",
+            got="neither",
+            do=f"build({name!r}, num_outputs=...)",
+        )
     others = {"images": images, "vocabularies": vocabularies}
     sizes = {key: value for key, value in others.items() if value}
-    return kind.read(settings, where="model").build(num_inputs, num_outputs, cardinalities, **sizes)
+    values = {**settings, "name": name} if "name" in kind.model_fields else settings
+    read = kind.read(values, where="model")
+    return read.build(num_inputs, outputs, cardinalities, **sizes)  # type: ignore[arg-type]
 
 
 __all__ = ["MODELS", "ModelSettings", "build"]

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 from torch import nn
 
 from glial.models.perceptron import ThresholdUnit
-from glial.models.settings import ModelSettings
+from glial.models.pixels import PixelSettings
 
 
-class AdalineSettings(ModelSettings):
+class AdalineSettings(PixelSettings):
     """Widrow and Hoff's adaptive linear neuron.
 
     It learns on the score before the threshold: the delta rule is gradient descent on the
@@ -47,9 +47,8 @@ class AdalineSettings(ModelSettings):
             "weight_decay": 0.0,
         }
 
-    def build(
+    def network(
         self, num_inputs: int, num_outputs: int, cardinalities: Sequence[int] = ()
     ) -> nn.Module:
         """The unit: parameters ``linear.weight`` and ``linear.bias``, all zero."""
-        self.check_sizes(num_inputs, num_outputs, cardinalities)
         return ThresholdUnit(num_inputs)

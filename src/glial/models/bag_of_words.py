@@ -70,7 +70,7 @@ class BagOfWords(TextNetwork):
 
     Example:
         >>> network = BagOfWords(BagOfWordsSettings(), 10, 2, 4)
-        >>> network.features(torch.tensor([[3, 4, 0]])).shape
+        >>> network.embed(torch.tensor([[3, 4, 0]])).shape
         torch.Size([1, 8])
     """
 
@@ -85,7 +85,7 @@ class BagOfWords(TextNetwork):
         self.norm = nn.LayerNorm(self.num_features)
         self.head = nn.Linear(self.num_features, num_outputs)
 
-    def features(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row feature"]:
+    def embed(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row feature"]:
         """Mean and maximum of the tokens' vectors, and mean of the pairs', normalised."""
         mask = tokens != PADDING
         vectors = self.embedding(tokens)

@@ -5,13 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from glial.models.settings import ModelSettings
+from glial.models.pixels import PixelSettings, joined
 from glial.nn.dense import BiasKind, Dense
 
 
-class LinearSettings(ModelSettings):
+class Linear(Dense):
+    """One dense layer that is joined to all numbers and pixels of a row.
+
+    Example:
+        >>> import torch
+        >>> Linear(6, 1)(torch.zeros(3, 2), torch.zeros(3, 1, 2, 2)).shape
+        torch.Size([3, 1])
+    """
+
+    def embed(self, *parts: Float[Tensor, "row ..."]) -> Float[Tensor, "row feature"]:
+        """What the layer sees of each row: its numbers, then its pixels."""
+        return joined(parts)
+
+    def forward(self, *parts: Float[Tensor, "row ..."]) -> Float[Tensor, "row output"]:
+        """The outputs for each row.
+
+        Args:
+            parts: Numbers [row, feature] and images [row, channel, height, width]: those it has.
+        """
+        return super().forward(self.embed(*parts))
+
+
+class LinearSettings(PixelSettings):
     """One layer without activation: the head's loss makes it linear or logistic regression.
 
     The loss is convex, so any start, zero or equal weights too, reaches the same optimum.
@@ -22,7 +45,7 @@ class LinearSettings(ModelSettings):
 
     Example:
         >>> LinearSettings().build(3, 2)
-        Dense(3, 2, bias=each)
+        Linear(3, 2, bias=each)
     """
 
     description: ClassVar[str] = "linear, logistic or softmax regression"
@@ -48,9 +71,25 @@ class LinearSettings(ModelSettings):
             "weight_decay": 0.0,
         }
 
-    def build(
+    def for_data(
+        self,
+        num_rows: int,
+        num_inputs: int,
+        num_outputs: int,
+        task: str = "classification",
+        images: Sequence[Sequence[int]] = (),
+    ) -> LinearSettings:
+        """The settings as they are; but an embedding that starts at zero has no direction.
+
+        Example:
+            >>> LinearSettings().for_data(100, 4, 2, "embedding").initialization
+            'xavier_normal'
+        """
+        blank = task == "embedding" and self.initialization == "zero"
+        return self.model_copy(update={"initialization": "xavier_normal"} if blank else {})
+
+    def network(
         self, num_inputs: int, num_outputs: int, cardinalities: Sequence[int] = ()
     ) -> nn.Module:
         """The layer: parameters ``weight`` and ``bias``."""
-        self.check_sizes(num_inputs, num_outputs, cardinalities)
-        return Dense(num_inputs, num_outputs, bias=self.bias, initialization=self.initialization)
+        return Linear(num_inputs, num_outputs, bias=self.bias, initialization=self.initialization)

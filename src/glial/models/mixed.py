@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from glial.core.errors import InputError
 from glial.functional import dropout
 from glial.models import MODELS
+from glial.models.image import ImageNetwork
 from glial.models.settings import ModelSettings
 from glial.nn.dense import DenseBlock
 from glial.nn.embeddings import CategoryEmbeddings
@@ -201,14 +202,18 @@ class _Branch(nn.Module):
 
     def __init__(self, network: Any, settings: MixedSettings) -> None:
         super().__init__()
-        network.head = nn.Identity()
+        num_features = network.num_features
+        if isinstance(network, ImageNetwork):
+            network.remove_head()
+        else:
+            network.head = nn.Identity()
         self.network = network
-        self.norm = nn.LayerNorm(network.num_features)
-        self.linear = DenseBlock(network.num_features, settings.width, "relu")
+        self.norm = nn.LayerNorm(num_features)
+        self.linear = DenseBlock(num_features, settings.width, "relu")
         self.dropout = settings.dropout
 
     def forward(self, inputs: Tensor) -> Tensor:
-        features = self.norm(self.network.features(inputs))
+        features = self.norm(self.network.embed(inputs))
         outputs: Tensor = self.linear(dropout(features, self.dropout, training=self.training))
         return outputs
 
@@ -217,14 +222,14 @@ def _settings_of(part: PartSettings, kind: str) -> ModelSettings:
     """The settings of a part's network.
 
     Raises:
-        InputError: If the network does not take such a part alone.
+        InputError: If the network is not one of such parts alone.
     """
     values = {"name": part} if isinstance(part, str) else part
     cls: type[ModelSettings] = MODELS.resolve(values.get("name", ""))
-    if not getattr(cls, f"takes_{kind}s") or cls is MixedSettings:
+    if not getattr(cls, f"takes_{kind}s") or cls.takes_numbers:
         raise InputError(
             f"the model {values['name']!r} cannot read the {kind}s of the model mixed",
-            expected=f"a model of {kind}s",
+            expected=f"a model of {kind}s alone",
             got=f"model.{kind}: {values['name']}",
             do="choose another: glial models lists them",
         )

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 from pydantic import Field
 from torch import Tensor, nn
 
-from glial.models.settings import ModelSettings, ScalingName
+from glial.models.pixels import PixelSettings, joined
+from glial.models.settings import ScalingName
 from glial.nn.activations import activation
 from glial.nn.dense import BiasKind, Dense, DenseBlock, NormKind
 from glial.nn.embeddings import CategoryEmbeddings
@@ -21,8 +22,8 @@ from glial.nn.initialization import best_for
 DEFAULT_HIDDEN_SIZES = (128, 128)
 
 
-class MLPSettings(ModelSettings):
-    """A multi-layer perceptron.
+class MLPSettings(PixelSettings):
+    """A multi-layer perceptron of numbers, categories and pixels.
 
     Attributes:
         hidden_sizes: Units of each hidden layer; None chooses by the number of rows, an
@@ -79,7 +80,12 @@ class MLPSettings(ModelSettings):
         }
 
     def for_data(
-        self, num_rows: int, num_inputs: int, num_outputs: int, task: str = "classification"
+        self,
+        num_rows: int,
+        num_inputs: int,
+        num_outputs: int,
+        task: str = "classification",
+        images: Sequence[Sequence[int]] = (),
     ) -> MLPSettings:
         """Two hidden layers as wide as twice the root of the rows, from 32 to 512 units.
 
@@ -92,11 +98,10 @@ class MLPSettings(ModelSettings):
         width = 2 ** round(math.log2(2 * math.sqrt(max(1, num_rows))))
         return self.model_copy(update={"hidden_sizes": [min(512, max(32, width))] * 2})
 
-    def build(
+    def network(
         self, num_inputs: int, num_outputs: int, cardinalities: Sequence[int] = ()
     ) -> nn.Module:
         """The network; without `for_data` it has two hidden layers of 128 units."""
-        self.check_sizes(num_inputs, num_outputs, cardinalities)
         return MLP(self, num_inputs, num_outputs, cardinalities)
 
 
@@ -108,7 +113,7 @@ class MLP(nn.Module):
 
     Args:
         settings: The settings.
-        num_inputs: Numbers in a row.
+        num_inputs: Numbers in a row, pixels included.
         num_outputs: Outputs.
         cardinalities: Number of codes of each category.
 
@@ -139,16 +144,30 @@ class MLP(nn.Module):
         self.head = _dense(settings, sizes[-1], num_outputs, settings.output_activation)
         self.output_activation = activation(settings.output_activation)
 
-    def forward(
-        self,
-        numbers: Float[Tensor, "row feature"],
-        categories: Int[Tensor, "row category"] | None = None,
-    ) -> Float[Tensor, "row output"]:
-        """The head's output for each row."""
-        features = self.input_dropout(numbers)
+    @property
+    def num_features(self) -> int:
+        """Units of the last hidden layer."""
+        return self.head.weight.shape[1]
+
+    def embed(self, *parts: Shaped[Tensor, "row ..."]) -> Float[Tensor, "row feature"]:
+        """What the head sees of each row: the outputs of the last hidden layer.
+
+        Args:
+            parts: Those that a row has of numbers [row, feature], codes of categories
+                [row, category] (then numbers come first, even none a row) and each image
+                [row, channel, height, width].
+        """
+        rest = list(parts)
+        codes = None if self.embeddings is None else rest.pop(1)
+        features = self.input_dropout(joined(rest))
         if self.embeddings is not None:
-            features = torch.cat([features, self.embeddings(categories)], dim=1)
-        output: Tensor = self.output_activation(self.head(self.blocks(features)))
+            features = torch.cat([features, self.embeddings(codes)], dim=1)
+        hidden: Tensor = self.blocks(features)
+        return hidden
+
+    def forward(self, *parts: Shaped[Tensor, "row ..."]) -> Float[Tensor, "row output"]:
+        """The head's output for each row, called as :meth:`embed`."""
+        output: Tensor = self.output_activation(self.head(self.embed(*parts)))
         return output
 
 

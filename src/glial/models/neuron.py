@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from glial.models.settings import ModelSettings
+from glial.models.pixels import PixelSettings, joined
 from glial.nn.activations import activation
 from glial.nn.dense import Dense
 
@@ -17,7 +17,7 @@ class Neuron(nn.Module):
     """A single unit: one weight per input, a bias, any activation.
 
     Args:
-        num_inputs: Inputs.
+        num_inputs: Inputs: numbers and pixels of a row.
         activation_name: A name in `glial.nn.ACTIVATIONS`.
         initialization: Starting weights.
 
@@ -35,13 +35,17 @@ class Neuron(nn.Module):
         self.linear = Dense(num_inputs, 1, initialization=initialization)
         self.activation = activation(activation_name)
 
-    def forward(self, numbers: Float[Tensor, "row feature"]) -> Float[Tensor, "row 1"]:
-        """How far the neuron fires for each row."""
-        output: Tensor = self.activation(self.linear(numbers))
+    def forward(self, *parts: Float[Tensor, "row ..."]) -> Float[Tensor, "row 1"]:
+        """How far the neuron fires for each row.
+
+        Args:
+            parts: Numbers [row, feature] and images [row, channel, height, width]: those it has.
+        """
+        output: Tensor = self.activation(self.linear(joined(parts)))
         return output
 
 
-class NeuronSettings(ModelSettings):
+class NeuronSettings(PixelSettings):
     """One neuron.
 
     Attributes:
@@ -54,6 +58,7 @@ class NeuronSettings(ModelSettings):
         4
     """
 
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "regression")
     max_outputs: ClassVar[int | None] = 1
     description: ClassVar[str] = "one neuron: a weight per input, a bias, an activation"
     source: ClassVar[str] = "McCulloch and Pitts (1943), doi:10.1007/BF02478259"
@@ -78,9 +83,8 @@ class NeuronSettings(ModelSettings):
             "weight_decay": 0.0,
         }
 
-    def build(
+    def network(
         self, num_inputs: int, num_outputs: int, cardinalities: Sequence[int] = ()
     ) -> nn.Module:
         """The unit: parameters ``linear.weight`` and ``linear.bias``."""
-        self.check_sizes(num_inputs, num_outputs, cardinalities)
         return Neuron(num_inputs, self.activation, initialization=self.initialization)

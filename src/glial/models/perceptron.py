@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from glial.models.settings import ModelSettings
+from glial.models.pixels import PixelSettings, joined
 from glial.nn.activations import Step
 from glial.nn.dense import Dense
 
@@ -19,7 +19,7 @@ class ThresholdUnit(nn.Module):
     Calling it gives the score, whose sign is the decision: at or above zero it fires.
 
     Args:
-        num_inputs: Inputs.
+        num_inputs: Inputs: numbers and pixels of a row.
         initialization: Starting weights.
 
     Example:
@@ -34,18 +34,22 @@ class ThresholdUnit(nn.Module):
         self.linear = Dense(num_inputs, 1, initialization=initialization)
         self.activation = Step()
 
-    def forward(self, numbers: Float[Tensor, "row feature"]) -> Float[Tensor, "row 1"]:
-        """The score of each row, before the step."""
-        score: Tensor = self.linear(numbers)
+    def forward(self, *parts: Float[Tensor, "row ..."]) -> Float[Tensor, "row 1"]:
+        """The score of each row, before the step.
+
+        Args:
+            parts: Numbers [row, feature] and images [row, channel, height, width]: those it has.
+        """
+        score: Tensor = self.linear(joined(parts))
         return score
 
-    def fire(self, numbers: Float[Tensor, "row feature"]) -> Float[Tensor, "row 1"]:
+    def fire(self, *parts: Float[Tensor, "row ..."]) -> Float[Tensor, "row 1"]:
         """The output of the unit: 1 where the score is at least 0, else 0; no gradient."""
-        output: Tensor = self.activation(self(numbers))
+        output: Tensor = self.activation(self(*parts))
         return output.detach()
 
 
-class PerceptronSettings(ModelSettings):
+class PerceptronSettings(PixelSettings):
     """Rosenblatt's perceptron: learns two linearly separable classes, row by row.
 
     It ends without errors on separable classes and never on others, such as XOR.
@@ -75,9 +79,8 @@ class PerceptronSettings(ModelSettings):
         """
         return {"epochs": 100, "batch_size": 256, "lr": 1.0, "schedule": "constant"}
 
-    def build(
+    def network(
         self, num_inputs: int, num_outputs: int, cardinalities: Sequence[int] = ()
     ) -> nn.Module:
         """The unit: parameters ``linear.weight`` and ``linear.bias``, all zero."""
-        self.check_sizes(num_inputs, num_outputs, cardinalities)
         return ThresholdUnit(num_inputs)

@@ -1,11 +1,13 @@
 """The default network for images: a small residual convolutional network.
 
-Variants: widths, blocks a stage, stride of the stem, activation, dropout.
+Variants: widths, blocks a stage, stride of the stem, activation, attention to places, dropout.
 
 Source:
     He, Zhang, Ren, Sun (2016), "Deep residual learning for image recognition", arXiv 1512.03385;
     shortcuts that average before they project (ResNet-D): He, Zhang, Zhang, Zhang, Xie, Li (2019),
-    "Bag of tricks for image classification with convolutional neural networks", arXiv 1812.01187.
+    "Bag of tricks for image classification with convolutional neural networks", arXiv 1812.01187;
+    attention to places: Woo, Park, Lee, Kweon (2018), "CBAM: convolutional block attention
+    module", arXiv 1807.06521, section 3.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from glial.core.errors import InputError
+from glial.functional.masked import masked_places, mean_of_places
+from glial.models.image import ImageNetwork, one_image
 from glial.models.settings import ModelSettings
 from glial.nn.activations import activation
+from glial.nn.attention import SpatialAttention
 from glial.nn.initialization import initialize
 
 DEFAULT_WIDTHS = (32, 64, 128)
-FEW_ROWS = 2_000
+FEW_ROWS, MANY_ROWS = 2_000, 5_000
 SMALL_SIDE, LARGE_SIDE = 20, 80
 
 
@@ -32,11 +36,13 @@ class ResidualCNNSettings(ModelSettings):
 
     Attributes:
         widths: Channels of each stage; every stage but the first halves height and width. None
-            is 32, 64 and 128, or half of these for fewer than 2,000 rows (told by `for_data`).
+            is 32, 64 and 128; half of these for fewer than 2,000 rows, and twice for images with
+            colours from 5,000 rows on (told by `for_data`).
         depth: Residual blocks of each stage, of two convolutions each.
         stem: Stride of the first convolution; "auto" is 1 for images with a side of less than
             20 pixels, 4 from 80 pixels on, else 2.
         activation: After each convolution.
+        attention: ``spatial`` weighs the places of each block's maps before they are added.
         dropout: Share of the features dropped in training before the head.
         initialization: Starting weights of the convolutions.
 
@@ -49,6 +55,8 @@ class ResidualCNNSettings(ModelSettings):
 
     takes_numbers: ClassVar[bool] = False
     takes_images: ClassVar[bool] = True
+    any_size: ClassVar[bool] = True
+    takes_masks: ClassVar[bool] = True
     description: ClassVar[str] = "the default for images: a small residual convolutional network"
     source: ClassVar[str] = "He, Zhang, Ren, Sun (2016), arXiv 1512.03385"
 
@@ -57,6 +65,7 @@ class ResidualCNNSettings(ModelSettings):
     depth: int = Field(default=1, ge=1)
     stem: Literal["auto", 1, 2, 4] = "auto"
     activation: str = "relu"
+    attention: Literal["none", "spatial"] = "none"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     initialization: str = "he_normal"
 
@@ -73,8 +82,8 @@ class ResidualCNNSettings(ModelSettings):
             "lr": 0.004,
             "weight_decay": 0.05,
             "schedule": "one_cycle",
-            "batch_size": 128 if num_rows >= 5_000 else 32,
-            "epochs": 10 if num_rows >= 30_000 else 20 if num_rows >= 5_000 else 40,
+            "batch_size": 128 if num_rows >= MANY_ROWS else 32,
+            "epochs": 10 if num_rows >= 30_000 else 30 if num_rows >= MANY_ROWS else 40,
             "monitor": "loss" if task == "regression" else "score",
         }
         return recipe if task == "regression" else {**recipe, "task.label_smoothing": 0.1}
@@ -95,7 +104,9 @@ class ResidualCNNSettings(ModelSettings):
         """
         widths = self.widths
         if widths is None:
-            widths = [width // (2 if num_rows < FEW_ROWS else 1) for width in DEFAULT_WIDTHS]
+            colours = bool(images) and images[0][0] > 1
+            factor = 0.5 if num_rows < FEW_ROWS else 2 if colours and num_rows >= MANY_ROWS else 1
+            widths = [round(width * factor) for width in DEFAULT_WIDTHS]
         stem = self.stem
         if stem == "auto" and images:
             stem = _stride(images[0])
@@ -109,14 +120,8 @@ class ResidualCNNSettings(ModelSettings):
         images: Sequence[Sequence[int]] = (),
     ) -> nn.Module:
         """The network; without `for_data` its widths are 32, 64 and 128."""
-        if len(images) != 1 or num_inputs or cardinalities:
-            raise InputError(
-                f"the model {self.name!r} takes one column of images and nothing else",
-                expected="one image",
-                got=f"{len(images)} images, {num_inputs} numbers, {len(cardinalities)} categories",
-                do="choose the model mixed, or leave the other columns out",
-            )
-        return ResidualCNN(self, images[0], num_outputs)
+        image = one_image(self.name, num_inputs, cardinalities, images)
+        return ResidualCNN(self, image, num_outputs)
 
 
 def _stride(image: Sequence[int]) -> Literal[1, 2, 4]:
@@ -135,6 +140,7 @@ class _Block(nn.Module):
         self.norm2 = nn.BatchNorm2d(after)
         self.activation1 = activation(settings.activation)
         self.activation2 = activation(settings.activation)
+        self.attention = SpatialAttention() if settings.attention == "spatial" else None
         self.shortcut = nn.Sequential()
         if stride > 1:
             self.shortcut.append(nn.AvgPool2d(stride, ceil_mode=True))
@@ -142,18 +148,24 @@ class _Block(nn.Module):
             self.shortcut.append(nn.Conv2d(before, after, 1, bias=False))
             self.shortcut.append(nn.BatchNorm2d(after))
 
-    def forward(self, images: Tensor) -> Tensor:
-        hidden = self.activation1(self.norm1(self.conv1(images)))
-        output: Tensor = self.activation2(self.norm2(self.conv2(hidden)) + self.shortcut(images))
-        return output
+    def forward(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
+        hidden = masked_places(self.activation1(self.norm1(self.conv1(images))), mask)
+        hidden = self.norm2(self.conv2(hidden))
+        if self.attention is not None:
+            hidden = self.attention(masked_places(hidden, mask))
+        output: Tensor = self.activation2(hidden + self.shortcut(images))
+        return masked_places(output, mask)
 
 
-class ResidualCNN(nn.Module):
+class ResidualCNN(ImageNetwork):
     """A strided stem, stages of residual blocks, the mean over all places, and a head.
 
     Parameters: ``stem.*``, ``blocks.<i>.conv1.weight``, ``blocks.<i>.norm1.*`` and so on,
     ``blocks.<i>.shortcut.*``, ``head.weight`` and ``head.bias``. Since it ends in a mean over
-    places, it takes images of other sizes than those that it was made for.
+    places, it takes images of other sizes than those that it was made for. Called with a mask
+    after the images, it says of padded ones what it says of the same images with less padding:
+    every convolution sees zeros beyond an image, and the mean is over real pixels. That is exact
+    where the padded sides are multiples of all strides together.
 
     Args:
         settings: The settings.
@@ -163,7 +175,7 @@ class ResidualCNN(nn.Module):
     Example:
         >>> import torch
         >>> network = ResidualCNN(ResidualCNNSettings(widths=[4, 8]), [3, 32, 32], 10)
-        >>> network.features(torch.zeros(2, 3, 32, 32)).shape, network.num_features
+        >>> network.embed(torch.zeros(2, 3, 32, 32)).shape, network.num_features
         (torch.Size([2, 8]), 8)
     """
 
@@ -188,22 +200,48 @@ class ResidualCNN(nn.Module):
                 before = width
         self.blocks = nn.Sequential(*blocks)
         self.dropout = nn.Dropout(settings.dropout)
-        self.num_features = before
         self.head = nn.Linear(before, num_outputs)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 initialize(settings.initialization, module.weight)
 
     def features(
-        self, images: Float[Tensor, "row channel height width"]
+        self,
+        images: Float[Tensor, "row channel height width"],
+        mask: Float[Tensor, "row 1 height width"] | None = None,
+    ) -> Float[Tensor, "row feature high wide"]:
+        """Maps of the last stage.
+
+        Args:
+            images: Scaled pixels.
+            mask: 1 where a pixel is real, 0 where it is padding; None is all real.
+        """
+        if mask is None:
+            maps: Tensor = self.blocks(self.stem(images))
+            return maps
+        maps = masked_places(self.stem(masked_places(images, mask)), mask)
+        for block in self.blocks:
+            maps = block(maps, mask)
+        return maps
+
+    def embed(
+        self,
+        images: Float[Tensor, "row channel height width"],
+        mask: Float[Tensor, "row 1 height width"] | None = None,
     ) -> Float[Tensor, "row feature"]:
-        """What the head sees of each image: the mean of each channel of the last stage."""
-        hidden: Tensor = self.blocks(self.stem(images))
-        return hidden.mean(dim=(2, 3))
+        """What the head sees of each image: the mean over all places, or over the real ones."""
+        return mean_of_places(self.features(images, mask), mask)
 
     def forward(
-        self, images: Float[Tensor, "row channel height width"]
+        self,
+        images: Float[Tensor, "row channel height width"],
+        mask: Float[Tensor, "row 1 height width"] | None = None,
     ) -> Float[Tensor, "row output"]:
         """The head's output for each image."""
-        output: Tensor = self.head(self.dropout(self.features(images)))
+        output: Tensor = self.head(self.dropout(self.embed(images, mask)))
         return output
+
+    def layer_groups(self) -> list[list[str]]:
+        """The stem, each block, the head."""
+        blocks = [[f"blocks.{number}"] for number in range(len(self.blocks))]
+        return [["stem"], *blocks, ["head"]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from glial.core.errors import InputError
 from glial.core.settings import Settings
@@ -24,6 +24,9 @@ class ModelSettings(Settings):
         takes_categories: Whether it takes codes of categories; if not, all categories
             come one-hot among the numbers.
         takes_images: Whether it takes images.
+        any_size: Whether its network takes images of any size, so that one table may hold several.
+        takes_masks: Whether its network can be called with a mask of the real pixels, [row, 1,
+            height, width], after the images.
         takes_texts: Whether it takes texts as tokens; if not, texts come as counts of words
             among the numbers.
         max_one_hot: Categories with at most so many values come one-hot among the numbers,
@@ -33,6 +36,8 @@ class ModelSettings(Settings):
         objective: How it learns: a name in ``glial.objectives.OBJECTIVES``.
         description: One sentence.
         source: The paper.
+        weights: What the network starts from: ``imagenet`` for weights published with the paper,
+            a file of weights, or the folder of a run; None starts at random.
 
     Example:
         >>> class OneLayer(ModelSettings):
@@ -42,18 +47,27 @@ class ModelSettings(Settings):
         3
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "regression")
+    tasks: ClassVar[tuple[str, ...]] = (
+        "classification",
+        "multilabel",
+        "regression",
+        "embedding",
+    )
     max_outputs: ClassVar[int | None] = None
     scaling: ClassVar[ScalingName] = "standard"
     takes_numbers: ClassVar[bool] = True
     takes_categories: ClassVar[bool] = False
     takes_images: ClassVar[bool] = False
+    any_size: ClassVar[bool] = False
+    takes_masks: ClassVar[bool] = False
     takes_texts: ClassVar[bool] = False
     max_one_hot: ClassVar[int | None] = None
     loss: ClassVar[str] = "auto"
     objective: ClassVar[str] = "descent"
     description: ClassVar[str] = ""
     source: ClassVar[str] = ""
+
+    weights: str | None = None
 
     @classmethod
     def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
@@ -67,6 +81,33 @@ class ModelSettings(Settings):
             Key to value; used where the plan does not say.
         """
         return {}
+
+    def transfer_defaults(self, task: str, num_rows: int = 1000) -> dict[str, Any]:
+        """As `train_defaults`, for a network that starts from weights: a lower rate.
+
+        Args:
+            task: Name of the task.
+            num_rows: Rows of training.
+        """
+        usual = self.train_defaults(task, num_rows)
+        return {**usual, "lr": usual["lr"] / 4} if "lr" in usual else usual
+
+    def data_defaults(self) -> dict[str, Any]:
+        """Values for the plan's ``data`` part that the network needs, such as a size of images.
+
+        Returns:
+            Dotted key below ``data`` to value; used where the plan does not say.
+        """
+        return {}
+
+    def converted(self, state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+        """Published weights with the names and shapes of the network, where they have others.
+
+        Args:
+            state: Tensors by name.
+            network: Whom they are for.
+        """
+        return dict(state)
 
     def for_data(
         self, num_rows: int, num_inputs: int, num_outputs: int, task: str = "classification"

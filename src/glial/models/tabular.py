@@ -100,6 +100,8 @@ class TabularSettings(ModelSettings):
     ) -> TabularSettings:
         """Four members up to 1,000 rows, else two; three layers of 256; mish for regression.
 
+        An embedding has one member, as each would have a space of its own.
+
         Example:
             >>> TabularSettings().for_data(500, 5, 1).members
             4
@@ -108,6 +110,7 @@ class TabularSettings(ModelSettings):
         members = self.members
         if members == "auto":
             members = 4 if num_rows <= 1000 else 2
+            members = 1 if task == "embedding" else members
         activation = self.activation
         if activation == "auto":
             activation = "mish" if task == "regression" else "selu"

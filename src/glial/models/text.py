@@ -73,14 +73,14 @@ class TextSettings(ModelSettings):
         return self.network(vocabularies[0], num_outputs, self.size or 64)
 
     def network(self, vocabulary: int, num_outputs: int, size: int) -> nn.Module:
-        """The network of a vocabulary, with ``features``, ``num_features`` and ``head``."""
+        """The network of a vocabulary, with ``embed``, ``num_features`` and ``head``."""
         raise NotImplementedError
 
 
 class TextNetwork(nn.Module):
     """Vectors of tokens, features of the whole text, and a linear head.
 
-    Who derives from it gives ``features``, ``num_features`` and ``head``.
+    Who derives from it gives ``embed``, ``num_features`` and ``head``.
 
     Args:
         settings: The settings.
@@ -100,13 +100,13 @@ class TextNetwork(nn.Module):
         self.dropout = settings.dropout
         self.embedding = TokenVectors(vocabulary, size, dropout=settings.token_dropout)
 
-    def features(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row feature"]:
+    def embed(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row feature"]:
         """What the head sees of each text."""
         raise NotImplementedError
 
     def forward(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row output"]:
         """The head's output for each text."""
-        features = dropout(self.features(tokens), self.dropout, training=self.training)
+        features = dropout(self.embed(tokens), self.dropout, training=self.training)
         outputs: Tensor = self.head(features)
         return outputs
 

@@ -68,7 +68,7 @@ class TextCNN(TextNetwork):
 
     Example:
         >>> network = TextCNN(TextCNNSettings(widths=[2, 3]), 10, 2, 4)
-        >>> network.features(torch.tensor([[3, 4, 0]])).shape
+        >>> network.embed(torch.tensor([[3, 4, 0]])).shape
         torch.Size([1, 8])
     """
 
@@ -82,7 +82,7 @@ class TextCNN(TextNetwork):
         self.num_features = channels * len(settings.widths)
         self.head = nn.Linear(self.num_features, num_outputs)
 
-    def features(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row feature"]:
+    def embed(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row feature"]:
         """The largest value of each filter, centred on any token of the text.
 
         Behind a text's end a filter sees zeros, whether padding stands there or nothing.

@@ -65,7 +65,7 @@ class TextGRU(TextNetwork):
     Example:
         >>> import torch
         >>> network = TextGRU(TextGRUSettings(num_units=3), 10, 2, 4)
-        >>> network.features(torch.tensor([[3, 4, 0]])).shape
+        >>> network.embed(torch.tensor([[3, 4, 0]])).shape
         torch.Size([1, 6])
     """
 
@@ -78,7 +78,7 @@ class TextGRU(TextNetwork):
         self.num_features = 2 * units
         self.head = nn.Linear(self.num_features, num_outputs)
 
-    def features(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row feature"]:
+    def embed(self, tokens: Int[Tensor, "row position"]) -> Float[Tensor, "row feature"]:
         """The largest state of each unit of each direction over the text."""
         mask = tokens != PADDING
         states = self.gru(self.embedding(tokens), mask.sum(dim=1))

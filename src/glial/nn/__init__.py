@@ -2,6 +2,15 @@
 
 from glial.nn.activation_guide import ActivationFacts, activation_guide, draw_activation
 from glial.nn.activations import ACTIVATIONS, ParametricActivation, Softmax, Step, activation
+from glial.nn.attention import SpatialAttention, SqueezeExcitation
+from glial.nn.auxiliary import WithAuxiliary
+from glial.nn.blocks import DenseConcatenation, InceptionBlock, ParallelBranches, Residual
+from glial.nn.convolution import (
+    DepthwiseSeparableConv2d,
+    SameConv2d,
+    conv_output_size,
+    same_padding,
+)
 from glial.nn.dense import BatchNorm, BiasKind, Dense, DenseBlock, NormKind
 from glial.nn.initialization import (
     BIAS_INITIALIZATIONS,
@@ -10,6 +19,18 @@ from glial.nn.initialization import (
     initialize,
     initialize_bias,
 )
+from glial.nn.normalization import LocalResponseNorm
+from glial.nn.pooling import (
+    AntiAliasedMaxPool2d,
+    BlurPool2d,
+    GeneralizedMeanPool2d,
+    GlobalPool2d,
+    L2NormPool2d,
+    SpatialPyramidPool,
+    Subsample2d,
+    SumPool2d,
+)
+from glial.nn.receptive import ReceptiveField, receptive_field, receptive_field_of
 from glial.nn.tokens import BidirectionalGRU, TokenVectors
 
 __all__ = [
@@ -17,20 +38,43 @@ __all__ = [
     "BIAS_INITIALIZATIONS",
     "INITIALIZATIONS",
     "ActivationFacts",
+    "AntiAliasedMaxPool2d",
     "BatchNorm",
     "BiasKind",
     "BidirectionalGRU",
+    "BlurPool2d",
     "Dense",
     "DenseBlock",
+    "DenseConcatenation",
+    "DepthwiseSeparableConv2d",
+    "GeneralizedMeanPool2d",
+    "GlobalPool2d",
+    "InceptionBlock",
+    "L2NormPool2d",
+    "LocalResponseNorm",
     "NormKind",
+    "ParallelBranches",
     "ParametricActivation",
+    "ReceptiveField",
+    "Residual",
+    "SameConv2d",
     "Softmax",
+    "SpatialAttention",
+    "SpatialPyramidPool",
+    "SqueezeExcitation",
     "Step",
+    "Subsample2d",
+    "SumPool2d",
     "TokenVectors",
+    "WithAuxiliary",
     "activation",
     "activation_guide",
     "best_for",
+    "conv_output_size",
     "draw_activation",
     "initialize",
     "initialize_bias",
+    "receptive_field",
+    "receptive_field_of",
+    "same_padding",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from glial.data.batches import Batch
+from glial.models.pixels import joined
 from glial.training.schedules import Moment
 
 
@@ -52,7 +53,7 @@ class PerceptronRule:
         """Go through a batch row by row; returns the share of rows that were wrong."""
         with torch.no_grad():
             weight, bias = self._weight[0].cpu().double(), float(self._bias)
-            rows = batch.inputs[0].cpu().double()
+            rows = joined(batch.inputs).cpu().double()
             wrong = 0
             for row, target in zip(rows, batch.target.flatten().tolist(), strict=True):
                 error = float(target) - float(float(weight @ row) + bias >= 0)

@@ -4,6 +4,7 @@ from glial.runs.augmentation import preview_augmentation
 from glial.runs.comparison import compare
 from glial.runs.diagnosing import diagnose
 from glial.runs.drafting import draft
+from glial.runs.embedding import embed
 from glial.runs.inspection import inspect
 from glial.runs.loading import load
 from glial.runs.plan import Plan
@@ -18,6 +19,7 @@ __all__ = [
     "compare",
     "diagnose",
     "draft",
+    "embed",
     "evaluate",
     "inspect",
     "load",

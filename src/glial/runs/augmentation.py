@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from glial.core.errors import InputError
+from glial.core.seeds import seeded
 from glial.data.augmentation import (
     Augmentation,
     AugmentSettings,
@@ -20,6 +21,7 @@ from glial.data.augmentation import (
     chosen,
     measure,
 )
+from glial.data.augmentation.measurement import MAX_ROWS, SIDE
 from glial.data.batches import Batch, take
 from glial.runs.members import member_plans
 from glial.runs.network import descends
@@ -53,6 +55,11 @@ def with_measured_augment(prepared: Prepared, rows: Batch) -> Plan:
     if plan.data.augment != "auto":
         return plan
     kinds = modalities_of(prepared, rows)
+    if prepared.encoding.image_sizes:
+        with seeded(plan.train.seed, "augment sizes"):
+            some = torch.randperm(len(rows.target))[:MAX_ROWS]
+        rows = take(rows, some)
+        rows = rows._replace(inputs=prepared.encoding.opened(rows.inputs, square=SIDE))
     images = [part for part, kind in zip(rows.inputs, kinds, strict=True) if kind == "image"]
     settings = _measured(images, rows.target, plan.train.seed) if images else AugmentSettings()
     augment = settings if settings.changes_images else "none"
@@ -91,7 +98,9 @@ def augmentation_of(prepared: Prepared, rows: Batch) -> Augmentation | None:
     settings = prepared.plan.data.augment
     if not isinstance(settings, AugmentSettings):
         return None
-    return Augmentation(settings, modalities_of(prepared, rows), rows)
+    encoding = prepared.encoding
+    opened = encoding.opened if encoding.image_sizes else None
+    return Augmentation(settings, modalities_of(prepared, rows), rows, opened)
 
 
 def preview_augmentation(
@@ -136,8 +145,10 @@ def preview_augmentation(
     turn = pl.int_range(pl.len()).over("label").alias("turn")
     order = labels.to_frame().with_row_index().with_columns(turn).sort("turn", "index")
     first = order["index"].head(num_rows).to_list()
+    shown = take(rows, torch.tensor(first))
+    shown = shown._replace(inputs=prepared.encoding.opened(shown.inputs))
     preview = Preview.of(
-        take(rows, torch.tensor(first)),
+        shown,
         labels[first].to_list(),
         modalities_of(prepared, rows),
         augmentation_of(prepared, rows),
@@ -170,6 +181,13 @@ def _check_mixing(plan: Plan, settings: AugmentSettings) -> None:
             expected="a model that descends the gradient of a loss",
             got="data.augment.mixup or cutmix",
             do="take it out of data.augment, or choose another model",
+        )
+    if settings.mixes and plan.task.loss in ("contrastive", "triplet"):
+        raise InputError(
+            f"the loss {plan.task.loss!r} compares rows of one class each, not mixed rows",
+            expected="the loss proxy, which weighs both classes of a mixed row",
+            got="data.augment.mixup or cutmix",
+            do="take it out of data.augment, or set task.loss=proxy",
         )
     if settings.mixes and plan.task.loss == "custom":
         raise InputError(

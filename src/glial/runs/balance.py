@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 
+import torch
+
 from glial.core.errors import InputError
 from glial.data.batches import Batch, Batches, TensorBatches
+from glial.data.grouped import GroupedBatches
 from glial.data.sampling import resample
 from glial.runs.augmentation import augmentation_of
 from glial.runs.decoded import DecodedTables
@@ -60,10 +63,10 @@ def _check(prepared: Prepared) -> None:
         "data.stratified_batches": data.stratified_batches,
     }
     for key, used in uses.items():
-        if used and plan.task.name != "classification":
+        if used and plan.task.name not in ("classification", "embedding"):
             raise InputError(
                 f"{key} needs one class in each row",
-                expected="the task classification",
+                expected="the task classification or embedding",
                 got=plan.task.name,
                 do=f"take {key} out of the plan",
             )
@@ -98,12 +101,23 @@ def batches_of(prepared: Prepared, rows: Batch) -> Batches:
         augment = augmentation_of(prepared, rows)
         return tables.batches(plan, prepared.stretch, augment, prepared.encoding.finish, device)
     size = int(plan.train.batch_size)
+    groups = prepared.encoding.groups(rows.inputs) if plan.data.images.grouped else None
+    if groups is not None and len(torch.unique(groups)) > 1:
+        return GroupedBatches(
+            rows,
+            groups,
+            size,
+            plan.train.seed,
+            augment=augmentation_of(prepared, rows),
+            finish=prepared.encoding.finish,
+        )
     return TensorBatches(
         rows,
         len(rows.target) if size >= len(prepared.tables.train) else size,
         plan.train.seed,
         weighted=plan.data.sampling == "weighted",
         stratified=plan.data.stratified_batches,
+        rows_per_class=getattr(prepared.task, "rows_per_class", 1),
         augment=augmentation_of(prepared, rows),
         finish=prepared.encoding.finish,
     )

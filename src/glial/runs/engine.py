@@ -20,6 +20,7 @@ from glial.runs.network import descends
 from glial.runs.plan import Plan
 from glial.training import Descent, Moment
 from glial.training.captured import capture_obstacle
+from glial.training.freezing import Freezing
 from glial.training.kernels import find_kernels
 from glial.training.objective import LossFunction, Mass
 
@@ -79,7 +80,7 @@ def with_engine(
             descent = Descent(model, loss, tried.train, lr=1e-6, mass=mass)
             return partial(_seconds_of, descent, batch, tried, repeats)
 
-        decided = _measured(plan, trial, decided, open_, _candidates(network, decided))
+        decided = _measured(plan, trial, decided, open_, _candidates(plan, network, decided))
     for key, value in decided.items():
         if open_[key]:
             plan = _changed(plan, {key: value})
@@ -117,14 +118,16 @@ def _step(plan: Plan, network: nn.Module, operations: int, steps: int) -> str:
     """Whether steps are captured: small ones, of which there are enough to pay for it."""
     many = steps >= CAPTURED_STEPS
     small = operations < CAPTURED_OPERATIONS
-    allowed = descends(plan) and capture_obstacle(network) is None
+    still = not Freezing.is_asked(plan.train)
+    allowed = descends(plan) and still and capture_obstacle(network) is None
     return "captured" if many and small and allowed else "eager"
 
 
-def _candidates(network: nn.Module, decided: Choice) -> dict[str, list[Any]]:
+def _candidates(plan: Plan, network: nn.Module, decided: Choice) -> dict[str, list[Any]]:
     """What is worth a trial, beside what is known to be right."""
     images = any(isinstance(module, nn.Conv2d) for module in network.modules())
-    products = not images and capture_obstacle(network) is None
+    still = not Freezing.is_asked(plan.train)
+    products = still and not images and capture_obstacle(network) is None
     on_cpu = next(iter(network.parameters())).device.type == "cpu"
     return {
         "threads": [1, torch.get_num_threads()] if on_cpu else [],

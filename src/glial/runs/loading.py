@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ def _assembled(folder: Path, network: nn.Module, encoding: Encoding, **parts: An
     decoder = load_task(read_json(folder / "decoding.json"), plan.task)
     figures = read_json(folder / "metrics.json")
     try:
-        findings = TypeAdapter(list[Finding]).validate_python(read_json(folder / "findings.json"))
+        told = _with_numbers(read_json(folder / "findings.json"))
+        findings = TypeAdapter(list[Finding]).validate_python(told)
     except ValidationError as error:
         raise _damaged(folder / "findings.json", error) from error
     try:
@@ -164,6 +166,15 @@ def _assembled(folder: Path, network: nn.Module, encoding: Encoding, **parts: An
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(folder / "metrics.json", error) from error
+
+
+def _with_numbers(findings: Any) -> Any:
+    """Findings from JSON, which writes null for evidence that is not finite."""
+    for finding in findings if isinstance(findings, list) else ():
+        evidence = finding.get("evidence") if isinstance(finding, dict) else None
+        if isinstance(evidence, dict):
+            finding["evidence"] = {k: math.nan if v is None else v for k, v in evidence.items()}
+    return findings
 
 
 def _check_members(run: Run) -> None:

@@ -256,6 +256,8 @@ def _concluded(family: Family, members: list[Run]) -> Run:
     if held is not None and isinstance(run.plan.task.threshold, str):
         run.decoder.tune(*held, _weights(run, held[1]))
     run.metrics["val"] = _scores(run, *held) if held else {}
+    if family.task.name == "embedding":  # rows that different networks embed are not compared
+        run.metrics["val"] = {name: of["mean"] for name, of in run.spread["val"].items()}
     test = family.tables.test
     run.metrics["test"] = _scores(run, run.outputs(test), test) if len(test) else {}
     weight = _weights(run, test)

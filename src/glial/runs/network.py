@@ -14,11 +14,13 @@ from glial.core.errors import InputError
 from glial.core.seeds import seeded
 from glial.data.batches import Batch, Batches
 from glial.models import MODELS
+from glial.models.weights import start_from
 from glial.objectives import PerceptronRule
 from glial.runs.plan import Plan
 from glial.runs.preparation import Prepared
 from glial.tasks import Task
 from glial.training import Descent, Objective, lr_range_test, outputs_of
+from glial.training.freezing import Freezing
 from glial.training.objective import LossFunction, Mass
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ def make_network(
     seed = prepared.plan.train.seed
     if own is not None:
         _check_own_model(own, prepared, rows)
+        Freezing(own, prepared.plan.train)
         return own, {"name": "custom"}
     if prepared.settings is None:
         raise InputError(
@@ -60,9 +63,12 @@ def make_network(
     _check_size(prepared.settings, sizes)
     with seeded(seed, "initial weights"):
         network: nn.Module = prepared.settings.build(**sizes)
+        if prepared.settings.weights is not None:
+            start_from(network, prepared.settings)
         start = getattr(network, "start", None)
         if start is not None:
             start(*(part.cpu() for part in rows.inputs))
+    Freezing(network, prepared.plan.train)  # refuses what cannot be frozen
     name = prepared.plan.model["name"]
     return network, {"name": name, "settings": prepared.settings.model_dump(mode="json"), **sizes}
 
@@ -114,6 +120,7 @@ def with_measured_lr(
     if plan.train.lr != "auto":
         return plan
     settings = plan.train
+    Freezing(network, settings).apply(epoch=0)
 
     def make_step(schedule: Callable[..., float]) -> Callable[..., torch.Tensor]:
         return Descent(network, loss, settings, 1.0, schedule, mass).step

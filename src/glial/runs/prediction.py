@@ -53,15 +53,38 @@ def predict(run: Run | str | Path, source: Any) -> Any:
     run = run if isinstance(run, Run) else load(run)
     if run.takes_batches:
         return loader_predictions(run, source)
+    frame, paths = read_for(run, source)
+    if paths is None:
+        return to_kind_of(predictions(run, frame), source)
+    return pl.DataFrame([paths, *predictions(run, frame)])
+
+
+def read_for(run: Run, source: Any) -> tuple[pl.DataFrame, pl.Series | None]:
+    """The rows of a source as a run takes them, and their paths where it is one of image files.
+
+    Args:
+        run: The run.
+        source: As for `predict`.
+
+    Returns:
+        The rows, those of image files sorted by path, and the column ``path``, or None.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> frame, paths = read_for(run, "iris")
+        >>> frame.height, paths
+        (150, None)
+    """
     frame = read(source)
     of_images = is_image_source(source) or are_images(files_of(source))
     if not of_images or PATH not in frame.columns:
-        return to_kind_of(predictions(run, frame), source)
+        return frame, None
     frame = frame.sort(PATH)
     known = [name for name, e in run.encoding.encoders.items() if isinstance(e, ImageEncoder)]
     # A network of one column of images takes those of a folder, whatever its column was called.
     named = frame.rename({PATH: known[0]}) if len(known) == 1 else frame
-    return pl.DataFrame([frame[PATH], *predictions(run, named)])
+    return named, frame[PATH]
 
 
 def predictions(run: Run, frame: pl.DataFrame) -> pl.DataFrame:

@@ -28,6 +28,8 @@ from glial.runs.decoded import find_paths, read_decoded
 from glial.runs.plan import DEFAULT_MODEL, Plan
 from glial.runs.rows import Tables, read_tables, targets_of
 from glial.runs.streams import is_streamed, read_streamed
+from glial.runs.transfer import with_model_data
+from glial.runs.varied import with_varied
 from glial.tasks import Task, fit_task
 from glial.tasks.task import Loss
 from glial.training.settings import TrainSettings
@@ -125,6 +127,7 @@ def choose_model(plan: Plan, num_rows: int, kinds: dict[str, Kind]) -> tuple[Pla
     name = plan.model["name"]
     if name == "custom":
         data = _filled_data(plan, "standard", takes_categories=False, takes_texts=False)
+        data = with_varied(data, None, name, kinds)
         return plan.model_copy(update={"data": data}), None
     name = suited_model(plan, kinds) if name == "auto" else name
     cls = MODELS.resolve(name)
@@ -137,20 +140,25 @@ def choose_model(plan: Plan, num_rows: int, kinds: dict[str, Kind]) -> tuple[Pla
             got=plan.task.name,
             do="choose another model: glial models lists them",
         )
-    defaults = dict(cls.train_defaults(plan.task.name, num_rows))
+    transfers = settings.weights is not None
+    recipe = settings.transfer_defaults if transfers else cls.train_defaults
+    defaults = dict(recipe(plan.task.name, num_rows))
     smoothing = defaults.pop("task.label_smoothing", None)
     given = plan.train.model_dump(exclude_unset=True)
     train = TrainSettings.read({**defaults, **given}, where="train")
     task = plan.task.model_copy()
-    if task.label_smoothing is None and plan.task.loss in ("auto", "cross_entropy"):
+    smooths = plan.task.loss in ("auto", "cross_entropy") and plan.task.name != "embedding"
+    if task.label_smoothing is None and smooths:
         task.label_smoothing = smoothing or 0.0
     if task.loss == "auto":
         task.loss = getattr(cls, "loss", "auto")
     data = _filled_data(
         plan, cls.scaling, takes_categories=cls.takes_categories, takes_texts=cls.takes_texts
     )
+    data = with_varied(data, cls, name, kinds)
     if cls.max_one_hot is not None and "max_one_hot" not in plan.data.model_fields_set:
         data = data.model_copy(update={"max_one_hot": cls.max_one_hot})
+    data = with_model_data(data, settings)
     return plan.model_copy(update={"data": data, "task": task, "train": train}), settings
 
 
@@ -343,7 +351,8 @@ def _say_how(
         logger.info("categories: %d columns embedded, %s", len(encoding.cardinalities), reason)
     for channels, height, width in encoding.sizes("image"):
         colours = "grey" if channels == 1 else "red, green, blue"
-        logger.info("images: %d x %d, %s, scaling %s", height, width, colours, data.images.scaling)
+        size = " or ".join(encoding.image_sizes) or f"{height} x {width}"
+        logger.info("images: %s, %s, scaling %s", size, colours, data.images.scaling)
 
 
 def source_name(source: Any) -> str:

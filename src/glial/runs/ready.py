@@ -20,6 +20,7 @@ from glial.runs.balance import balanced_rows, batches_of, say_balance
 from glial.runs.network import make_network, make_objective
 from glial.runs.plan import Plan
 from glial.runs.preparation import Prepared, prepare
+from glial.runs.proxies import with_proxies
 from glial.runs.request import Request
 from glial.runs.run import Run
 from glial.tasks import Task
@@ -110,7 +111,8 @@ class Ready:
             return None
 
         def validate() -> dict[str, float]:
-            outputs = outputs_of(run.model, self.val.inputs, run.encoding.finish)
+            inputs, encoding = self.val.inputs, run.encoding
+            outputs = outputs_of(run.model, inputs, encoding.finish, encoding.groups(inputs))
             return run.decoder.monitor(outputs, self.val.target)
 
         return validate
@@ -146,7 +148,7 @@ def make_ready(request: Request, plan: Plan) -> Ready:
     rows = balanced_rows(prepared, held)
     val = prepared.batch(prepared.tables.val)
     network, sizes = make_network(prepared, rows, request.model)
-    network.to(device)
+    network = with_proxies(network, prepared.task, prepared.plan.train.seed).to(device)
     prepared.plan = with_measured_augment(prepared, held)
     _say_what_is_trained(prepared, network)
     say_balance(prepared)

@@ -71,7 +71,8 @@ class Rows:
         fingerprint: What tells these rows from others.
         target: The target column, or several.
         kept: Which rows of ``frame``, ``val`` and ``test`` with known targets had usable images.
-        image_size: Height and width of the images, where one column has any.
+        image_size: Height and width of the images, where one column has any; where they keep
+            their own sizes, the least that none exceeds.
         forms: What the images of each column are brought to.
         needed: Whether a row is nothing without its image.
     """
@@ -94,7 +95,9 @@ class Rows:
         task = plan.task.model_copy(update={"name": self.task})
         changes: dict[str, Any] = {"types": self.kinds, "target": self.target, "stream": "never"}
         if self.image_size is not None:
-            size = {"size": self.image_size}
+            varied = plan.data.images.size == "varied"
+            longest = {"max_side": max(self.image_size)}
+            size: dict[str, Any] = longest if varied else {"size": self.image_size}
             changes["images"] = plan.data.images.model_copy(update=size)
         data = plan.data.model_copy(update=changes)
         return plan.model_copy(update={"task": task, "data": data})
@@ -260,6 +263,6 @@ def _split(plan: Plan, frame: pl.DataFrame, targets: list[str], given: list[bool
         }
     )
     labels = None
-    if plan.task.name == "classification":
+    if plan.task.name in ("classification", "embedding"):
         labels = Labels.of(frame[targets[0]]).codes(frame[targets[0]])
     return split_rows(frame, settings, labels=labels, seed=plan.train.seed)

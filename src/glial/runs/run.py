@@ -115,11 +115,12 @@ class Run:
         if notice:
             self.encoding.notice_unread(frame)
         parts = []
-        pixels = sum(math.prod(size) for size in self.encoding.sizes("image"))
-        height = max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, pixels)))
+        encoding = self.encoding
+        height = max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, encoding.image_bytes)))
         for rows in frame.iter_slices(height):
-            inputs = self.encoding.arguments(self.encoding.transform(rows, notice=False))
-            parts.append(outputs_of(self.model, inputs, self.encoding.finish))
+            inputs = encoding.arguments(encoding.transform(rows, notice=False))
+            groups = encoding.groups(inputs)
+            parts.append(outputs_of(self.model, inputs, encoding.finish, groups))
         return torch.cat(parts)
 
     def votes(self, frame: pl.DataFrame) -> list[tuple[Task, Tensor]]:

@@ -196,7 +196,9 @@ def image_bytes(source: Any, settings: ImageSettings) -> int:
     """
     count = sum(map(is_image_name, list_files(Path(source))))
     side = MAX_SIDE if count <= MANY_IMAGES else MANY_SIDE
-    height, width = (side, side) if settings.size == "auto" else settings.size
+    if settings.size == "varied" and settings.max_side != "auto":
+        side = settings.max_side
+    height, width = (side, side) if isinstance(settings.size, str) else settings.size
     return 2 * 3 * count * height * width  # as cells and as tensors, of three channels
 
 
@@ -235,6 +237,7 @@ def check_settings(plan: Plan) -> None:
         "train.batch_size=full": plan.train.batch_size == "full",
         "data.split.folds": data.split.folds is not None,
         "data.imputations": data.imputations > 1,
+        "data.images.size=varied": data.images.size == "varied",
     }
     for key, used in needs_all.items():
         if used:

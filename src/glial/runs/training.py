@@ -26,6 +26,7 @@ from glial.runs.members import make_family, member_plans, train_family
 from glial.runs.network import with_measured_lr
 from glial.runs.plan import Plan
 from glial.runs.preparation import weights_of
+from glial.runs.proxies import without_proxies
 from glial.runs.ready import Ready
 from glial.runs.ready import make_ready as make_table_ready
 from glial.runs.request import Request, make_request
@@ -72,8 +73,8 @@ def train(
             network of your own also a torch ``DataLoader`` or data set, an iterable of
             batches, or a function that returns one for each epoch.
         target: The column to predict, or several; the data sets of Glial know theirs.
-        task: ``classification``, ``multilabel`` or ``regression``; by default read off the
-            target.
+        task: ``classification``, ``multilabel``, ``regression`` or ``embedding``; by default
+            read off the target, and never ``embedding``.
         model: Name of a model, or a network of your own that takes a float tensor
             [row, input] and gives [row, output]; where several networks are trained, each
             is a copy that starts from its weights.
@@ -256,6 +257,7 @@ def _fit(ready: Ready | LoaderReady, folder: Path | None, callbacks: Sequence[Ca
             if loop.load():
                 logger.info("going on from epoch %d", loop.progress.epoch + 1)
             else:
+                loop.set_modes()
                 watch.preflight(ready.sampled("train"), ready.sampled("val"))
             run.ended_by = loop.run()
             finite = run.ended_by != "not_finite"
@@ -272,7 +274,9 @@ def _conclude(run: Run, loop: Loop, ready: Ready | LoaderReady, batches: Batches
     progress = loop.progress
     run.status = "interrupted" if run.ended_by == "interrupted" else "finished"
     run.model.load_state_dict(loop.final_weights())
-    run.model.cpu().eval()
+    run.model = without_proxies(run.model).cpu().eval()
+    # In the layout of a run that is opened from its folder: layouts differ in the last bits.
+    run.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     run.history = progress.history
     run.epochs = progress.epoch
     run.seconds = progress.seconds

@@ -187,16 +187,18 @@ def _is_doubtful(evidence: Evidence, found: list[Finding]) -> bool:
 
 @contextlib.contextmanager
 def _left_as_it_was(model: nn.Module) -> Iterator[None]:
-    """Put the mode, buffers and random states back: passes move them."""
-    training = model.training
+    """Put modes, buffers and random states back: passes move them."""
+    modes = [(module, module.training) for module in model.modules()]
     buffers = [(value, value.detach().clone()) for value in model.buffers()]
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
-    model.train()
+    if not model.training:
+        model.train()
     try:
         with torch.random.fork_rng(devices):
             yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
         _put_back(buffers)
 
 

@@ -26,6 +26,7 @@ TASKS = Table(
         "classification": "glial.tasks.classification:Classification",
         "multilabel": "glial.tasks.multilabel:Multilabel",
         "regression": "glial.tasks.regression:Regression",
+        "embedding": "glial.tasks.embedding:Embedding",
     },
 )
 
@@ -47,6 +48,7 @@ _LOSSES = {
         "huber",
         "custom",
     },
+    "embedding": {"auto", "contrastive", "triplet", "proxy", "custom"},
 }
 
 
@@ -100,7 +102,7 @@ def _check_decisions(settings: TaskSettings) -> None:
     """Refuse costs and thresholds where there is nothing to decide between."""
     deciding = {
         "costs": settings.name == "classification" or settings.costs is None,
-        "threshold": settings.name != "regression" or settings.threshold is None,
+        "threshold": settings.name not in ("regression", "embedding") or settings.threshold is None,
     }
     for key, fits in deciding.items():
         if not fits:

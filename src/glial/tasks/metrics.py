@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
+TOP = 5  # with more classes than this, how often the class is among so many likeliest is told
 
 
 def likeliest(probabilities: Floats) -> Codes:
@@ -61,6 +62,8 @@ def class_scores(
         "recall_macro": _macro(metrics.recall_score, truth, guess, weight),
         "matthews_corrcoef": metrics.matthews_corrcoef(truth, guess, sample_weight=weight),
     }
+    if probabilities.shape[1] > TOP:
+        scores[f"top_{TOP}_accuracy"] = _top_accuracy(truth, probabilities, weight)
     known = truth >= 0
     rest = (truth[known], probabilities[known], None if weight is None else weight[known])
     scores["log_loss"] = _log_loss(*rest)
@@ -68,6 +71,15 @@ def class_scores(
     if probabilities.shape[1] == 2:
         scores |= _binary_scores(*rest, guess[known])
     return {name: float(value) for name, value in scores.items()}
+
+
+def _top_accuracy(truth: Codes, probabilities: Floats, weight: Floats | None) -> float:
+    """How often the class is among the likeliest; of equally likely ones the later come first."""
+    if len(truth) == 0:
+        return math.nan
+    likeliest_first = np.argsort(probabilities, axis=1, kind="stable")[:, ::-1]
+    found = (likeliest_first[:, :TOP] == truth[:, None]).any(axis=1)
+    return float(np.average(found, weights=weight))
 
 
 def _macro(score: Any, truth: Codes, guess: Codes, weight: Floats | None) -> float:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from glial.core.settings import Settings
 
-TaskName = Literal["auto", "classification", "multilabel", "regression"]
+TaskName = Literal["auto", "classification", "multilabel", "regression", "embedding"]
 LossName = Literal[
     "auto",
     "cross_entropy",
@@ -17,6 +17,9 @@ LossName = Literal[
     "half_squared_error",
     "mean_absolute_error",
     "huber",
+    "contrastive",
+    "triplet",
+    "proxy",
     "custom",
 ]
 
@@ -44,6 +47,15 @@ class TaskSettings(Settings):
         costs: What predicting one class costs where another is true, ``{true: {predicted:
             cost}}``; left out are 0 for the right class and 1 for another.
         cost_use: Whether costs decide what is predicted, or weigh the rows in training.
+        embedding_size: Numbers of an embedding.
+        margin: By how much rows of other classes are to be farther away, where the loss has a
+            margin; None is 0.5 for ``contrastive``, 0.2 for ``triplet`` and 0 for ``proxy``, in
+            units of vectors of length 1.
+        mining: Which triplets of a batch are learnt from: the hardest of each row, or for each
+            pair of a class one that is wrong by little.
+        temperature: What the similarities of a ``proxy`` loss are divided by.
+        rows_per_class: Rows of one class that stand in a batch together; None is 4 for losses of
+            pairs and triplets, and no matter for ``proxy``.
 
     Example:
         >>> TaskSettings().loss
@@ -60,6 +72,11 @@ class TaskSettings(Settings):
     threshold: Annotated[float, Field(gt=0, lt=1)] | ThresholdName | None = None
     costs: dict[str, dict[str, Annotated[float, Field(ge=0)]]] | None = None
     cost_use: Literal["decision", "training"] = "decision"
+    embedding_size: int = Field(default=64, ge=2)
+    margin: Annotated[float, Field(gt=0, le=2)] | None = None
+    mining: Literal["hard", "semi_hard"] = "semi_hard"
+    temperature: float = Field(default=0.1, gt=0)
+    rows_per_class: Annotated[int, Field(ge=1)] | None = None
 
     @field_validator("output_range")
     @classmethod

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glial.models.settings import ModelSettings
+from glial.nn import WithAuxiliary
 
 NUM_INPUTS = 5
 CARDINALITIES = (3, 4, 30)
@@ -62,10 +63,13 @@ def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = 
 
 
 def _sizes(settings: ModelSettings) -> list[dict[str, Any]]:
-    """Sizes of networks to try: of one output, of three, and with categories."""
+    """Sizes of networks to try: of one output, of three, with categories, and with images."""
     others: dict[str, Any] = {"cardinalities": ()}
-    if settings.takes_images:
-        others["images"] = [IMAGE]
+    # At the least side maps may end as one place, of which one row has no variance.
+    side = 2 * getattr(settings, "min_side", 0)
+    images = [IMAGE if side <= min(IMAGE[1:]) else (3, side, side)]
+    if settings.takes_images and not settings.takes_numbers:
+        others["images"] = images
     if settings.takes_texts:
         others["vocabularies"] = [VOCABULARY]
     numbers = NUM_INPUTS if settings.takes_numbers else 0
@@ -73,6 +77,9 @@ def _sizes(settings: ModelSettings) -> list[dict[str, Any]]:
     found = [{"num_inputs": numbers, "num_outputs": count, **others} for count in counts]
     if settings.takes_categories:
         found.append({**found[-1], "cardinalities": CARDINALITIES})
+    if settings.takes_images and settings.takes_numbers:
+        alone = {**found[0], "num_inputs": 0, "images": images}
+        found += [alone, {**found[-1], "images": images}]
     return found
 
 
@@ -107,7 +114,7 @@ def check_outputs(network: nn.Module, inputs: Sequence[Tensor], num_outputs: int
     for training in (True, False):
         network.train(training)
         for rows in ROW_COUNTS:
-            outputs = network(*(part[:rows] for part in inputs))
+            outputs = _plain(network(*(part[:rows] for part in inputs)))
             _law(outputs.shape == (rows, *shape), f"outputs {tuple(outputs.shape)} of {rows} rows")
             _law(outputs.is_floating_point(), "outputs are not floats")
             _law(bool(outputs.isfinite().all()), "outputs are not finite")
@@ -124,9 +131,10 @@ def check_gradients(
     network.train()
     network.zero_grad()
     outputs = network(*inputs)
-    (
-        outputs - torch.linspace(-2, 3, outputs.numel()).reshape(outputs.shape)
-    ).square().sum().backward()
+    heads = (outputs.outputs, *outputs.auxiliary) if _has_more(outputs) else (outputs,)
+    for head in heads:
+        wanted = torch.linspace(-2, 3, head.numel()).reshape(head.shape)
+        (head - wanted).square().sum().backward(retain_graph=True)
     for name, parameter in network.named_parameters():
         if name in without_gradient:
             continue
@@ -271,6 +279,16 @@ def _inputs(network: nn.Module, sizes: Mapping[str, Any]) -> list[Tensor]:
     if callable(start):
         start(*parts)
     return parts
+
+
+def _has_more(outputs: Any) -> bool:
+    return isinstance(outputs, WithAuxiliary)
+
+
+def _plain(outputs: Any) -> Tensor:
+    """What the head gives, without auxiliary heads."""
+    found: Tensor = outputs.outputs if _has_more(outputs) else outputs
+    return found
 
 
 def _is_text(part: Tensor) -> bool:

@@ -160,3 +160,24 @@ def restore_random_state(states: dict[str, Tensor]) -> None:
     for name, state in states.items():
         if name.startswith("cuda"):
             torch.cuda.set_rng_state(state, name)
+
+
+def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors whose names begin with a prefix and a dot, so that several parts share a file.
+
+    Example:
+        >>> list(prefixed("model", {"weight": torch.zeros(1)}))
+        ['model.weight']
+    """
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that :func:`prefixed` put under a prefix, by their own names.
+
+    Example:
+        >>> list(under("model", {"model.weight": torch.zeros(1), "loop.sum": torch.zeros(1)}))
+        ['weight']
+    """
+    start = f"{prefix}."
+    return {n.removeprefix(start): v for n, v in tensors.items() if n.startswith(start)}

@@ -13,7 +13,10 @@ ELEMENTS_AT_ONCE = 1 << 18  # of inputs: what a convolution makes of them is man
 
 
 def outputs_of(
-    model: nn.Module, inputs: tuple[Tensor, ...], finish: Finish | None = None
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    finish: Finish | None = None,
+    groups: Tensor | None = None,
 ) -> Tensor:
     """The outputs of a network on all rows; its mode is what it was afterwards.
 
@@ -21,6 +24,7 @@ def outputs_of(
         model: The network.
         inputs: What it is called with, each with a row per row.
         finish: Makes what it is called with of some rows of the inputs, where that differs.
+        groups: A number a row, equal for rows that it may be called with at once; None is all.
 
     Returns:
         Outputs, [row, ...], without gradient, on the inputs' device.
@@ -29,6 +33,8 @@ def outputs_of(
         >>> outputs_of(nn.Linear(2, 1), (torch.zeros(3, 2),)).shape
         torch.Size([3, 1])
     """
+    if groups is not None and len(groups) and not bool((groups == groups[0]).all()):
+        return _by_group(model, inputs, finish, groups)
     with evaluating(model), torch.inference_mode():
         parts = []
         elements = sum(part[0].numel() for part in inputs) if len(inputs[0]) else 1
@@ -37,3 +43,13 @@ def outputs_of(
             rows = tuple(part[start : start + size] for part in inputs)
             parts.append(model(*(rows if finish is None else finish(rows))))
     return torch.cat(parts) if len(parts) != 1 else parts[0]
+
+
+def _by_group(
+    model: nn.Module, inputs: tuple[Tensor, ...], finish: Finish | None, groups: Tensor
+) -> Tensor:
+    """The outputs of each group's rows, put back in the order of all."""
+    members = [(groups == group).nonzero()[:, 0] for group in torch.unique(groups)]
+    parts = [outputs_of(model, tuple(p[rows] for p in inputs), finish) for rows in members]
+    outputs = torch.cat(parts)
+    return outputs[torch.cat(members).argsort()]

@@ -22,9 +22,12 @@ from glial.training.callbacks import Callback, StepWatch, TrainingView
 from glial.training.checkpoints import (
     CheckpointWriter,
     load_checkpoint,
+    prefixed,
     random_state,
     restore_random_state,
+    under,
 )
+from glial.training.freezing import Freezing
 from glial.training.interrupts import StopRequest
 from glial.training.objective import Objective
 from glial.training.schedules import Moment
@@ -113,6 +116,7 @@ class Loop:
         self._watch = watch
         self._folder = folder
         self._stop = stop or StopRequest()
+        self._freezing = Freezing(model, settings)
         self._average = WeightAverage.of(model, settings)
         self._sum = torch.zeros((), device=next(iter(model.parameters())).device)
         self._best_weights: dict[str, Tensor] | None = None
@@ -142,6 +146,11 @@ class Loop:
         self._tell("on_fit_end")
         return end
 
+    def set_modes(self) -> None:
+        """Put the network in training mode, but for what is frozen in the current epoch."""
+        self.model.train()
+        self._freezing.apply(self.progress.epoch)
+
     def _epochs(self) -> End:
         progress = self.progress
         while progress.epoch < self._settings.epochs:
@@ -158,7 +167,7 @@ class Loop:
     def _one_epoch(self) -> End | None:
         """The batches of an epoch from the current one on; says why it broke off, if it did."""
         progress, batches = self.progress, self._batches
-        self.model.train()
+        self.set_modes()
         limit = self._settings.time_limit
         sizes = batches.num_batches
         for batch in batches.epoch(progress.epoch, progress.batch):
@@ -296,10 +305,10 @@ class Loop:
         begin = time.monotonic()
         self.progress.seconds = begin - self._clock
         tensors = {
-            **_prefixed("model", self.model.state_dict()),
-            **_prefixed("objective", self._objective.tensors()),
-            **_prefixed("average", self._average.tensors() if self._average else {}),
-            **_prefixed("random", random_state()),
+            **prefixed("model", self.model.state_dict()),
+            **prefixed("objective", self._objective.tensors()),
+            **prefixed("average", self._average.tensors() if self._average else {}),
+            **prefixed("random", random_state()),
             "loop.sum": self._sum,
         }
         numbers = {
@@ -321,7 +330,7 @@ class Loop:
         self._best_is_saved = True
         numbers = {"epoch": self.progress.best_epoch, "best": self.progress.best}
         path = self._folder / "best" / "checkpoint.safetensors"
-        return [(path, _prefixed("model", self._best_weights), numbers)]
+        return [(path, prefixed("model", self._best_weights), numbers)]
 
     def load(self) -> bool:
         """Go on from the checkpoint ``last``; returns whether there is one.
@@ -349,17 +358,17 @@ class Loop:
     def _take(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         assert self._folder is not None  # noqa: S101 - narrows the type
         device = self._sum.device
-        self.model.load_state_dict(_under("model", tensors))
-        self._objective.load(_under("objective", tensors), numbers["objective"])
+        self.model.load_state_dict(under("model", tensors))
+        self._objective.load(under("objective", tensors), numbers["objective"])
         if self._average is not None:
-            self._average.load(_under("average", tensors), numbers["average_count"])
+            self._average.load(under("average", tensors), numbers["average_count"])
         self._sum = tensors["loop.sum"].to(device)
         self.progress = Progress(**numbers["progress"])
         if self.progress.best is not None:
             best, _ = load_checkpoint(self._folder / "best" / "checkpoint.safetensors")
-            weights = _under("model", best)
+            weights = under("model", best)
             self._best_weights = {name: value.to(device) for name, value in weights.items()}
-        restore_random_state(_under("random", tensors))
+        restore_random_state(under("random", tensors))
 
     def view(self) -> TrainingView:
         """What callbacks see."""
@@ -386,12 +395,3 @@ class Loop:
     def _tell_one(self, callback: Callback, hook: str) -> Any:
         method = getattr(callback, hook, None)
         return method(self.view()) if method is not None else None
-
-
-def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": value for name, value in tensors.items()}
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    start = f"{prefix}."
-    return {n.removeprefix(start): v for n, v in tensors.items() if n.startswith(start)}

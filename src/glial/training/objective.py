@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from glial.core.devices import is_out_of_memory
 from glial.core.errors import InputError
-from glial.data.batches import Batch
+from glial.data.batches import Batch, answers, split
+from glial.nn.auxiliary import WithAuxiliary
 from glial.training.captured import CannotCaptureError, CapturedPasses, shapes_of
+from glial.training.freezing import Freezing
 from glial.training.kernels import CompiledAdam, find_kernels
 from glial.training.optimizers import (
     DirectAdam,
@@ -133,7 +135,9 @@ class Descent:
         self.optimizer = make_optimizer(model, settings, lr)
         self._direct: DirectAdam | None = None
         self._captured: CapturedPasses | None = None
-        self._captures = settings.step in ("captured", "compiled")
+        # What is frozen changes what a captured pass computes.
+        still = not Freezing.is_asked(settings)
+        self._captures = still and settings.step in ("captured", "compiled")
         self._captured_shapes: list[torch.Size] | None = None
         self._kernels = find_kernels() if settings.step == "compiled" else None
         if settings.step == "compiled" and self._kernels is None:
@@ -214,6 +218,14 @@ class Descent:
 
     def _loss_of(self, batch: Batch) -> Tensor:
         outputs = self._passes(*batch.inputs)
+        if not isinstance(outputs, WithAuxiliary):
+            return self._held_against(outputs, batch)
+        loss = self._held_against(outputs.outputs, batch)
+        for part in outputs.auxiliary:
+            loss = loss + outputs.weight * self._held_against(part, batch)
+        return loss
+
+    def _held_against(self, outputs: Tensor, batch: Batch) -> Tensor:
         if batch.other is not None:
             outputs = torch.cat([outputs, outputs])
         return self._loss(outputs, *answers(batch))
@@ -334,7 +346,7 @@ class Descent:
                     state[key] = torch.empty_like(parameter).copy_(value)
 
 
-def _passes(model: nn.Module, settings: TrainSettings) -> Callable[..., Tensor]:
+def _passes(model: nn.Module, settings: TrainSettings) -> Callable[..., Any]:
     """The network's forward pass in the layout and precision of the settings."""
     if settings.layout == "channels_last":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -343,14 +355,17 @@ def _passes(model: nn.Module, settings: TrainSettings) -> Callable[..., Tensor]:
     device = next(iter(model.parameters())).device.type
     low = settings.precision == "bfloat16"
 
-    def passes(*inputs: Tensor) -> Tensor:
+    def passes(*inputs: Tensor) -> Any:
         if settings.layout == "channels_last":
             inputs = tuple(
                 part.contiguous(memory_format=torch.channels_last) if part.ndim == 4 else part
                 for part in inputs
             )
         with torch.autocast(device, torch.bfloat16, enabled=low):
-            outputs: Tensor = model(*inputs)
+            outputs: Any = model(*inputs)
+        if low and isinstance(outputs, WithAuxiliary):
+            parts = tuple(part.float() for part in outputs.auxiliary)
+            return outputs._replace(outputs=outputs.outputs.float(), auxiliary=parts)
         return outputs.float() if low else outputs
 
     return passes
@@ -361,36 +376,3 @@ def _rows(target: Tensor, weight: Tensor | None) -> Tensor:
     if weight is not None:
         return weight.sum()
     return torch.tensor(float(len(target)), device=target.device)
-
-
-def split(batch: Batch, parts: int) -> list[Batch]:
-    """A batch in parts of nearly equal size, of at least two rows each where it has as many.
-
-    Example:
-        >>> rows = Batch((torch.zeros(5, 1),), torch.arange(5))
-        >>> [len(part.target) for part in split(rows, 2)]
-        [3, 2]
-    """
-    parts = max(1, min(parts, len(batch.target) // 2))
-    if parts == 1:
-        return [batch]
-    inputs = zip(*(value.tensor_split(parts) for value in batch.inputs), strict=True)
-    rest = [[None] * parts if value is None else value.tensor_split(parts) for value in batch[1:]]
-    return [Batch(*part) for part in zip(inputs, *rest, strict=True)]
-
-
-def answers(batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """The targets that outputs are held against, and their weights.
-
-    Of rows mixed with others, all first targets and then all second ones.
-
-    Example:
-        >>> pair = torch.tensor([0, 1]), torch.tensor([0.75, 0.75])
-        >>> mixed = Batch((torch.zeros(2, 1),), *pair, pair[0].flip(0), torch.tensor([0.25, 0.25]))
-        >>> answers(mixed)
-        (tensor([0, 1, 1, 0]), tensor([0.7500, 0.7500, 0.2500, 0.2500]))
-    """
-    if batch.other is None or batch.weight is None or batch.other_weight is None:
-        return batch.target, batch.weight
-    target = torch.cat([batch.target, batch.other])
-    return target, torch.cat([batch.weight, batch.other_weight])

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from glial.core.errors import InputError
+from glial.training.freezing import belongs_to, layer_groups
 from glial.training.settings import TrainSettings
 
 Group = dict[str, Any]
 _ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
-def parameter_groups(model: nn.Module) -> list[Group]:
+def parameter_groups(model: nn.Module, group_rate: float = 1.0) -> list[Group]:
     """Parameters that share factors on rate and decay.
 
     A model may say which of its parameters want another rate or no decay, by a method
@@ -23,21 +25,54 @@ def parameter_groups(model: nn.Module) -> list[Group]:
     ``decay_factor``. Otherwise every parameter has rate 1, and biases and the scales of
     normalisations (all parameters of one dimension) are not decayed.
 
+    Args:
+        model: The network.
+        group_rate: Factor on the rate from each group of layers to the one below it (see
+            `glial.training.freezing.layer_groups`); the head has the whole rate.
+
+    Raises:
+        InputError: If rates are asked for of layers of a network that has rates of its own.
+
+    Source:
+        Rates that fall from layer to layer: Howard and Ruder (2018), "Universal language model
+        fine-tuning for text classification", arXiv 1801.06146, section 3.2.
+
     Example:
         >>> [group["decay_factor"] for group in parameter_groups(nn.Linear(2, 1))]
         [1.0, 0.0]
+        >>> layers = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 1, bias=False))
+        >>> [group["lr_factor"] for group in parameter_groups(layers, group_rate=0.5)]
+        [0.5, 1.0]
     """
     own = getattr(model, "parameter_groups", None)
     if callable(own):
+        if group_rate != 1:
+            raise InputError(
+                "this network sets the rates of its layers itself",
+                expected="train.group_rate: 1",
+                got=f"train.group_rate: {group_rate:g}",
+                do="leave train.group_rate out, or choose another model",
+            )
         groups: list[Group] = own()
     else:
-        trainable = [p for p in model.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trainable if p.ndim > 1], "decay_factor": 1.0},
-            {"params": [p for p in trainable if p.ndim <= 1], "decay_factor": 0.0},
-        ]
+        groups = _by_layers(model, group_rate)
     defaults = {"lr_factor": 1.0, "decay_factor": 1.0}
     return [{**defaults, **group} for group in groups if group["params"]]
+
+
+def _by_layers(model: nn.Module, group_rate: float) -> list[Group]:
+    """Weights and, without decay, everything of one dimension: of the whole, or of each layer."""
+    layers = [[""]] if group_rate == 1 else layer_groups(model)
+    trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    groups: list[Group] = []
+    for number, layer in enumerate(layers, 1):
+        held = [p for name, p in trainable if group_rate == 1 or belongs_to(name, layer)]
+        factor = {"lr_factor": group_rate ** (len(layers) - number)}
+        groups += [
+            {"params": [p for p in held if p.ndim > 1], "decay_factor": 1.0, **factor},
+            {"params": [p for p in held if p.ndim <= 1], "decay_factor": 0.0, **factor},
+        ]
+    return groups
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings, lr: float) -> torch.optim.Optimizer:
@@ -55,7 +90,8 @@ def make_optimizer(model: nn.Module, settings: TrainSettings, lr: float) -> torc
         >>> type(make_optimizer(nn.Linear(2, 1), TrainSettings(), lr=0.1)).__name__
         'AdamW'
     """
-    groups = [{**group, "lr": lr * group["lr_factor"]} for group in parameter_groups(model)]
+    groups = parameter_groups(model, settings.group_rate)
+    groups = [{**group, "lr": lr * group["lr_factor"]} for group in groups]
     betas = (settings.betas[0], settings.betas[1])
     adaptive: dict[str, Any] = {"betas": betas, "eps": settings.eps, "fused": _can_fuse(model)}
     for group in groups:
@@ -164,8 +200,9 @@ def decay(optimizer: torch.optim.Optimizer, amount: float) -> None:
     for group in optimizer.param_groups:
         factor = 1 - group["lr"] * amount * group["decay_factor"]
         if factor != 1:
+            learning = [p for p in group["params"] if p.requires_grad]
             with torch.no_grad():
-                torch._foreach_mul_(group["params"], factor)
+                torch._foreach_mul_(learning, factor)
 
 
 def soften(optimizer: torch.optim.Optimizer, l1: float) -> None:
@@ -178,6 +215,8 @@ def soften(optimizer: torch.optim.Optimizer, l1: float) -> None:
         for group in optimizer.param_groups:
             amount = group["lr"] * l1 * group["decay_factor"]
             for weights in group["params"] if amount else ():
+                if not weights.requires_grad:
+                    continue
                 weights.copy_(nn.functional.softshrink(weights, amount))
 
 

@@ -50,6 +50,12 @@ class TrainSettings(Settings):
         layout: How images lie in memory; ``auto`` is what a convolution likes best here.
         precision: Of the network's passes; ``bfloat16`` keeps weights and losses in float32.
             ``auto`` is float32, or what was measured to be faster where training is long.
+        freeze: Layers that keep their first weights: ``body`` is all but the head, a number is so
+            many groups of layers from the input on (see ``layer_groups``).
+        unfreeze_every: Epochs after which one more group is set free, from the head down; with
+            ``freeze: none`` the body is frozen at first.
+        group_rate: Factor on the rate from each group of layers to the one below it: the head has
+            the whole rate, layers near the input the lowest.
         checkpoint_seconds: Least seconds between two checkpoints.
 
     Example:
@@ -93,4 +99,7 @@ class TrainSettings(Settings):
     step: Literal["auto", "eager", "captured", "compiled"] = "auto"
     layout: Literal["auto", "contiguous", "channels_last"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    freeze: Literal["none", "body"] | Annotated[int, Field(ge=0)] = "none"
+    unfreeze_every: Annotated[int, Field(ge=1)] | None = None
+    group_rate: float = Field(default=1.0, gt=0, le=1)
     checkpoint_seconds: float = Field(default=2.0, ge=0)

@@ -46,6 +46,23 @@ def test_what_is_asked_for_is_chosen() -> None:
     assert choose_form(scan_of([(9, 9)], grey=False), ImageSettings()).channels == 3
 
 
+@pytest.mark.parametrize(
+    ("size", "settings", "expected"),
+    [
+        ((32, 32), {"min_side": 128}, (128, 128)),
+        ((8, 16), {"min_side": 32}, (32, 64)),
+        ((4, 100), {"min_side": 32}, (32, 128)),  # distorted: no side grows beyond 128
+        ((300, 200), {"min_side": 128}, (192, 128)),
+        ((28, 28), {"multiple": 16}, (32, 32)),
+        ((100, 57), {"multiple": 16, "min_side": 16}, (96, 64)),
+        ((3, 3), {"multiple": 16}, (16, 16)),
+    ],
+)
+def test_the_size_that_a_network_needs(size, settings, expected) -> None:
+    form = choose_form(scan_of([size] * 3), ImageSettings.read(settings))
+    assert (form.height, form.width) == expected
+
+
 def test_headers_tell_sizes_colours_and_what_cannot_be_read(put: Put, tmp_path: Path) -> None:
     grey = put("a.png", np.zeros((3, 4), dtype=np.uint8))
     colour = put("b.png", np.zeros((5, 6, 3), dtype=np.uint8))
@@ -129,6 +146,23 @@ def test_scalings(scaling: str) -> None:
     assert found.is_contiguous(memory_format=torch.channels_last)
     # Floats from 0 to 1, as augmentation gives them, are scaled alike.
     torch.testing.assert_close(encoder.finish(held.float() / 255), found, atol=1e-4, rtol=1e-5)
+
+
+def test_the_colours_of_imagenet_and_those_of_the_plan() -> None:
+    column = pl.Series("x", np.full((2, 4, 4, 3), 255, dtype=np.uint8))
+    published = ImageEncoder.fit(column, DataSettings(images={"scaling": "imagenet"}))
+    white = published.finish(published.tensor(column))[0, :, 0, 0]
+    wanted = (1 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    np.testing.assert_allclose(white, wanted, rtol=1e-6)
+    grey = pl.Series("x", np.full((2, 4, 4), 255, dtype=np.uint8))
+    mean = ImageEncoder.fit(grey, DataSettings(images={"scaling": "imagenet"}))
+    assert mean.shift[0] == pytest.approx((0.485 + 0.456 + 0.406) / 3)
+    own = {"mean": [0.5, 0.25, 0.0], "std": [0.5, 0.25, 2.0]}
+    given = ImageEncoder.fit(column, DataSettings(images=own))
+    scaled = given.finish(given.tensor(column))[0, :, 0, 0]
+    np.testing.assert_allclose(scaled, [1, 3, 0.5], rtol=1e-6)
+    with pytest.raises(InputError, match="do not fit the images"):
+        ImageEncoder.fit(grey, DataSettings(images=own))
 
 
 def test_the_scaling_is_that_of_the_training_rows_alone() -> None:

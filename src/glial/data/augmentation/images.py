@@ -28,7 +28,9 @@ def as_floats(images: Tensor) -> Tensor:
     return images if images.is_floating_point() else images.float() / 255
 
 
-def changed_images(images: Images, settings: AugmentSettings, generator: torch.Generator) -> Images:
+def changed_images(
+    images: Images, settings: AugmentSettings, generator: torch.Generator, *, masked: bool = False
+) -> Images:
     """Images mirrored, moved, blurred, relit and made noisy, in this order.
 
     What a move uncovers is filled with the nearest pixel of the border, which suits dark and
@@ -38,6 +40,7 @@ def changed_images(images: Images, settings: AugmentSettings, generator: torch.G
         images: Pixels between 0 and 1.
         settings: What is done, and how strongly.
         generator: Decides the amounts; on the images' device.
+        masked: Whether the last channel says where the image is, and is moved along with it only.
 
     Returns:
         New images of the same shape, with pixels between 0 and 1.
@@ -58,6 +61,8 @@ def changed_images(images: Images, settings: AugmentSettings, generator: torch.G
         images = _where(draw.chance(0.5), images.flip(-2), images)
     if settings.moves:
         images = _moved(images, settings, draw)
+    mask = images[:, -1:] if masked else None
+    images = images if mask is None else images[:, :-1]
     if settings.blur:
         images = _blurred(images, settings.blur, draw)
     images = _relit(images, settings, draw)
@@ -66,6 +71,7 @@ def changed_images(images: Images, settings: AugmentSettings, generator: torch.G
             images.shape, generator=generator, device=images.device, dtype=images.dtype
         )
         images = (images + settings.noise * noise).clamp(0, 1)
+    images = images if mask is None else torch.cat([images, mask], dim=1)
     if settings.probability < 1:
         images = _where(draw.chance(settings.probability), images, plain)
     return images

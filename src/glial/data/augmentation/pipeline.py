@@ -12,7 +12,7 @@ from glial.core.errors import InputError
 from glial.data.augmentation.images import as_floats, changed_images
 from glial.data.augmentation.mixing import mixed
 from glial.data.augmentation.settings import AugmentSettings
-from glial.data.batches import Batch
+from glial.data.batches import Batch, Finish
 
 Modality = Literal["number", "category", "image", "text"]
 PADDING, UNKNOWN = 0, 1
@@ -28,6 +28,8 @@ class Augmentation:
         settings: What is done, and how strongly.
         modalities: What each tensor of a batch's inputs holds.
         rows: All training rows, for the spread of their numbers; needed for noise on numbers.
+        opened: Makes images of what is held where that is something else, with a last channel
+            that says where they are no padding.
 
     Raises:
         InputError: If nothing among the inputs can be changed in a way that is asked for.
@@ -45,10 +47,12 @@ class Augmentation:
         settings: AugmentSettings,
         modalities: Sequence[Modality],
         rows: Batch | None = None,
+        opened: Finish | None = None,
     ) -> None:
         _check(settings, modalities)
         self.settings = settings
         self._modalities = list(modalities)
+        self._opened = opened
         self._spread: Tensor | None = None
         if settings.number_noise and rows is not None:
             self._spread = _spread(rows.inputs[self._modalities.index("number")])
@@ -64,6 +68,8 @@ class Augmentation:
             A new batch; its images are floats between 0 and 1 where they were changed.
         """
         generator = torch.Generator(batch.target.device).manual_seed(seed)
+        if self._opened is not None:
+            batch = batch._replace(inputs=self._opened(batch.inputs))
         inputs = tuple(
             self._changed(part, modality, generator)
             for part, modality in zip(batch.inputs, self._modalities, strict=True)
@@ -74,7 +80,8 @@ class Augmentation:
     def _changed(self, part: Tensor, modality: Modality, generator: torch.Generator) -> Tensor:
         settings = self.settings
         if modality == "image" and settings.changes_images:
-            return changed_images(as_floats(part), settings, generator)
+            masked = self._opened is not None
+            return changed_images(as_floats(part), settings, generator, masked=masked)
         if modality == "number" and self._spread is not None:
             noise = torch.randn(part.shape, generator=generator, device=part.device)
             return part + settings.number_noise * self._spread.to(part.device) * noise

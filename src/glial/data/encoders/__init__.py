@@ -21,6 +21,7 @@ from glial.data.encoders.dates import DatetimeEncoder
 from glial.data.encoders.images import ImageEncoder
 from glial.data.encoders.numbers import BooleanEncoder, NumberEncoder
 from glial.data.encoders.tokens import TokenEncoder
+from glial.data.encoders.varied import VariedImageEncoder
 from glial.data.encoders.words import TextEncoder
 from glial.data.settings import DataSettings, Kind
 
@@ -38,6 +39,7 @@ __all__ = [
     "TensorEncoder",
     "TextEncoder",
     "TokenEncoder",
+    "VariedImageEncoder",
     "fit_column",
 ]
 
@@ -53,6 +55,7 @@ ENCODERS: dict[str, Any] = {
     "text": TextEncoder,
     "image": ImageEncoder,
     "tokens": TokenEncoder,
+    "varied-image": VariedImageEncoder,
 }
 
 
@@ -82,7 +85,7 @@ class TensorEncoder(Protocol):
     def tensor(self, column: pl.Series) -> Tensor:
         """The column in the form in which it is held: the smaller, the better."""
 
-    def finish(self, held: Tensor) -> Tensor:
+    def finish(self, held: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What the network is given of some held rows, on their device."""
 
 
@@ -124,7 +127,7 @@ def fit_column(
             "number": NumberEncoder,
             "boolean": BooleanEncoder,
             "datetime": DatetimeEncoder,
-            "image": ImageEncoder,
+            "image": VariedImageEncoder if settings.images.size == "varied" else ImageEncoder,
         }
         encoder = encoders.get(kind)
         return (None if encoder is None else encoder.fit(column, settings)), None  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -16,12 +17,14 @@ from glial.core.errors import InputError
 from glial.data.cells import missing
 from glial.data.images.columns import choose_form, decode_images, name_unreadable, scan_images
 from glial.data.images.decoding import ImageForm, Pixels
+from glial.data.images.settings import ImageSettings
 from glial.data.settings import DataSettings
 
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 CHUNK = 1 << 24  # pixels counted at once
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,10 @@ class ImageEncoder:
         """
         form = choose_form(scan_images(column), settings.images)
         there = column.filter(~missing(column))
-        mean, std = _moments(_decoded(there, form))
-        one = np.ones_like(mean)
-        shift, scale = {
-            "standard": (mean, 1 / np.where(std > 0, std, one)),
-            "mean": (mean, one),
-            "unit": (0 * one, one),
-            "signed": (0.5 * one, 2 * one),
-            "none": (0 * one, 255 * one),
-        }[settings.images.scaling]
-        return cls(form, mean, shift, scale)
+        pixels = decoded(there, form)
+        step = max(1, CHUNK // max(1, pixels[0].size if len(pixels) else 1))
+        parts = (pixels[start : start + step] for start in range(0, len(pixels), step))
+        return cls(form, *scaling_of(parts, form.channels, settings.images))
 
     @property
     def labels(self) -> list[str]:
@@ -86,6 +83,11 @@ class ImageEncoder:
         """[channel, height, width]."""
         return [self.form.channels, self.form.height, self.form.width]
 
+    @property
+    def num_bytes(self) -> int:
+        """What one image takes as it is held, at most."""
+        return self.form.channels * self.form.height * self.form.width
+
     def tensor(self, column: pl.Series) -> Tensor:
         """Pixels of 8 bits, [row, channel, height, width], the channels of a pixel together.
 
@@ -94,7 +96,7 @@ class ImageEncoder:
         Raises:
             InputError: If an image cannot be read; the message names the first of them.
         """
-        pixels = _decoded(column, self.form)
+        pixels = decoded(column, self.form)
         gone = missing(column).to_numpy()
         if gone.any():
             logger.warning("column %r: %d rows have no image", column.name, int(gone.sum()))
@@ -120,27 +122,91 @@ class ImageEncoder:
         return torch.addcmul(shift, floats, scale)
 
 
-def _decoded(column: pl.Series, form: ImageForm) -> Pixels:
-    decoded = decode_images(column, form)
-    if decoded.unreadable:
+def scaling_of(
+    parts: Iterable[Pixels], channels: int, settings: ImageSettings
+) -> tuple[Floats, Floats, Floats]:
+    """Mean colour, shift and scale of pixels, as an :class:`ImageEncoder` has them.
+
+    Args:
+        parts: All pixels, some at a time, [..., channel].
+        channels: 1 or 3.
+        settings: The plan's ``data.images``.
+
+    Example:
+        >>> mean, shift, scale = scaling_of([np.zeros((2, 2), dtype=np.uint8)], 1, ImageSettings())
+        >>> mean.tolist(), scale.tolist()
+        ([0.0], [1.0])
+    """
+    mean, std = _moments(parts, channels)
+    one = np.ones_like(mean)
+    shift, scale = (
+        _given(settings, channels)
+        or {
+            "standard": (mean, 1 / np.where(std > 0, std, one)),
+            "mean": (mean, one),
+            "unit": (0 * one, one),
+            "signed": (0.5 * one, 2 * one),
+            "none": (0 * one, 255 * one),
+            "imagenet": (_of(IMAGENET_MEAN, one), 1 / _of(IMAGENET_STD, one)),
+        }[settings.scaling]
+    )
+    return mean, shift, scale
+
+
+def _of(colours: tuple[float, ...], one: Floats) -> Floats:
+    """A figure for each channel; the mean of the three for grey images."""
+    values = np.array(colours)
+    return values if len(one) == len(values) else values.mean() * one
+
+
+def _given(settings: ImageSettings, channels: int) -> tuple[Floats, Floats] | None:
+    """Shift and scale that the plan says in numbers.
+
+    Raises:
+        InputError: If there are not as many as channels.
+    """
+    if settings.mean is None and settings.std is None:
+        return None
+    mean = [0.0] * channels if settings.mean is None else settings.mean
+    std = [1.0] * channels if settings.std is None else settings.std
+    if {len(mean), len(std)} != {channels}:
         raise InputError(
-            f"{len(decoded.unreadable)} images of the column {column.name!r} cannot be read",
+            "data.images.mean and data.images.std do not fit the images",
+            expected=f"{channels} numbers each",
+            got=f"{len(mean)} and {len(std)}",
+            do="give one number a channel, or leave them out",
+        )
+    return np.array(mean), 1 / np.array(std)
+
+
+def decoded(column: pl.Series, form: ImageForm) -> Pixels:
+    """The pixels of a column's images, none of which may be unreadable.
+
+    Raises:
+        InputError: If one is; the message names the first of them.
+
+    Example:
+        >>> decoded(pl.Series(np.zeros((1, 2, 2), dtype=np.uint8)), ImageForm(1, 1, 1)).tolist()
+        [[[0]]]
+    """
+    found = decode_images(column, form)
+    if found.unreadable:
+        raise InputError(
+            f"{len(found.unreadable)} images of the column {column.name!r} cannot be read",
             expected="whole image files",
-            got=name_unreadable({str(column[r]): why for r, why in decoded.unreadable.items()}),
+            got=name_unreadable({str(column[r]): why for r, why in found.unreadable.items()}),
             do="mend these files, or leave their rows out",
         )
-    return decoded.pixels
+    return found.pixels
 
 
-def _moments(pixels: Pixels) -> tuple[Floats, Floats]:
+def _moments(parts: Iterable[Pixels], channels: int) -> tuple[Floats, Floats]:
     """Mean and standard deviation of each channel, from 0 to 1: exact, by counting values."""
-    channels = 1 if pixels.ndim == 3 else 3
     counts = np.zeros((channels, 256), dtype=np.int64)
-    step = max(1, CHUNK // max(1, pixels[0].size if len(pixels) else 1))
-    for start in range(0, len(pixels), step):
-        part = pixels[start : start + step].reshape(-1, channels)
+    for part in parts:
+        flat = part.reshape(-1, channels)
         for channel in range(channels):
-            counts[channel] += np.bincount(part[:, channel], minlength=256)
+            counts[channel] += np.bincount(flat[:, channel], minlength=256)
     values = np.arange(256) / 255
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = shares @ values

@@ -31,6 +31,7 @@ from glial.data.images.decoding import (
     read_header,
 )
 from glial.data.images.settings import ImageSettings
+from glial.data.images.varied import is_packed, sizes_of
 
 logger = logging.getLogger(__name__)
 
@@ -117,9 +118,13 @@ def scan_images(column: pl.Series) -> Scan:
     """Read the headers of a column's images: quick, and nothing is decoded.
 
     Args:
-        column: Paths, or pixels [height, width] or [height, width, 3] in each cell.
+        column: Paths, or in each cell pixels [height, width] or [height, width, 3], or packed ones.
     """
     sizes, grey = np.zeros((len(column), 2), dtype=np.int64), np.zeros(len(column), dtype=np.bool_)
+    if is_packed(column):
+        rows, cells = column.is_not_null().to_numpy(), column.drop_nulls().to_numpy()
+        sizes[rows], grey[rows] = sizes_of(cells), cells[:, 4] == 1
+        return Scan(sizes, grey, {})
     if isinstance(column.dtype, pl.Array):
         rows = (~missing(column)).to_numpy()
         sizes[rows], grey[rows] = column.dtype.shape[:2], len(column.dtype.shape) == 2
@@ -160,27 +165,49 @@ def choose_form(scan: Scan, settings: ImageSettings) -> ImageForm:
             do="check the paths",
         )
     channels = {"grey": 1, "rgb": 3, "auto": 1 if scan.grey[there].all() else 3}[settings.channels]
+    if settings.size == "varied":
+        height, width = _least_box(scan.sizes[there], settings)
+        return ImageForm(height, width, channels, "varied")
     if settings.size == "auto":
-        height, width = _suited_size(scan.sizes[there])
+        height, width = _suited_size(scan.sizes[there], settings)
     else:
         height, width = settings.size
     return ImageForm(height, width, channels, settings.fit)
 
 
-def _suited_size(sizes: NDArray[np.int64]) -> tuple[int, int]:
+def _suited_size(sizes: NDArray[np.int64], settings: ImageSettings) -> tuple[int, int]:
+    least, multiple = settings.min_side, settings.multiple
     known, counts = np.unique(sizes, axis=0, return_counts=True)
     commonest = known[counts.argmax()]
     wanted = commonest if 2 * counts.max() >= len(sizes) else np.median(sizes, axis=0)
-    most = MAX_SIDE if len(sizes) <= MANY_IMAGES else MANY_SIDE
-    height, width = wanted * min(1.0, most / wanted.max())
-    return max(1, round(float(height))), max(1, round(float(width)))
+    most = _most(sizes)
+    # Enlarged where a network needs that; what is very long is distorted rather than made huge.
+    smaller = min(1.0, most / wanted.max())
+    larger = min(least / wanted.min(), max(most, 2 * least) / wanted.max())
+    height, width = (
+        max(least, multiple * max(1, round(float(side) / multiple)))
+        for side in wanted * max(smaller, larger)
+    )
+    return height, width
+
+
+def _most(sizes: NDArray[np.int64]) -> int:
+    return MAX_SIDE if len(sizes) <= MANY_IMAGES else MANY_SIDE
+
+
+def _least_box(sizes: NDArray[np.int64], settings: ImageSettings) -> tuple[int, int]:
+    """The height and width that no image exceeds once its longer side is no more than allowed."""
+    most = _most(sizes) if settings.max_side == "auto" else settings.max_side
+    ratios = np.minimum(1.0, most / sizes.max(axis=1, initial=1))
+    height, width = np.maximum(1, np.round(sizes * ratios[:, None])).max(axis=0, initial=1)
+    return int(height), int(width)
 
 
 def decode_images(column: pl.Series, form: ImageForm) -> Decoded:
     """The pixels of a column's images, decoded in threads.
 
     Args:
-        column: Paths, or pixels in each cell.
+        column: Paths, or pixels in each cell, packed or not.
         form: What each image is brought to.
     """
     if isinstance(column.dtype, pl.Array):
@@ -198,7 +225,8 @@ def decode_images(column: pl.Series, form: ImageForm) -> Decoded:
 def _fitted(column: pl.Series, form: ImageForm) -> Pixels:
     there = column.is_not_null().to_numpy()
     held = column.drop_nulls().to_numpy()
-    if held.shape[1:] != form.shape:
+    exceeds = is_packed(column) and (sizes_of(held) > [form.height, form.width]).any()
+    if held.shape[1:] != form.shape or exceeds:
         found = [fit_pixels(image, form) for image in held]
         held = np.stack(found) if found else np.zeros((0, *form.shape), dtype=np.uint8)
     if there.all():

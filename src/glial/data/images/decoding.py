@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from glial.core.optional import require
 from glial.data.archives import read_bytes
+from glial.data.images.varied import HEADER, pack, unpack
 
 Pixels = NDArray[np.uint8]
 # What the content may be, whatever the file is called: formats that only draw pixels.
@@ -37,7 +38,8 @@ class ImageForm:
         width: In pixels.
         channels: 1 for grey, 3 for red, green and blue.
         fit: How another shape is brought to this one: ``resize`` stretches, ``pad`` keeps the
-            proportions and fills the rest with black, ``crop`` keeps them and cuts the edges off.
+            proportions and fills the rest with black, ``crop`` keeps them and cuts the edges off,
+            ``varied`` keeps the whole size, made smaller where the image exceeds height or width.
 
     Example:
         >>> ImageForm(28, 28, 1).fit
@@ -47,11 +49,16 @@ class ImageForm:
     height: int
     width: int
     channels: int
-    fit: Literal["resize", "pad", "crop"] = "resize"
+    fit: Literal["resize", "pad", "crop", "varied"] = "resize"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one image's pixels: [height, width], and 3 where it has colours."""
+        """Shape of one image's pixels: [height, width], and 3 where it has colours.
+
+        Of images of varied sizes bytes, as :func:`glial.data.images.varied.pack` makes them.
+        """
+        if self.fit == "varied":
+            return (HEADER + self.height * self.width * self.channels,)
         return (self.height, self.width) if self.channels == 1 else (self.height, self.width, 3)
 
 
@@ -141,12 +148,14 @@ def decode(content: bytes, form: ImageForm) -> Pixels:
 
 
 def fit_pixels(pixels: Pixels, form: ImageForm) -> Pixels:
-    """Pixels of one image, [height, width] or [height, width, 3], brought to a form.
+    """Pixels of one image, [height, width] or [height, width, 3] or packed, brought to a form.
 
     Example:
         >>> fit_pixels(np.full((4, 4), 7, dtype=np.uint8), ImageForm(2, 2, 1)).tolist()
         [[7, 7], [7, 7]]
     """
+    if pixels.ndim == 1:
+        pixels = unpack(pixels)
     return pixels if pixels.shape == form.shape else _formed(pillow_image().fromarray(pixels), form)
 
 
@@ -252,6 +261,8 @@ def _formed(image: Any, form: ImageForm) -> Pixels:
     height, width = _inner(shape, form)
     if shape != (height, width):
         image = image.resize((width, height), pillow_image().Resampling.BILINEAR)
+    if form.fit == "varied":
+        return pack(np.asarray(image), form.shape[0])
     if (height, width) != (form.height, form.width):
         left, top = (width - form.width) // 2, (height - form.height) // 2
         image = image.crop((left, top, left + form.width, top + form.height))
@@ -264,5 +275,7 @@ def _inner(shape: tuple[int, int], form: ImageForm) -> tuple[int, int]:
     if form.fit == "resize":
         return form.height, form.width
     ratios = form.height / shape[0], form.width / shape[1]
-    ratio = min(ratios) if form.fit == "pad" else max(ratios)
+    ratio = max(ratios) if form.fit == "crop" else min(ratios)
+    if form.fit == "varied":
+        ratio = min(1.0, ratio)
     return max(1, round(shape[0] * ratio)), max(1, round(shape[1] * ratio))

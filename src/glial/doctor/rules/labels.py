@@ -141,6 +141,8 @@ def _doubled(loss: LossSeen) -> tuple[str, str] | None:
     if width == 3 and gone != {"1"}:
         return None  # of two classes alone, one is often twice as common
     *others, most = sorted(counts.values())
+    if sum(counts.values()) < max(FEWEST_LABELS, FEWEST_OF_A_CLASS * len(counts)):
+        return None
     chance = 4 * math.sqrt(most)
     alike = others[-1] - others[0] < max(0.4 * others[-1], chance)
     if not alike or not 1.6 < most / (sum(others) / len(others)) < 2.6:

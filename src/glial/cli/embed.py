@@ -1,0 +1,76 @@
+"""``glial embed``: rows as vectors; what is near what, and what is nearly the same."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from glial.cli.arguments import number
+from glial.cli.main import print_json
+from glial.core.errors import InputError
+
+SHOWN_PAIRS = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's own arguments."""
+    add = parser.add_argument
+    add("run", metavar="RUN", help="the run's folder")
+    add("source", metavar="SOURCE", help="rows to embed")
+    add("--out", required=True, metavar="FILE", help="a .csv, .parquet, .jsonl or .npz file")
+    add("--layer", metavar="NAME", help="the layer to take; by default what the head sees")
+    add("--near", type=number(int), metavar="K", help="the K nearest rows of each row")
+    add("--copies", type=number(float), metavar="THRESHOLD", help="pairs of at least this cosine")
+    add("--against", metavar="SOURCE2", help="search these rows instead of the others")
+    add("--metric", choices=["cosine", "euclidean"], default="cosine", help="of --near (cosine)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the embeddings whole or not at all, and say what is near or nearly the same."""
+    from glial.data import check_table_ending
+    from glial.runs import load
+    from glial.runs.embedding import ARRAYS, embed_rows
+
+    out = Path(options.out)
+    check_table_ending(out, [ARRAYS])
+    if options.against is not None and options.near is None and options.copies is None:
+        raise InputError(
+            "--against alone finds nothing",
+            expected="--near K or --copies THRESHOLD beside it",
+            got="neither",
+            do="add one of them",
+        )
+    trained = load(options.run)
+    rows = embed_rows(trained, options.source, layer=options.layer)
+    others = None
+    if options.against is not None:
+        others = embed_rows(trained, options.against, layer=options.layer)
+    near = None
+    if options.near is not None:
+        near = rows.near(options.near, others, metric=options.metric)
+    copies = None if options.copies is None else rows.copies(options.copies, others)
+    rows.write(out, near)
+    count, size = rows.vectors.shape
+    if options.json:
+        told = {"layer": options.layer, "near": options.near, "against": options.against}
+        print_json({"embeddings": str(out), "rows": count, "size": size, **told, "copies": copies})
+        return 0
+    print(f"wrote {count:,} embeddings of {size:,} numbers to {out}")
+    if copies is not None:
+        _show(copies)
+    return 0
+
+
+def _show(copies: list[dict[str, Any]]) -> None:
+    from glial.cli.tables import print_table
+
+    print(f"{len(copies):,} pairs of rows are nearly the same")
+    rows = []
+    for pair in copies[:SHOWN_PAIRS]:
+        first, second = pair.get("paths", pair["rows"])
+        rows.append([str(first), str(second), f"{pair['similarity']:.4f}"])
+    if rows:
+        print_table(["row", "row", "similarity"], rows)
+    if len(copies) > SHOWN_PAIRS:
+        print(f"and {len(copies) - SHOWN_PAIRS:,} more: see --json")

@@ -1,0 +1,19 @@
+"""Pictures of what is inside a network of images: filters, feature maps, receptive fields."""
+
+from glial.nn.pictures.fields import MeasuredField, draw_receptive_fields, measure_fields
+from glial.nn.pictures.filters import draw_filters
+from glial.nn.pictures.maps import FeatureMaps, draw_maps, feature_maps
+from glial.nn.pictures.sheet import Sheet, Strip, Tile
+
+__all__ = [
+    "FeatureMaps",
+    "MeasuredField",
+    "Sheet",
+    "Strip",
+    "Tile",
+    "draw_filters",
+    "draw_maps",
+    "draw_receptive_fields",
+    "feature_maps",
+    "measure_fields",
+]
