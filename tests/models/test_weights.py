@@ -167,25 +167,17 @@ def test_a_missing_file_and_an_unfinished_run_are_refused(tmp_path: Path) -> Non
     assert told.value.got == "no model.safetensors in it"
 
 
-def test_a_network_without_published_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Models:
-        @staticmethod
-        def list_models() -> list[str]:
-            return ["resnet18"]
-
-    monkeypatch.setattr("glial.models.weights.require", lambda *_, **__: Models)
-    with pytest.raises(InputError, match="no published weights of 'lenet5'"):
-        start_from(nn.Linear(1, 1), settings_of("lenet5", weights="imagenet"))
+@pytest.mark.parametrize("name", ["lenet5", "alexnet_lrn", "resnet20_cifar", "mlp"])
+def test_a_network_without_published_weights_says_so(name: str) -> None:
+    with pytest.raises(InputError, match=f"no published weights of '{name}'") as told:
+        start_from(nn.Linear(1, 1), settings_of(name, weights="imagenet"))
+    assert "efficientnet_lite0" in str(told.value.do)
 
 
 def test_published_weights_come_from_the_package_of_the_hub(
     monkeypatch: pytest.MonkeyPatch, source: Any
 ) -> None:
     class Models:
-        @staticmethod
-        def list_models() -> list[str]:
-            return ["resnet18"]
-
         @staticmethod
         def get_model(name: str, weights: str) -> nn.Module:
             assert (name, weights) == ("resnet18", "DEFAULT")

@@ -45,7 +45,7 @@ def weights(run: Any) -> dict[str, torch.Tensor]:
 
 def test_a_run_gives_its_weights_sizes_and_colours(first: Any, halves: dict[str, str]) -> None:
     changes = {**SMALL, "model.weights": str(first.path), "train.freeze": "body", "train.lr": 0.03}
-    run = glial.train(halves["high"], model="resnet20_cifar", epochs=12, set=changes, out=False)
+    run = glial.train(halves["high"], epochs=12, set=changes, out=False)
     old, new = weights(first), weights(run)
     assert [n for n in new if not torch.equal(new[n], old[n])] == ["fc.weight", "fc.bias"]
     assert run.metrics["test"]["accuracy"] > run.metrics["baseline"]["accuracy"] + 0.2
@@ -144,9 +144,10 @@ def test_more_groups_than_the_network_has_are_refused_before_anything_is_written
 
 
 def test_published_weights_bring_their_size_and_colours(halves: dict[str, str]) -> None:
-    plan = draft(halves["low"], {"model.name": "efficientnet_lite0", "model.weights": "imagenet"})
+    plan = draft(halves["low"], {"model.weights": "imagenet"})
+    assert plan.model["name"] == "efficientnet_lite0"
     images = plan.data.images
-    assert (images.scaling, images.channels, images.min_side) == ("signed", "rgb", 128)
+    assert (images.scaling, images.channels, images.size) == ("signed", "rgb", [128, 128])
     asked = {"data.images.size": [48, 48], "data.images.scaling": "unit"}
     plan = draft(
         halves["low"],

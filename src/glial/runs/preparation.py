@@ -28,7 +28,7 @@ from glial.runs.decoded import find_paths, read_decoded
 from glial.runs.plan import DEFAULT_MODEL, Plan
 from glial.runs.rows import Tables, read_tables, targets_of
 from glial.runs.streams import is_streamed, read_streamed
-from glial.runs.transfer import with_model_data
+from glial.runs.transfer import with_model_data, with_model_of_weights
 from glial.runs.varied import with_varied
 from glial.tasks import Task, fit_task
 from glial.tasks.task import Loss
@@ -158,7 +158,6 @@ def choose_model(plan: Plan, num_rows: int, kinds: dict[str, Kind]) -> tuple[Pla
     data = with_varied(data, cls, name, kinds)
     if cls.max_one_hot is not None and "max_one_hot" not in plan.data.model_fields_set:
         data = data.model_copy(update={"max_one_hot": cls.max_one_hot})
-    data = with_model_data(data, settings)
     return plan.model_copy(update={"data": data, "task": task, "train": train}), settings
 
 
@@ -318,6 +317,10 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
 
 def _read(plan: Plan, source: Any) -> tuple[Plan, Tables, list[str]]:
     """The rows of a plan: in memory, as paths that are decoded when they are used, or in chunks."""
+    plan = with_model_of_weights(plan)
+    if plan.model["name"] not in ("auto", "custom"):
+        settings = MODELS.resolve(plan.model["name"]).read(plan.model, where="model")
+        plan = plan.model_copy(update={"data": with_model_data(plan.data, settings)})
     if not is_streamed(plan, source):
         return read_tables(plan, source)
     paths = find_paths(plan, source)

@@ -12,9 +12,33 @@ from glial.core.files import read_json
 from glial.data import Encoding
 from glial.data.encoders.images import ImageEncoder
 from glial.data.settings import DataSettings
-from glial.models import ModelSettings
+from glial.models import MODELS, ModelSettings
 from glial.models.image import ImageModelSettings
 from glial.models.weights import PUBLISHED, read_state
+from glial.runs.plan import Plan
+
+SHIPPED = "efficientnet_lite0"  # whose published weights a package carries
+
+
+def with_model_of_weights(plan: Plan) -> Plan:
+    """The plan with the model that its weights are of, where none is named.
+
+    Example:
+        >>> plan = Plan.from_values({"model": {"weights": "imagenet"}})
+        >>> with_model_of_weights(plan).model["name"]
+        'efficientnet_lite0'
+    """
+    weights = plan.model.get("weights")
+    if plan.model["name"] != "auto" or not isinstance(weights, str):
+        return plan
+    name: Any = SHIPPED
+    if weights != PUBLISHED:
+        file = Path(weights) / "model.json"
+        held = read_json(file) if file.exists() else {}
+        name = held.get("name") if isinstance(held, dict) else None
+    if name not in MODELS:
+        return plan
+    return plan.model_copy(update={"model": {**plan.model, "name": name}})
 
 
 def with_model_data(data: DataSettings, settings: ModelSettings) -> DataSettings:

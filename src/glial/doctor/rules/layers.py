@@ -221,13 +221,11 @@ def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Fin
         *((model, *pair) for model in models.values() for pair in _linear_pairs(model)),
         *((model, *pair) for model, after in chains if model for pair in _joint(model, after)),
     ]
-    # What is narrower than both its sides may be meant so: a code, or a product of low rank.
     for model, before, after in sorted(found, key=lambda each: _is_factored(*each[1:]))[:1]:
         factored = _is_factored(before, after)
         within = [parameter for parameter in model.parameters if parameter.layer == before.name]
         yield Finding(
             "missing-nonlinearity",
-            # Two that are as wide are one too many, whatever the training came to.
             "note" if factored else "warning",
             path_in(evidence, model, before.name),
             {
@@ -271,15 +269,17 @@ def _linear_pairs(model: ModelSeen) -> list[tuple[LayerSeen, LayerSeen]]:
             if kind not in STRAIGHT:
                 break
     both = [(layers[name], after) for name, (after, *others) in takers.items() if not others]
-    return [pair for pair in both if pair[1].kind in (*LINEAR, *CONVOLUTIONS)]
+    # Bottlenecks and separable convolutions are what whole families of networks are made of.
+    plain = [p for p in both if p[1].kind not in CONVOLUTIONS or not _is_factored(*p)]
+    return [p for p in plain if p[1].kind in (*LINEAR, *CONVOLUTIONS)]
 
 
 def _is_factored(before: LayerSeen, after: LayerSeen) -> bool:
     if before.kind in CONVOLUTIONS or after.kind in CONVOLUTIONS:
-        # Of channels or of places: separable convolutions are meant so too.
         ends = before.input_shape[1], before.output_shape[1], after.output_shape[1]
-        grouped = max(layer.settings.get("groups", 1) for layer in (before, after)) > 1
-        return grouped or ends[1] < 0.5 * min(ends[0], ends[2])
+        grouped = any(layer.settings.get("groups", 1) > 1 for layer in (before, after))
+        wide = 1 if all(layer.settings.get("places") == 1 for layer in (before, after)) else 0.5
+        return grouped or ends[1] <= min(wide * ends[0], 0.5 * ends[2])
     return before.output_shape[-1] < 0.5 * min(before.input_shape[-1], after.output_shape[-1])
 
 

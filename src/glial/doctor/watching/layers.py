@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -38,6 +39,8 @@ def settings_of(module: nn.Module) -> dict[str, float]:
     """The numbers that a layer was made with."""
     found = {name: getattr(module, name, None) for name in _SETTINGS}
     found["bias"] = float(getattr(module, "bias", None) is not None)
+    if isinstance(kernel := getattr(module, "kernel_size", None), tuple):
+        found["places"] = math.prod(kernel)
     return {
         name: float(value)
         for name, value in found.items()
