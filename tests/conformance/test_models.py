@@ -24,12 +24,11 @@ SMALL = {
     "text_gru": {"size": 4, "num_units": 3},
     "mixed": {"image": "means", "text": {"name": "text_gru", "size": 4}, "width": 6},
 }
-# The smallest of each family, and those that are built otherwise.
+# One of each family, and those that are built otherwise.
 PUBLISHED = [
-    *("lenet5", "alexnet", "alexnet_lrn", "vgg11", "vgg13_bn", "googlenet", "inception_v3"),
-    *("inception_v4", "resnet18", "resnet50", "resnet20_cifar", "densenet121", "mobilenet_v1"),
-    *("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_lite0"),
-    *("convnext_tiny", "vit_b_16"),
+    *("lenet5", "alexnet_lrn", "vgg11", "googlenet", "inception_v3", "inception_v4", "resnet50"),
+    *("resnet20_cifar", "densenet121", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small"),
+    *("efficientnet_lite0", "convnext_tiny", "vit_b_16"),
 ]
 
 
@@ -91,8 +90,10 @@ def test_every_published_network_keeps_the_laws(name):
 )
 @pytest.mark.slow
 def test_variants_keep_the_laws(settings):
+    # What a normalisation takes away again: any bias in a batch, a shared one in a layer.
     biases = ["blocks.0.linear.bias", "blocks.1.linear.bias"]
-    check_model(settings, without_gradient=biases if "batch" in repr(settings) else ())
+    idle = "batch" in repr(settings) or getattr(settings, "bias", "") == "shared"
+    check_model(settings, without_gradient=biases if idle else ())
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in ("step", "softmax")])
