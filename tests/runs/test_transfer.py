@@ -53,7 +53,7 @@ def test_a_run_gives_its_weights_sizes_and_colours(first: Any, halves: dict[str,
     np.testing.assert_allclose(now.shift, was.shift)
     np.testing.assert_allclose(now.scale, was.scale)
     assert run.plan.data.images.size == [8, 8]
-    assert run.plan.train.group_rate == 0.7
+    assert run.plan.train.epochs == 12
 
 
 def test_fine_tuning_moves_all_layers_the_lower_ones_less(

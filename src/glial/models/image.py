@@ -67,13 +67,13 @@ class ImageModelSettings(ModelSettings):
         return recipe if task == "regression" else {**recipe, "task.label_smoothing": 0.1}
 
     def transfer_defaults(self, task: str, num_rows: int = 1000) -> dict[str, Any]:
-        """Fewer epochs and a lower rate than from scratch, the lower the nearer to the image.
+        """Fewer epochs and a lower rate than from scratch.
 
         Example:
-            >>> ImageModelSettings().transfer_defaults("classification")["group_rate"]
-            0.7
+            >>> ImageModelSettings().transfer_defaults("classification")["lr"]
+            0.001
         """
-        shorter = {"lr": 0.001, "epochs": 4 if num_rows >= 5_000 else 15, "group_rate": 0.7}
+        shorter = {"lr": 0.001, "epochs": 4 if num_rows >= 5_000 else 15}
         return {**self.train_defaults(task, num_rows), **shorter}
 
     def data_defaults(self) -> dict[str, Any]:
