@@ -73,6 +73,37 @@ def test_long_trainings_take_what_is_faster(monkeypatch, gain, precision, layout
     assert f"{gain:.2f}x" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "gain", "train", "step"),
+    [
+        (0.0, 1.5, {}, "torch_compile"),
+        (0.0, 1.05, {}, "eager"),
+        (1e9, 1.5, {}, "eager"),
+        (0.0, 1.5, {"step": "eager"}, "eager"),
+        (0.0, 1.5, {"deterministic": True}, "eager"),
+        (0.0, 1.5, {"freeze": "body"}, "eager"),
+    ],
+)
+def test_long_trainings_on_images_are_compiled_where_that_is_faster(
+    monkeypatch, seconds, gain, train, step
+):
+    monkeypatch.setattr(engine, "MEASURED_SECONDS", 0.0)
+    monkeypatch.setattr(engine, "TORCH_COMPILE_SECONDS", seconds)
+    monkeypatch.setattr(engine, "_gain", lambda *trials: gain)
+    plan = plan_of(threads=1, precision="float32", layout="channels_last", **train)
+    found = with_engine(plan, convolutional(), TASK.loss, TASK.mass, images(), num_batches=1)
+    assert found.train.step == step
+
+
+def test_tables_are_not_given_to_torch_s_compiler(monkeypatch):
+    monkeypatch.setattr(engine, "MEASURED_SECONDS", 0.0)
+    monkeypatch.setattr(engine, "TORCH_COMPILE_SECONDS", 0.0)
+    monkeypatch.setattr(engine, "_gain", lambda *trials: 1.05)
+    rows = Batch((torch.ones(4, 5),), torch.tensor([0, 1, 2, 0]))
+    found = with_engine(plan_of(), nn.Linear(5, 3), TASK.loss, TASK.mass, rows, num_batches=1)
+    assert found.train.step == "eager"
+
+
 def test_what_is_asked_for_or_deterministic_is_not_measured(monkeypatch):
     monkeypatch.setattr(engine, "MEASURED_SECONDS", 0.0)
     monkeypatch.setattr(engine, "_gain", lambda *trials: pytest.fail("measured"))
@@ -91,6 +122,15 @@ def test_a_measurement_leaves_the_network_and_the_random_numbers_alone(monkeypat
     assert torch.equal(torch.get_rng_state(), state)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_memory_is_kept_for_images_alone(monkeypatch):
+    told = []
+    monkeypatch.setattr(engine, "keep_freed_memory", lambda: told.append(True))
+    decided(plan_of(), nn.Linear(5, 3), Batch((torch.ones(4, 5),), torch.tensor([0, 1, 2, 0])))
+    assert not told
+    decided(plan_of(), convolutional(), images())
+    assert told
 
 
 def test_ratios_are_medians_of_turns():

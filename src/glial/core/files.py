@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and folders that one process holds at a time."""
+"""Files that are whole or not there, and folders for one process at a time, or one user alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import fcntl
 import json
 import math
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,53 @@ def cache_folder() -> Path:
     if os.environ.get("GLIAL_CACHE"):
         return Path(os.environ["GLIAL_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glial"
+
+
+def private_folder(folder: Path) -> Path:
+    """A folder that nobody else can write to, made if need be: for files that are run.
+
+    Args:
+        folder: Where it should be.
+
+    Returns:
+        The folder, without links on the way to it.
+
+    Raises:
+        PermissionError: If others may write to it, or replace it.
+        OSError: If it cannot be made.
+
+    Example:
+        >>> import tempfile
+        >>> private_folder(Path(tempfile.mkdtemp()) / "built").name
+        'built'
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = folder.parent.resolve() / folder.name
+    reachable = all(map(_is_guarded, folder.parents))
+    if not reachable or not stat.S_ISDIR(folder.lstat().st_mode) or not is_private(folder):
+        raise PermissionError(f"others may write to {folder}, or replace it")
+    return folder
+
+
+def is_private(path: Path) -> bool:
+    """Whether a file or folder is no link, belongs to this user, and is written by no other.
+
+    Example:
+        >>> import tempfile
+        >>> is_private(Path(tempfile.mkdtemp()))
+        True
+    """
+    about = path.lstat()
+    closed = not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return about.st_uid == os.getuid() and closed and not stat.S_ISLNK(about.st_mode)
+
+
+def _is_guarded(folder: Path) -> bool:
+    """Whether only this user and the system can replace what lies in a folder."""
+    about = folder.stat()
+    closed = not about.st_mode & stat.S_IWOTH or bool(about.st_mode & stat.S_ISVTX)
+    return closed and about.st_uid in (0, os.getuid())
 
 
 def finite_or_none(value: Any) -> Any:

@@ -1,9 +1,14 @@
-"""How much memory this process takes, and may still take."""
+"""How much memory this process takes, may still take, and keeps."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
+
+# Of glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 1 << 30
 
 
 def available_memory() -> int:
@@ -29,6 +34,31 @@ def used_memory() -> int:
     except OSError:
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def keep_freed_memory() -> bool:
+    """Have the C library keep large blocks that are freed, to be taken again.
+
+    glibc asks the system for every block above 32 MiB and gives it back when it is freed, and the
+    system zeroes each page anew. A training step takes and frees the same large maps again and
+    again, and may spend half of its time so.
+
+    Returns:
+        Whether the C library can be told; only glibc can.
+
+    Source:
+        mallopt(3), ``M_MMAP_THRESHOLD`` and ``M_TRIM_THRESHOLD``.
+
+    Example:
+        >>> keep_freed_memory() in (True, False)
+        True
+    """
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    taken = mallopt(_MMAP_THRESHOLD, KEPT_BYTES), mallopt(_TRIM_THRESHOLD, 2 * KEPT_BYTES - 1)
+    return taken == (1, 1)
 
 
 def _of_system() -> int:

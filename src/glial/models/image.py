@@ -73,7 +73,7 @@ class ImageModelSettings(ModelSettings):
             >>> ImageModelSettings().transfer_defaults("classification")["lr"]
             0.001
         """
-        shorter = {"lr": 0.001, "epochs": 4 if num_rows >= 5_000 else 15}
+        shorter = {"lr": 0.001, "batch_size": 32, "epochs": 12 if num_rows >= 5_000 else 15}
         return {**self.train_defaults(task, num_rows), **shorter}
 
     def data_defaults(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from glial.core.memory import keep_freed_memory
 from glial.core.seeds import seeded
 from glial.data.batches import Batch
 from glial.nn.summary import summarize
@@ -38,6 +39,8 @@ TIMED_SECONDS = 0.03
 # A step with fewer operations is mostly bookkeeping; with fewer steps, tracing is not paid for.
 CAPTURED_OPERATIONS = 1_000_000_000
 CAPTURED_STEPS = 5_000
+# torch.compile takes a minute or two, and gains little or a third.
+TORCH_COMPILE_SECONDS = 1800.0
 ROUNDS = 3
 LEAST_GAIN = 1.1
 Choice = dict[str, Any]
@@ -69,7 +72,10 @@ def with_engine(
     steps = num_batches * plan.train.epochs
     if plan.train.time_limit is not None:
         steps = min(steps, int(plan.train.time_limit / seconds))
-    decided = _known(plan, network, operations, steps, _has_images(network, batch))
+    images = _has_images(network, batch)
+    if images and _is_on_cpu(network):
+        keep_freed_memory()
+    decided = _known(plan, network, operations, steps, images)
     long = seconds * steps > MEASURED_SECONDS
     repeats = max(1, round(TIMED_SECONDS / seconds))
     open_ = {key: getattr(plan.train, key) == "auto" for key in decided}
@@ -81,6 +87,11 @@ def with_engine(
             return partial(_seconds_of, descent, batch, tried, repeats)
 
         decided = _measured(plan, trial, decided, open_, _candidates(plan, network, decided))
+        if _may_compile(plan, network, decided, open_):
+            now = trial(_changed(plan, decided))
+            now()  # warms up
+            if now() / repeats * steps > TORCH_COMPILE_SECONDS:
+                decided = _measured(plan, trial, decided, open_, {"step": ["torch_compile"]})
     for key, value in decided.items():
         if open_[key]:
             plan = _changed(plan, {key: value})
@@ -100,6 +111,10 @@ def _operations(network: nn.Module, batch: Batch) -> int:
 def _has_images(network: nn.Module, batch: Batch) -> bool:
     pictures = any(part.ndim == 4 for part in batch.inputs)
     return pictures and any(isinstance(module, nn.Conv2d) for module in network.modules())
+
+
+def _is_on_cpu(network: nn.Module) -> bool:
+    return next(iter(network.parameters())).device.type == "cpu"
 
 
 def _known(plan: Plan, network: nn.Module, operations: int, steps: int, images: bool) -> Choice:
@@ -128,14 +143,20 @@ def _candidates(plan: Plan, network: nn.Module, decided: Choice) -> dict[str, li
     images = any(isinstance(module, nn.Conv2d) for module in network.modules())
     still = not Freezing.is_asked(plan.train)
     products = still and not images and capture_obstacle(network) is None
-    on_cpu = next(iter(network.parameters())).device.type == "cpu"
     return {
-        "threads": [1, torch.get_num_threads()] if on_cpu else [],
+        "threads": [1, torch.get_num_threads()] if _is_on_cpu(network) else [],
         "layout": ["contiguous"] if decided["layout"] == "channels_last" else [],
         "step": ["compiled"] if products and find_kernels() else [],
         # What tells numbers of a table apart may be lost in low precision.
         "precision": ["bfloat16"] if images else [],
     }
+
+
+def _may_compile(plan: Plan, network: nn.Module, decided: Choice, open_: dict[str, bool]) -> bool:
+    """Whether the steps of a network of images can be given to torch's compiler."""
+    images = any(isinstance(module, nn.Conv2d) for module in network.modules())
+    still = not Freezing.is_asked(plan.train) and capture_obstacle(network) is None
+    return open_["step"] and decided["step"] == "eager" and images and still
 
 
 def _measured(

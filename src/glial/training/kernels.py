@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from glial.core.errors import InputError
-from glial.core.files import cache_folder
+from glial.core.files import cache_folder, is_private, private_folder
 from glial.training.optimizers import DirectAdam
 
 logger = logging.getLogger(__name__)
@@ -247,11 +247,12 @@ def _built() -> Path:
     # What "native" means here and now, and which compiler this is, in its own words.
     words = _run(compiler, *FLAGS, "-v", "-E", "-x", "c", os.devnull, "-o", os.devnull)
     made_of = hashlib.sha256(source + words).hexdigest()[:16]
-    folder = _own_folder(cache_folder() / "kernels")
+    folder = cache_folder() / "kernels"
     begin = time.monotonic()
     try:
+        folder = private_folder(folder)  # what lies in it is run
         for path in folder.glob(f"{made_of}-*.so"):
-            if _is_ours(path) and path.name == f"{made_of}-{_content(path)}.so":
+            if is_private(path) and path.name == f"{made_of}-{_content(path)}.so":
                 return path
             path.unlink()
         with tempfile.TemporaryDirectory(dir=folder) as room:
@@ -276,34 +277,6 @@ def _run(*command: str) -> bytes:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoKernelsError(f"{command[0]} fails: {error}") from error
     return done.stderr
-
-
-def _own_folder(folder: Path) -> Path:
-    """A folder that nobody else can write to, made if need be: what lies in it is run."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folder = folder.parent.resolve() / folder.name
-        reachable = all(map(_is_guarded, folder.parents))
-    except OSError as error:
-        raise NoKernelsError(f"{folder} cannot be made: {error}") from error
-    if not reachable or not stat.S_ISDIR(folder.lstat().st_mode) or not _is_ours(folder):
-        raise NoKernelsError(f"others may write to {folder}, or replace it")
-    return folder
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a file or folder is no link, belongs to this user, and is written by no other."""
-    about = path.lstat()
-    closed = not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return about.st_uid == os.getuid() and closed and not stat.S_ISLNK(about.st_mode)
-
-
-def _is_guarded(folder: Path) -> bool:
-    """Whether only this user and the system can replace what lies in a folder."""
-    about = folder.stat()
-    closed = not about.st_mode & stat.S_IWOTH or bool(about.st_mode & stat.S_ISVTX)
-    return closed and about.st_uid in (0, os.getuid())
 
 
 def _content(path: Path) -> str:

@@ -32,11 +32,13 @@ from glial.training.schedules import (
     make_schedule,
 )
 from glial.training.settings import TrainSettings
+from glial.training.torch_compile import TorchCompiled
 
 logger = logging.getLogger(__name__)
 
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 Mass = Callable[[Tensor, Tensor | None], Tensor]
+Passes = Callable[..., Any]
 
 
 @runtime_checkable
@@ -145,6 +147,8 @@ class Descent:
         self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
         self._set_progress = getattr(model, "set_progress", None)
         self._passes = _passes(model, settings)
+        compiles = still and settings.step == "torch_compile"
+        self._compiled = TorchCompiled(self._passes) if compiles else None
         self._clips = settings.clip_norm is not None or settings.clip_value is not None
         self._rate = lr
 
@@ -173,16 +177,18 @@ class Descent:
     def _descend(self, batch: Batch) -> Tensor:
         """The loss of a batch; its gradient is left in the parameters."""
         plain = self._accumulate == 1 and batch.other is None
-        if self._captures and plain and self._has_captured(batch):
+        if not plain or not (self._captures or self._compiled) or not self._is_like_first(batch):
+            return self._descend_eagerly(batch)
+        if self._captures and self._has_captured(batch):
             assert self._captured is not None  # noqa: S101 - narrows the type
             return self._captured.run(batch)
-        return self._descend_eagerly(batch)
+        return self._descend_eagerly(batch, self._compiled)
 
-    def _descend_eagerly(self, batch: Batch) -> Tensor:
+    def _descend_eagerly(self, batch: Batch, passes: Passes | None = None) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         parts = split(batch, self._accumulate)
         if len(parts) == 1:
-            loss = self._loss_of(batch)
+            loss = self._loss_of(batch, passes)
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
         masses = [self._mass(*answers(part)) for part in parts]
@@ -194,17 +200,18 @@ class Descent:
             total += loss.detach()
         return total
 
-    def _has_captured(self, batch: Batch) -> bool:
-        """Whether the passes are captured for batches like this one.
+    def _is_like_first(self, batch: Batch) -> bool:
+        """Whether a batch has the shapes of the very first, for which passes are compiled.
 
-        The shapes of the very first batch are, also where training goes on in mid-epoch with
-        another: compiled passes differ from eager ones in their last bits.
+        The first of the training, also where it goes on in mid-epoch with another: compiled
+        passes differ from eager ones in their last bits.
         """
         shapes = shapes_of(batch)
         if self._captured_shapes is None:
             self._captured_shapes = shapes
-        if shapes != self._captured_shapes:
-            return False
+        return shapes == self._captured_shapes
+
+    def _has_captured(self, batch: Batch) -> bool:
         if self._captured is None:
             product = None if self._kernels is None else self._kernels.product
             try:
@@ -216,8 +223,8 @@ class Descent:
                 self._captures = False
         return self._captured is not None
 
-    def _loss_of(self, batch: Batch) -> Tensor:
-        outputs = self._passes(*batch.inputs)
+    def _loss_of(self, batch: Batch, passes: Passes | None = None) -> Tensor:
+        outputs = (passes or self._passes)(*batch.inputs)
         if not isinstance(outputs, WithAuxiliary):
             return self._held_against(outputs, batch)
         loss = self._held_against(outputs.outputs, batch)
@@ -346,7 +353,7 @@ class Descent:
                     state[key] = torch.empty_like(parameter).copy_(value)
 
 
-def _passes(model: nn.Module, settings: TrainSettings) -> Callable[..., Any]:
+def _passes(model: nn.Module, settings: TrainSettings) -> Passes:
     """The network's forward pass in the layout and precision of the settings."""
     if settings.layout == "channels_last":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

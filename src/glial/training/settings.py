@@ -45,8 +45,9 @@ class TrainSettings(Settings):
         step: How a step's passes run: ``eager`` as any, or ``captured`` once and run as a list of
             operations without Python's bookkeeping, with the same numbers, or ``compiled``:
             captured, with products and Adam's update in C, built once by the machine's GCC, whose
-            numbers differ in their last bits. ``auto`` captures the small steps of long
-            trainings, and compiles where a measurement finds it faster.
+            numbers differ in their last bits, or ``torch_compile``: by torch's own compiler,
+            which takes a minute or more. ``auto`` captures the small steps of long trainings,
+            and compiles where a measurement finds it faster.
         layout: How images lie in memory; ``auto`` is what a convolution likes best here.
         precision: Of the network's passes; ``bfloat16`` keeps weights and losses in float32.
             ``auto`` is float32, or what was measured to be faster where training is long.
@@ -96,7 +97,7 @@ class TrainSettings(Settings):
     device: str = "auto"
     threads: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
     deterministic: bool = False
-    step: Literal["auto", "eager", "captured", "compiled"] = "auto"
+    step: Literal["auto", "eager", "captured", "compiled", "torch_compile"] = "auto"
     layout: Literal["auto", "contiguous", "channels_last"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     freeze: Literal["none", "body"] | Annotated[int, Field(ge=0)] = "none"
