@@ -62,6 +62,6 @@ def test_mnist_of_a_few_thousand_images(shared_data, tmp_path):
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_photographs_in_an_archive(shared_data):
-    run = glial.train(str(shared_data / "cifar10-subset.zip"), epochs=2, out=False)
+    run = glial.train(str(shared_data / "cifar10-subset.zip"), epochs=1, out=False)
     assert run.metrics["baseline"]["accuracy"] == pytest.approx(0.1)
     assert run.metrics["test"]["accuracy"] > 0.3
