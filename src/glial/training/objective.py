@@ -167,7 +167,7 @@ class Descent:
     def make_passes(self, batch: Batch, moment: Moment) -> Tensor:
         """The passes of a step, call by call and without its update."""
         self._begin(moment)
-        return self._descend_eagerly(batch)
+        return self._descend_by_autograd(batch)
 
     def _begin(self, moment: Moment) -> None:
         self._set_rates(moment)
@@ -178,13 +178,13 @@ class Descent:
         """The loss of a batch; its gradient is left in the parameters."""
         plain = self._accumulate == 1 and batch.other is None
         if not plain or not (self._captures or self._compiled) or not self._is_like_first(batch):
-            return self._descend_eagerly(batch)
+            return self._descend_by_autograd(batch)
         if self._captures and self._has_captured(batch):
             assert self._captured is not None  # noqa: S101 - narrows the type
             return self._captured.run(batch)
-        return self._descend_eagerly(batch, self._compiled)
+        return self._descend_by_autograd(batch, self._compiled)
 
-    def _descend_eagerly(self, batch: Batch, passes: Passes | None = None) -> Tensor:
+    def _descend_by_autograd(self, batch: Batch, passes: Passes | None = None) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         parts = split(batch, self._accumulate)
         if len(parts) == 1:

@@ -28,8 +28,8 @@ class TorchCompiled:
     """A forward pass, and with it the backward pass, compiled for inputs of one shape.
 
     Compiled at the first call. What torch cannot compile here, for want of a compiler say, runs as
-    it is from then on, and a warning says so. What was built is kept in ``inductor`` of the cache,
-    a folder that nobody else may write to.
+    it is from then on, and a warning says so. Torch builds in ``inductor`` of the cache, a folder
+    that nobody else may write to, and keeps no graphs there, which it would unpickle.
 
     Args:
         passes: How the network is called.
@@ -75,6 +75,7 @@ class TorchCompiled:
         # Read whenever torch compiles, which it does again for the backward pass.
         folder = private_folder(cache_folder() / "inductor")
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
-        compiled = torch.compile(self._plain, dynamic=False)
+        options = {"fx_graph_cache": False}
+        compiled = torch.compile(self._plain, dynamic=False, options=options)
         with torch._dynamo.config.patch(recompile_limit=MOST_NETWORKS):
             return compiled, compiled(*inputs)
