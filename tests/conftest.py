@@ -18,14 +18,19 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("glial")
 
+# Folders, here and beside the code, whose tests put the parts together and train them.
+SLOW = {"conformance", "integration", "runs"}
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
 
+@pytest.hookimpl(tryfirst=True)  # before marks are looked at
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with a reason, what this machine cannot run."""
+    """Mark what is slow as a whole; skip, with a reason, what this machine cannot run."""
     no_data = pytest.mark.skip(reason=f"the real data sets are not at {SHARED_DATA}")
     no_gpu = pytest.mark.skip(reason="no accelerator was found")
     for item in items:
+        if SLOW.intersection(item.path.relative_to(item.config.rootpath).parts):
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("shared_data") and not SHARED_DATA.is_dir():
             item.add_marker(no_data)
         if item.get_closest_marker("gpu") and not torch.accelerator.is_available():

@@ -142,6 +142,7 @@ def test_plans_that_cannot_be_used(refused, folder, words, part):
     assert part in refused("train", "t.csv", "--target", "y", *words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -166,6 +167,7 @@ def test_plan_files_that_cannot_be_used(refused, folder, text):
     assert not (folder / "trapped").exists()
 
 
+@pytest.mark.slow
 def test_predict_and_evaluate(refused, folder, capsys):
     (folder / "t.csv").write_text(GOOD)
     assert main(["train", "t.csv", "--target", "y", *FAST, "--out", "r", "--quiet"]) == 0
@@ -192,6 +194,7 @@ def test_predict_and_evaluate(refused, folder, capsys):
     assert "--augment" in refused("inspect", "mlp", "--augment", "sheet.png")
 
 
+@pytest.mark.slow
 def test_places_that_cannot_be_written(refused, folder, monkeypatch):
     (folder / "t.csv").write_text(GOOD)
     (folder / "file").write_text("")
@@ -243,6 +246,7 @@ NOTICES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOTICES)
 def test_what_can_be_mended_is_noticed(folder, capsys, name):
     head, row, notice = NOTICES[name]

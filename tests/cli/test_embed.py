@@ -12,6 +12,8 @@ from PIL import Image
 import glial
 from glial.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):

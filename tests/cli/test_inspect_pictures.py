@@ -79,6 +79,7 @@ def test_all_pictures_of_a_named_model(call):
     assert told["layers"][-1]["output_shape"] == [1, 10]  # as published
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_of_named_layers_only(call):
     words = ("--fields", "f.png", "--layer", "s2", "--layer", "c5")
     status, told = call("lenet5", *words)
@@ -87,6 +88,7 @@ def test_pictures_are_drawn_of_named_layers_only(call):
     assert (told["filters"], told["maps"]) == (None, None)
 
 
+@pytest.mark.slow
 def test_named_models_have_their_published_sizes(call):
     words = ("--set", "width=0.125")
     assert call("alexnet", *words)[1]["layers"][-1]["output_shape"] == [1, 1000]
@@ -98,6 +100,7 @@ def test_named_models_have_their_published_sizes(call):
     assert call("residual_cnn")[1]["layers"][-1]["output_shape"] == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_photo_is_scaled_as_the_published_weights_were(call, drawn):
     status, _ = call("alexnet", "--set", "width=0.125", "--maps", "m.png", "--image", "photo.png")
     assert status == 0
@@ -125,6 +128,7 @@ def test_a_photo_goes_through_the_encoding_of_a_run(call, drawn):
     assert torch.is_floating_point(drawn[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "part"),
     [
@@ -155,6 +159,7 @@ def test_what_cannot_be_drawn_is_refused(call, folder, words, part):
     assert not (folder / "a.png").exists()
 
 
+@pytest.mark.slow
 def test_maps_of_networks_of_more_than_one_image_are_refused(call):
     shades = np.random.default_rng(1).integers(0, 200, (24, 8, 8), dtype=np.uint8)
     Path("images").mkdir()

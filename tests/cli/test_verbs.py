@@ -39,6 +39,7 @@ def call(capsys):
     return run
 
 
+@pytest.mark.slow
 def test_train_evaluate_predict_compare(call, folder):
     status, result = call("train", "iris", *FAST)
     assert status == 0
@@ -125,6 +126,7 @@ def test_folds_from_training_to_predictions(call, folder, capsys):
     assert call("train", "iris", "--folds", "1")[0] == 2
 
 
+@pytest.mark.slow
 def test_progress_says_which_network(capsys, monkeypatch):
     monkeypatch.setattr("glial.cli.progress.LINE_SECONDS", 0.0)
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
@@ -134,6 +136,7 @@ def test_progress_says_which_network(capsys, monkeypatch):
     assert "network 2/2 epoch 2/3" in err
 
 
+@pytest.mark.slow
 def test_init_drafts_and_refuses_to_overwrite(call, folder):
     (folder / "t.csv").write_text(
         "a,b,y\n" + "".join(f"{i}.5,{'uv'[i % 2]},{i % 3}\n" for i in range(30))
@@ -150,6 +153,7 @@ def test_init_drafts_and_refuses_to_overwrite(call, folder):
     assert (status, result["run"], result["epochs"]) == (0, "runs/t-1", 2)
 
 
+@pytest.mark.slow
 def test_set_overrides_and_labels_keep_their_spelling(call, folder):
     rows = "".join(f"{i % 7}.25,{'01' if i % 2 else '10'}\n" for i in range(40))
     (folder / "t.csv").write_text("x,y\n" + rows)
@@ -180,6 +184,7 @@ def test_models_and_datasets(call):
     assert {row["name"] for row in listed["datasets"]} >= {"iris", "wine", "digits", "diabetes"}
 
 
+@pytest.mark.slow
 def test_inspect_counts_and_draws(call, folder):
     status, result = call(
         "inspect",
@@ -242,6 +247,7 @@ def test_help_of_every_verb(verb, capsys):
     assert "--json" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_output_for_people(capsys):
     assert main(["train", "iris", *FAST]) == 0
     out, err = capsys.readouterr()
@@ -260,6 +266,7 @@ def test_output_for_people(capsys):
         assert capsys.readouterr().out.count("\n") > 3
 
 
+@pytest.mark.slow
 def test_quiet_prints_no_notes(capsys):
     main(["train", "iris", *FAST, "--quiet"])
     assert capsys.readouterr().err == ""

@@ -69,7 +69,6 @@ def test_every_model_keeps_the_laws(name, monkeypatch):
     check_model(kind.read(narrow(name)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_published_network_keeps_the_laws(name):
     check_model(MODELS.resolve(name).read(narrow(name)))
@@ -88,7 +87,6 @@ def test_every_published_network_keeps_the_laws(name):
         ResidualCNNSettings(widths=[4, 6], attention="spatial"),
     ],
 )
-@pytest.mark.slow
 def test_variants_keep_the_laws(settings):
     # What a normalisation takes away again: any bias in a batch, a shared one in a layer.
     biases = ["blocks.0.linear.bias", "blocks.1.linear.bias"]

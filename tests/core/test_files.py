@@ -111,6 +111,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(plain)
 def test_json_goes_there_and_back(value):
     assert json.loads(to_json(value)) == value

@@ -26,6 +26,7 @@ print(usual, faults())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_blocks_that_are_kept_are_not_asked_for_again():
     done = subprocess.run(

@@ -152,6 +152,7 @@ def test_plain_yaml(text, value):
     assert type(found) is type(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

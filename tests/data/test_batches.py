@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ def rows_of(num_rows: int) -> Batch:
     return Batch((index.float()[:, None],), index, index.double())
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 3))
 def test_each_epoch_holds_every_row_once(num_rows: int, batch_size: int, epoch: int) -> None:
     batches = TensorBatches(rows_of(num_rows), batch_size, seed=0)

@@ -137,6 +137,7 @@ def entry(url: str | None, content: bytes = CONTENT) -> DatasetEntry:
     )
 
 
+@pytest.mark.slow
 def test_a_file_is_fetched_once_checked_and_kept(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,12 +150,14 @@ def test_a_file_is_fetched_once_checked_and_kept(
     assert find_file("t", wanted) == kept
 
 
+@pytest.mark.slow
 def test_the_wrong_content_is_not_kept(server: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not the data set that was meant"):
         find_file("t", entry(f"{server}/t.csv.gz", b"other"))
     assert not (tmp_path / "cache" / "t.csv.gz").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/missing", None])
 def test_a_place_that_does_not_answer_is_named(server: str, path: str | None) -> None:
     url = f"{server}{path}" if path else "http://127.0.0.1:9/t"

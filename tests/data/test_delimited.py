@@ -188,6 +188,7 @@ def tables(draw: st.DrawFn) -> tuple[list[list[str]], str, str, int, str]:
     return [header, *rows], delimiter, end, quoting, draw(st.sampled_from(ENCODINGS[:5]))
 
 
+@pytest.mark.slow
 @given(tables())
 @settings(max_examples=80)
 def test_what_python_writes_comes_back_cell_for_cell(
@@ -203,6 +204,7 @@ def test_what_python_writes_comes_back_cell_for_cell(
     assert [frame.columns, *map(list, frame.rows())] == rows
 
 
+@pytest.mark.slow
 @given(st.text('ab,"\r\n ;', max_size=40))
 @settings(max_examples=500)
 def test_the_fast_way_agrees_with_the_careful_one(text: str) -> None:
@@ -213,6 +215,7 @@ def test_the_fast_way_agrees_with_the_careful_one(text: str) -> None:
     assert [found[0], *map(list, found[1].rows())] == rows
 
 
+@pytest.mark.slow
 @given(st.one_of(st.binary(max_size=200), st.text('a1,;"\t|\r\n\0é', max_size=80)))
 @settings(max_examples=500)
 def test_any_bytes_give_a_table_or_a_clear_error(content: bytes | str) -> None:

@@ -124,6 +124,7 @@ def test_crosses_read_their_parts_and_are_one_column_more() -> None:
     assert "few x boolean is a | no" in encoding.names
 
 
+@pytest.mark.slow
 def test_many_rows_are_encoded_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     encoding = fitted(DataSettings(missing="knn"))
     wanted = encoding.transform(TRAIN)
@@ -132,6 +133,7 @@ def test_many_rows_are_encoded_in_stretches(monkeypatch: pytest.MonkeyPatch) -> 
         torch.testing.assert_close(found, one)
 
 
+@pytest.mark.slow
 @given(asked)
 @settings(max_examples=40)
 def test_shapes_types_and_names(choice: DataSettings) -> None:
@@ -147,6 +149,7 @@ def test_shapes_types_and_names(choice: DataSettings) -> None:
         assert 0 < codes.min() <= codes.max() < size
 
 
+@pytest.mark.slow
 @given(asked, st.integers(0, 39))
 @settings(max_examples=40)
 def test_a_row_alone_equals_the_row_in_a_batch_bit_for_bit(choice: DataSettings, row: int) -> None:
@@ -158,6 +161,7 @@ def test_a_row_alone_equals_the_row_in_a_batch_bit_for_bit(choice: DataSettings,
     assert torch.equal(alone.categories[0], categories[row])
 
 
+@pytest.mark.slow
 @given(asked)
 @settings(max_examples=40)
 def test_columns_may_come_in_any_order_and_with_others(choice: DataSettings) -> None:
@@ -185,6 +189,7 @@ def test_the_kinds_inferred_are_those_meant() -> None:
     }
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(asked)
 def test_what_is_saved_is_loaded_bit_for_bit(tmp_path: Path, choice: DataSettings) -> None:

@@ -72,6 +72,7 @@ def columns(num_noise=6, num_rows=600):
     return {"strong": strong, "weak": weak, **parts}, target.astype(np.int64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("select", ["mutual_information", "l1", "permutation"])
 def test_noise_is_dropped_and_what_matters_is_kept(select):
     parts, target = columns()

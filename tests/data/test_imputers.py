@@ -66,6 +66,7 @@ def test_filling_beats_the_mean(name, table):
     assert error < 0.6 * np.sqrt((whole[unseen] ** 2).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [None, 1])
 @pytest.mark.parametrize("name", IMPUTERS)
 def test_present_cells_stay_and_a_row_alone_is_filled_alike(name, draw, table):
@@ -102,6 +103,7 @@ def test_rows_without_any_number_and_tables_without_gaps(name, table):
     assert np.isfinite(IMPUTERS[name].fit(never).fill(never)).all()
 
 
+@pytest.mark.slow
 def test_draws_differ_as_much_as_the_regression_errs(table):
     whole, rows, gone = table
     draws = np.stack([RegressionImputer.fit(rows, draw).fill(rows) for draw in range(1, 9)])

@@ -20,6 +20,7 @@ def rows_of(counts: list[int]) -> Batch:
     return Batch((torch.arange(len(codes)).float()[:, None],), codes, torch.arange(len(codes)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(counts_of_classes, st.integers(1, 40), st.integers(0, 5))
 def test_every_batch_has_each_classes_share_rounded_down_or_up(
@@ -60,6 +61,7 @@ def test_stratified_batches_are_in_another_order_every_epoch_and_seed() -> None:
     assert len({tuple(order) for order in orders}) == 3
 
 
+@pytest.mark.slow
 def test_every_row_is_as_often_in_each_batch_as_its_size_says() -> None:
     batches = TensorBatches(rows_of([7, 3]), 4, seed=0, stratified=True)  # of 4, 4 and 2 rows
     orders = np.array([batches.order(epoch).numpy() for epoch in range(2000)])

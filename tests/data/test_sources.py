@@ -318,6 +318,7 @@ cells = {
 TYPES = {"i": pl.Int64, "f": pl.Float64, "s": pl.String, "b": pl.Boolean}
 
 
+@pytest.mark.slow
 @given(st.lists(st.fixed_dictionaries(cells), min_size=1, max_size=6))
 @settings(max_examples=40)
 def test_typed_formats_round_trip(rows: list[dict[str, object]]) -> None:
@@ -363,6 +364,7 @@ def test_any_bytes_under_any_ending(ending: str, content: bytes, packs: bool) ->
 flips = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(ENDINGS), flips, st.integers(0, 40))
 @settings(max_examples=200)
 def test_mutated_text_under_any_ending(
@@ -374,6 +376,7 @@ def test_mutated_text_under_any_ending(
     gives_a_table_or_an_input_error(ending, bytes(content[: len(content) - cut]))
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([(".jsonl", JSON_LINES), (".json", JSON_LINES), (".csv", CSV)]),
     flips,

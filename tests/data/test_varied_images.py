@@ -68,6 +68,7 @@ def test_buckets_are_merged_where_that_adds_the_fewest_pixels():
     assert choose_buckets(sizes, 1).tolist() == [[64, 64]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("longest", [7, 60, 128, 300])
 def test_buckets_hold_every_image_and_more_of_them_add_no_pixels(seed, longest):
@@ -284,6 +285,7 @@ def test_places_without_a_real_pixel_are_zero_and_count_nothing():
     assert masked_places(maps, None) is maps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["none", "spatial"])
 @pytest.mark.parametrize("stem", [1, 2, 4])
 def test_more_padding_changes_nothing_where_a_mask_says_so(stem, attention):

@@ -246,6 +246,7 @@ DRAWN = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(DRAWN, st.randoms())
 def test_laws_of_ranking(drawn, random):

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from glial.core.findings import Finding
 from glial.doctor import Doctor
 
+pytestmark = pytest.mark.slow
+
 
 def watched(train: Callable[[], Any]) -> Doctor:
     torch.manual_seed(0)

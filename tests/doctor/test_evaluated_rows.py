@@ -14,6 +14,8 @@ from glial.doctor import Doctor
 from glial.doctor.evidence import Evidence
 from glial.doctor.watching.rows import Store
 
+pytestmark = pytest.mark.slow
+
 
 def rows(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)

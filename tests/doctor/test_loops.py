@@ -19,6 +19,8 @@ from glial.doctor.measures import noise_scale
 from glial.doctor.rules.penalties import added_shares
 from glial.doctor.watching.rounds import FEWEST_CLOSE, IDLE, Schedule
 
+pytestmark = pytest.mark.slow
+
 
 def watched(train: Callable[[], Any]) -> Doctor:
     torch.manual_seed(0)

@@ -110,6 +110,7 @@ def test_the_diagram_is_that_of_the_table():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["memory-growth", "wrong-target", "out-of-memory"])
 def test_pictures_are_drawn_from_what_the_example_measures(name):
     drawn = TOOL["draw"](PICTURES[name], *TOOL["measure"](name))

@@ -63,6 +63,7 @@ def train(surrogate, *, given: str = "distribution") -> None:
         optimizer.step()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["distribution", "logits"])
 @pytest.mark.parametrize("surrogate", [turned, of_ratios_turned])
 def test_choices_that_paid_off_and_get_rarer_are_named(surrogate, given):
@@ -76,6 +77,7 @@ def test_choices_that_paid_off_and_get_rarer_are_named(surrogate, given):
     assert found.at.line in (first + 1, of_ratios.__code__.co_firstlineno + 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["distribution", "logits"])
 @pytest.mark.parametrize("surrogate", [negated, of_ratios, one_by_one])
 def test_choices_that_paid_off_and_get_likelier_are_not(surrogate, given):

@@ -22,6 +22,8 @@ from glial.doctor.probes.padding import lengths_in
 from glial.doctor.reference import examine_rows, stand_in
 from glial.doctor.watching.layers import stale_share
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 4
 
 
@@ -62,12 +64,10 @@ def alarms(findings: list[Finding]) -> list[str]:
     return [finding.problem for finding in findings if finding.severity != "note"]
 
 
-@pytest.mark.slow
 def test_a_training_on_good_data_has_no_alarm():
     assert alarms(training(groups(400, 0), groups(160, 1)).findings) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("wrong", "named"), [(0.0, False), (0.5, True)])
 def test_a_forest_that_finds_the_task_hard_contradicts_no_labels(wrong, named):
     """Clean labels that depend on all columns, and easy ones of which half were drawn anew."""
@@ -89,7 +89,6 @@ def test_a_forest_that_finds_the_task_hard_contradicts_no_labels(wrong, named):
     assert ("label-noise" in alarms(found)) is named
 
 
-@pytest.mark.slow
 def test_labels_that_evaluation_rows_contradict():
     x, y = groups(400, 0)
     wrong = torch.rand(400, generator=torch.Generator().manual_seed(2)) < 0.4
@@ -101,7 +100,6 @@ def test_labels_that_evaluation_rows_contradict():
     assert doctor.evidence.rows.contradicted == pytest.approx(0.3, abs=0.08)
 
 
-@pytest.mark.slow
 def test_noise_that_drowns_rows_and_noise_that_does_not():
     data, test = groups(400, 0), groups(160, 1)
     doctor = training(data, test, change=lambda x: x + 9 * torch.randn_like(x))
@@ -114,7 +112,6 @@ def test_noise_that_drowns_rows_and_noise_that_does_not():
     assert rows.plain_score == pytest.approx(rows.given_score, abs=0.1)
 
 
-@pytest.mark.slow
 def test_evaluation_rows_that_were_all_trained_on():
     x, y = groups(400, 0)
     held = groups(120, 1)
@@ -122,7 +119,6 @@ def test_evaluation_rows_that_were_all_trained_on():
     assert alarms(training(mixed, held).findings) == ["leakage"]
 
 
-@pytest.mark.slow
 def test_asking_for_the_training_rows_themselves_is_no_leak():
     data = groups(200, 0)
     assert alarms(training(data, data).findings) == []
@@ -130,7 +126,6 @@ def test_asking_for_the_training_rows_themselves_is_no_leak():
     assert alarms(training(data, copied).findings) == []
 
 
-@pytest.mark.slow
 def test_a_column_that_is_the_target():
     x, y = groups(400, 0)
     x[:, 5] = y
@@ -140,7 +135,6 @@ def test_a_column_that_is_the_target():
     assert doctor.evidence.rows.copied
 
 
-@pytest.mark.slow
 def test_a_handful_of_rows():
     x, y = groups(12, 0, columns=40)
     test = groups(160, 1, columns=40)
@@ -148,7 +142,6 @@ def test_a_handful_of_rows():
     assert alarms(doctor.findings)[:1] == ["overfitting"]
 
 
-@pytest.mark.slow
 def test_rows_of_another_kind_that_are_answered_worse():
     (x, y), (asked, answers) = groups(400, 0), groups(160, 1)
     drifted = asked + torch.tensor([-2.4, 1.2, 1.2, -1.2, 0.9, 0.9])
@@ -161,7 +154,6 @@ def test_rows_of_one_kind_are_not_told_apart():
     assert told_apart(rows[:200], rows[200:]) == pytest.approx(0.5, abs=0.07)
 
 
-@pytest.mark.slow
 def test_statistics_that_never_move():
     data, test = groups(400, 0), groups(160, 1)
     data, test = (data[0] + 7, data[1]), (test[0] + 7, test[1])
@@ -371,7 +363,6 @@ def test_drift_that_costs_nothing_is_a_note():
     assert [(f.problem, f.severity) for f in diagnose(evidence)] == [("data-drift", "note")]
 
 
-@pytest.mark.slow
 def test_mixed_rows_and_rebuilt_rows_are_not_held_against_those_before():
     """Mixing pairs with both their labels, and rebuilding a row from a noisy one, are meant so."""
     x, y = groups(400, 0)

@@ -109,9 +109,6 @@ def gradient_sizes(network, x, y):
 
 
 # ---- Depth, and ways past
-
-
-@pytest.mark.slow
 def test_without_skips_more_layers_train_worse_and_with_them_not(digits):
     """Degradation: the loss is that of the training rows, so it is not overfitting.
 
@@ -164,7 +161,6 @@ def start_well(network):
             nn.init.zeros_(module.bias)
 
 
-@pytest.mark.slow
 def test_a_gradient_vanishes_on_its_way_and_the_doctor_says_so(digits):
     """At torch's start each layer takes a part of the signal away; three remedies keep it."""
     x, y = digits[0][SEEN], digits[1][SEEN]
@@ -218,7 +214,6 @@ def normalised(kind):
     return network
 
 
-@pytest.mark.slow
 def test_batch_normalisation_learns_at_rates_at_which_none_does_not(digits):
     """Local response normalisation with AlexNet's numbers does what one constant factor does."""
     x, y = digits
@@ -271,7 +266,6 @@ def separable(split, channels=16):
     return nn.Sequential(*layers, *pooled, nn.Linear(4 * channels, 10))
 
 
-@pytest.mark.slow
 def test_a_convolution_in_two_costs_a_fraction_and_is_nearly_as_right(digits):
     x, y = digits
     maps = torch.zeros(1, 24, 7, 9)
@@ -326,7 +320,6 @@ def stages(kind, channels=16):
     return nn.Sequential(*layers, *pooled)
 
 
-@pytest.mark.slow
 def test_strides_and_poolings_cut_the_cost_of_what_follows(digits):
     """A quarter of the places is a quarter of the products; it costs no accuracy here."""
     x, y = digits
@@ -376,7 +369,6 @@ def dense(hidden, inputs=256):
     return nn.Sequential(*layers, nn.Linear(hidden, 10))
 
 
-@pytest.mark.slow
 def test_dense_layers_need_many_times_the_parameters_where_things_move(digits):
     x, y = digits
     right = {}
@@ -401,7 +393,6 @@ def test_dense_layers_need_many_times_the_parameters_where_things_move(digits):
     assert max(right["many"]) < 0.9
 
 
-@pytest.mark.slow
 def test_a_convolution_needs_its_neighbours_and_a_dense_layer_does_not(digits):
     """Pixels put in another order, the same for all images."""
     x, y = digits
@@ -436,7 +427,6 @@ def dots(seed, num_rows=1000):
     return (ranks < count).float().view(num_rows, 1, 8, 8), count.float()
 
 
-@pytest.mark.slow
 def test_dots_at_the_border_count_in_full_only_where_it_is_padded():
     """A kernel that is never centred on the border cannot weigh all pixels alike."""
 
@@ -503,7 +493,6 @@ def memoriser(batch_norm=False, dropout=0.0):
     return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(64, 10))
 
 
-@pytest.mark.slow
 def test_dropout_decay_and_batch_normalisation_each_lessen_overfitting(digits):
     """Trained on 200 images, a fifth of them with labels drawn at random."""
     x, y = digits
@@ -561,7 +550,6 @@ def scales(reduced):
     return nn.Sequential(block, *largest)
 
 
-@pytest.mark.slow
 def test_an_inception_block_of_one_scale_cannot_tell_sizes_above_it():
     for seed in SEEDS:
         x, y = squares(seed)
@@ -599,7 +587,6 @@ def gated(excites, channels=24):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 2))
 
 
-@pytest.mark.slow
 def test_without_excitation_a_place_does_not_know_what_stands_elsewhere():
     for seed in SEEDS:
         without, with_it = (
@@ -626,7 +613,6 @@ def concatenated(kind, layers=16):
     return nn.Sequential(*first, body, *last)
 
 
-@pytest.mark.slow
 def test_layers_that_see_all_before_them_learn_where_a_chain_of_them_does_not(digits):
     x, y = digits
     assert size(concatenated("all")) < size(concatenated("chain"))  # 23,914 and 24,377

@@ -95,7 +95,6 @@ def run_block(block: Block, page: Path, names: dict[str, Any], folder: Path) -> 
             assert done.returncode == status, f"{where}\n{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_blocks_of_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -30,7 +29,6 @@ def scores(vectors: np.ndarray, table: pl.DataFrame) -> dict[str, float]:
     return retrieval_scores(torch.from_numpy(vectors), torch.tensor(table["digit"].to_list()))
 
 
-@pytest.mark.slow
 def test_digits_lie_near_their_class_and_new_ones_nearer_than_by_pixels():
     table = scattered()
     shown, new = table.filter(pl.col("digit") < 7), table.filter(pl.col("digit") >= 7)
@@ -46,7 +44,6 @@ def test_digits_lie_near_their_class_and_new_ones_nearer_than_by_pixels():
     assert learnt["mean_average_precision_at_r"] > raw["mean_average_precision_at_r"] + 0.15
 
 
-@pytest.mark.slow
 def test_a_classifiers_embedding_feeds_a_classical_model_of_other_classes():
     """What a network learnt of some digits tells others apart, by a line through its features."""
     table = scattered()

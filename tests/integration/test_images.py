@@ -32,7 +32,6 @@ def spread(table: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(columns).with_columns(table["digit"])
 
 
-@pytest.mark.slow
 def test_a_digit_is_known_where_none_was_ever_shown():
     """Weights are shared by all places; a network without that knows digits in one place only."""
     run = glial.train(placed(~HELD, 4, 4), target="digit", epochs=8, out=False)
@@ -46,7 +45,6 @@ def test_a_digit_is_known_where_none_was_ever_shown():
     assert accuracy(dense, spread(placed(HELD, 4, 8))) < 0.3
 
 
-@pytest.mark.slow
 @pytest.mark.shared_data
 def test_mnist_of_a_few_thousand_images(shared_data, tmp_path):
     with np.load(shared_data / "mnist.npz") as arrays:
@@ -59,7 +57,6 @@ def test_mnist_of_a_few_thousand_images(shared_data, tmp_path):
     assert run.metrics["test"]["accuracy"] > 0.97
 
 
-@pytest.mark.slow
 @pytest.mark.shared_data
 def test_photographs_in_an_archive(shared_data):
     run = glial.train(str(shared_data / "cifar10-subset.zip"), epochs=1, out=False)

@@ -13,8 +13,6 @@ import glial
 from glial.runs.preparation import prepare, read_tables
 from glial.runs.request import make_request
 
-pytestmark = pytest.mark.slow  # trains or judges many tables
-
 
 def table(seed: int = 0, num_rows: int = 400) -> pl.DataFrame:
     """Numbers that tell something of the target, a city, and a day."""

@@ -17,8 +17,6 @@ from glial.models.mlp import MLPSettings
 from glial.nn import Dense, Step
 from glial.training import Descent, Loop, Moment, TrainSettings
 
-pytestmark = pytest.mark.slow  # trains or judges many tables
-
 SEEDS = range(3)
 
 
@@ -147,9 +145,6 @@ def test_depth_makes_more_pieces_from_fewer_parameters():
 
 
 # ---- Starting and descending
-
-
-@pytest.mark.slow
 def test_in_a_deep_network_relu_learns_faster_than_tanh_and_tanh_than_sigmoid():
     def loss(name):
         shape = {"hidden_sizes": [32] * 5, "activation": name}
@@ -254,13 +249,11 @@ def excess(lr, batch_size, **settings):
     return fit(nn.Linear(5, 1), rows, lr, squares, batch_size, **settings) - floor
 
 
-@pytest.mark.slow
 def test_stochastic_steps_are_ahead_after_one_pass_and_noisy_at_the_end():
     assert excess(0.02, 1, epochs=1) < 0.1 * excess(0.02, 500, epochs=1)
     assert excess(0.02, 500, epochs=500) < 1e-4 < excess(0.02, 1, epochs=50)
 
 
-@pytest.mark.slow
 def test_a_falling_rate_ends_closer_than_a_fixed_one():
     fixed = excess(0.02, 1, epochs=20)
     for schedule in ("cosine", "exponential"):
@@ -306,9 +299,6 @@ def test_inputs_of_one_scale_are_learnt_in_fewer_steps():
 
 
 # ---- Fitting and generalising
-
-
-@pytest.mark.slow
 def test_the_gap_shrinks_with_rows_and_grows_with_capacity():
     seen, unseen = errors(100)
     more_seen, more_unseen = errors(1000)
@@ -321,7 +311,6 @@ def test_the_gap_shrinks_with_rows_and_grows_with_capacity():
     assert seen < 0.05 < 0.25 < unseen
 
 
-@pytest.mark.slow
 def test_penalties_and_dropout_narrow_the_gap_until_they_underfit():
     seen, unseen = errors(100)
     for settings in ({"l2": 0.01}, {"dropout": 0.2}):
@@ -355,7 +344,6 @@ def test_l1_chooses_and_l2_shares():
     assert norms == sorted(norms, reverse=True)
 
 
-@pytest.mark.slow
 def test_small_batches_end_in_flatter_minima():
     """Flatter by half; on unseen rows they were no better here, so that is not asserted."""
     for seed in SEEDS:

@@ -7,7 +7,6 @@ import pytest
 import glial
 
 
-@pytest.mark.slow
 @pytest.mark.shared_data
 def test_adult(shared_data):
     run = glial.train(
@@ -19,7 +18,6 @@ def test_adult(shared_data):
     assert run.encoding.cardinalities
 
 
-@pytest.mark.slow
 @pytest.mark.shared_data
 def test_california_housing(shared_data):
     path = str(shared_data / "california-housing.csv.gz")

@@ -24,7 +24,6 @@ def reviews(rows: int = 400) -> pl.DataFrame:
     return pl.DataFrame({"review": texts, "mood": moods})
 
 
-@pytest.mark.slow
 def test_one_column_of_texts_has_a_model_of_texts(tmp_path):
     frame = reviews()
     run = glial.train(frame, "mood", epochs=12, out=tmp_path / "run")
@@ -63,7 +62,6 @@ def test_rows_cannot_be_made_up_between_texts():
         glial.train(reviews(60), "mood", model="text_cnn", epochs=1, out=False, set=choice)
 
 
-@pytest.mark.slow
 def test_columns_are_selected_beside_texts():
     frame = reviews(200).with_columns(size=pl.int_range(200) % 7, noise=pl.int_range(200) % 5)
     choice = {"data.features.select": "mutual_information", "data.features.keep": 1}
@@ -72,7 +70,6 @@ def test_columns_are_selected_beside_texts():
     assert run.encoding.sizes("text")
 
 
-@pytest.mark.slow
 @pytest.mark.shared_data
 def test_spam(shared_data):
     run = glial.train(str(shared_data / "sms-spam.csv.gz"), target="label", out=False)

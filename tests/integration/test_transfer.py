@@ -27,7 +27,6 @@ def photographs(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> 
     return root
 
 
-@pytest.mark.slow
 @pytest.mark.shared_data
 def test_fine_tuning_beats_training_from_scratch_by_a_wide_margin(photographs: Path) -> None:
     """Five epochs of each on 300 photographs come to 0.55 with the weights and to 0.17 without."""

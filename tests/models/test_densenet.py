@@ -25,6 +25,7 @@ def published(name):
         return build(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parameters", "features"),
     # Parameters: torchvision's documentation. Features: 64 channels, 32 more a layer, halved
@@ -85,6 +86,7 @@ def test_weights_with_the_names_of_old_are_taken():
     assert list(settings.converted(state, fresh)) == list(state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("height", "width", "high", "wide"), [(29, 29, 1, 1), (64, 97, 2, 3), (224, 224, 7, 7)]
 )

@@ -67,6 +67,7 @@ def test_names_are_torchvisions():
 
 
 # Of 97 places the first convolution leaves 49, and poolings 24, 12, 6 and 3.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("height", "width", "high", "wide"), [(15, 15, 1, 1), (64, 97, 2, 3), (224, 224, 7, 7)]
 )

@@ -68,6 +68,7 @@ def test_names_are_torchvisions():
     assert len(state) == 96 * 6 + 2 * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("height", "width", "high", "wide"), [(75, 75, 1, 1), (107, 139, 2, 3), (299, 299, 8, 8)]
 )
@@ -80,6 +81,7 @@ def test_it_takes_images_of_any_size(height, width, high, wide):
     torch.testing.assert_close(network(images), network.fc(network.embed(images)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [75, 130])
 def test_one_row_of_the_smallest_images_can_be_trained_on(side):
     found = small()(torch.randn(1, 3, side, side))

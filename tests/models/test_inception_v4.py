@@ -60,6 +60,7 @@ def test_names_are_timms():
     assert len(state) == 149 * 6 + 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("height", "width", "high", "wide"), [(75, 75, 1, 1), (107, 139, 2, 3), (299, 299, 8, 8)]
 )
@@ -117,6 +118,7 @@ def test_a_new_head_is_put_and_taken_away():
     assert torch.equal(network.eval()(images), network.embed(images))
 
 
+@pytest.mark.slow
 def test_every_parameter_is_in_one_layer_group():
     network = small()
     groups = network.layer_groups()

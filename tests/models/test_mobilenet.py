@@ -71,6 +71,7 @@ def mixed(values, weight):
     return torch.einsum("nchw,oc->nohw", values, weight[:, :, 0, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_and_operations_are_the_published_ones(name):
     with torch.device("meta"):
@@ -264,6 +265,7 @@ def test_the_squeeze_is_a_quarter_by_the_published_shapes(channels, units):
     assert squeezed(channels) == units
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_maps_embeddings_and_the_head_fit_each_other(name):
     network = small(name).eval()
@@ -299,6 +301,7 @@ def test_dropout_stands_before_the_head_and_works_in_training_only(name):
     assert torch.equal(seen[1], network.embed(images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_parameter_is_in_one_group_and_the_head_in_the_last(name):
     network = small(name)
@@ -324,6 +327,7 @@ def test_two_rows_of_the_least_size_can_be_trained_on_and_less_is_refused(name):
         settings.build(0, 2, images=[[1, 31, 40]])
 
 
+@pytest.mark.slow
 def test_a_hundred_steps_are_enough_for_the_running_statistics():
     network = small("mobilenet_v3_small")
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

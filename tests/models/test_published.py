@@ -52,6 +52,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FACTS)
 def test_weights_have_the_published_names_shapes_and_number(name: str) -> None:
     with torch.device("meta"):
@@ -61,6 +62,7 @@ def test_weights_have_the_published_names_shapes_and_number(name: str) -> None:
     assert TOOL.keys_digest(network) == FACTS[name]["state"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in FACTS],

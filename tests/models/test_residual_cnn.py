@@ -107,6 +107,7 @@ def test_other_inputs_are_refused(num_inputs, images, cardinalities):
         ResidualCNNSettings().build(num_inputs, 2, cardinalities, images)
 
 
+@pytest.mark.slow
 def test_it_learns_random_labels_by_heart():
     torch.manual_seed(0)
     network = small()

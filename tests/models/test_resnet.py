@@ -38,6 +38,7 @@ def spread_statistics(network):
                 module.bias.uniform_(-1, 1, generator=generator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_operations_and_layers_are_the_published_ones(name):
     with torch.device("meta"):

@@ -22,6 +22,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_are_those_of_the_paper_and_of_a_hand_count(name, skip):

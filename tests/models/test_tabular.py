@@ -95,6 +95,7 @@ def test_the_recipe_names_what_it_needs(task):
     assert math.isfinite(recipe["lr"])
 
 
+@pytest.mark.slow
 def test_it_learns_a_wave_that_a_plain_start_would_take_long_for():
     torch.manual_seed(0)
     rows = torch.rand(256, 2) * 4 - 2

@@ -46,6 +46,7 @@ def started(path: Path, outputs: int = 4, channels: int = 3, name: str = "resnet
     return network, fresh
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "around"),
     [
@@ -94,6 +95,7 @@ def test_grey_images_are_read_as_equal_colours(source: Any, tmp_path: Path) -> N
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_may_be_left_out_and_may_be_missing(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     whole = built("googlenet", width=0.125)

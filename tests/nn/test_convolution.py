@@ -222,6 +222,7 @@ def pair(value):
     return value if isinstance(value, tuple) else (value, value)
 
 
+@pytest.mark.slow
 def test_a_field_by_hand():
     """Two convolutions of 3 see 5 pixels; pooling 2 at stride 2 makes it 6; then 3 more of 2."""
     layers = [nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=1)]

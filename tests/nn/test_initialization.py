@@ -116,6 +116,7 @@ def test_equal_units_stay_equal_and_xor_is_not_learnt(first, name):
     assert accuracy < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["he_uniform", "xavier_normal", "small"])
 def test_random_weights_learn_xor(first):
     assert trained_on_xor(first, "tanh", steps=600)[1] == 1

@@ -177,6 +177,7 @@ def test_fields_of_chains_are_those_by_hand_and_the_gradients_support(name):
     assert [field.support for field in found] == [field.box for field in found]
 
 
+@pytest.mark.slow
 def test_fields_of_named_models_are_the_published_ones():
     # Araujo, Norris, Sim (2019), doi:10.23915/distill.00021: AlexNet 195, VGG-16 212.
     for name, layer, size in (("alexnet", "features.12", 195), ("vgg16", "features.30", 212)):

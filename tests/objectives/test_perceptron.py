@@ -102,6 +102,7 @@ def test_a_network_with_hidden_units_learns_both(target):
     assert ((model(CORNERS)[:, 0] > 0).float() == torch.tensor(target)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [-100.0, 0.0, 100.0])
 def test_linear_regression_reaches_least_squares_from_any_start(start):
     generator = torch.Generator().manual_seed(0)
@@ -119,6 +120,7 @@ def test_linear_regression_reaches_least_squares_from_any_start(start):
     assert found == pytest.approx(expected.tolist(), abs=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [-3.0, 3.0])
 def test_logistic_regression_reaches_scikit_learns_optimum_and_thresholded_is_a_perceptron(start):
     rng = np.random.default_rng(0)

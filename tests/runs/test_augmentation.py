@@ -58,7 +58,6 @@ def prepared_digits(augment="auto", num_rows=300):
     return Prepared(plan, None, encoding, task, tables, encoding.transform(frame))
 
 
-@pytest.mark.slow
 def test_images_have_what_measurably_helps_and_the_plan_keeps_it(caplog):
     prepared = prepared_digits(num_rows=1500)
     rows = prepared.training_batch()
@@ -144,7 +143,6 @@ def test_noise_keeps_a_network_from_fitting_its_rows():
     assert noisy.history[-1]["train_loss"] > 2 * plain.history[-1]["train_loss"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", [5, 23])
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, monkeypatch, step, stop_at):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)

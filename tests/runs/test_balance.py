@@ -17,8 +17,6 @@ from glial.runs import Plan, TrainingInterrupted
 from glial.runs.balance import balanced_rows, batches_of
 from glial.runs.preparation import prepare
 
-pytestmark = pytest.mark.slow  # trains or judges many tables
-
 FAST = {"train.lr": 0.02, "train.patience": None, "train.batch_size": 32}
 
 

@@ -63,7 +63,6 @@ def plan_of(source, **changes):
     return Plan.from_values({"data": data, "model": "residual_cnn"})
 
 
-@pytest.mark.slow
 def test_images_are_learnt_as_well_as_in_memory_on_the_same_splits(images):
     streamed = trained(images)
     held = trained(images, **{"data.stream": "never"})
@@ -102,7 +101,6 @@ def test_every_image_comes_once_an_epoch_with_its_own_pixels_and_label(images):
     assert found == marks
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("augment", ["none", "auto"])
 def test_a_stopped_training_goes_on_to_the_same_weights(
     images, tmp_path, monkeypatch, augment, stop_at
@@ -116,7 +114,6 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     assert torch.equal(weights(run), weights(calm))
 
 
-@pytest.mark.slow
 def test_results_do_not_depend_on_workers(images):
     runs = [trained(images, epochs=1, **{"data.workers": workers}) for workers in (0, 3)]
     assert torch.equal(weights(runs[0]), weights(runs[1]))
@@ -129,7 +126,6 @@ def test_files_without_a_header_are_left_out_before_training(images, caplog):
     assert "001.png" in caplog.text
 
 
-@pytest.mark.slow
 def test_a_file_that_breaks_in_mid_training_is_named_once_and_left_out(images, caplog):
     class Breaker:
         def on_epoch_end(self, view):

@@ -231,7 +231,6 @@ LOADERS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 @pytest.mark.parametrize("kind", LOADERS)
 @pytest.mark.parametrize("step", [3, 12])

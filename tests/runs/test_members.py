@@ -24,8 +24,6 @@ from glial.data import SplitSettings, read, split_rows
 from glial.runs import TrainingInterrupted, draft
 from glial.tasks import TaskSettings, fit_task
 
-pytestmark = pytest.mark.slow  # trains or judges many tables
-
 FAST = {"train.lr": 0.02, "train.patience": None, "train.checkpoint_seconds": 0.0}
 FILES = ("model.safetensors", "model.json", "encoding.json", "decoding.json", "plan.yaml")
 OPTIONS = {
@@ -251,7 +249,6 @@ def test_another_plan_or_other_data_is_refused(tmp_path):
     assert (tmp_path / "r/environment.json").exists()
 
 
-@pytest.mark.slow
 def test_killed_process_resumes(tmp_path):
     command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=60"]
     command += ["--set=train.batch_size=8", "--set=train.checkpoint_seconds=0.01", "--quiet"]

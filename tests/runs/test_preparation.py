@@ -50,7 +50,6 @@ def holed() -> pl.DataFrame:
     ],
     ids=str,
 )
-@pytest.mark.slow
 def test_a_choice_is_saved_and_used_again(choice, tmp_path):
     frame = holed()
     run = glial.train(frame, "species", set=choice, out=tmp_path / "run", **QUICK)
@@ -187,7 +186,6 @@ def test_a_skewed_target_is_learnt_through_its_scaling(scale):
     assert errors[scale] < 0.8 * errors["standard"]
 
 
-@pytest.mark.slow
 def test_several_imputations_are_as_many_tables_and_networks():
     frame = holed()
     run = glial.train(frame, "species", set={"data.imputations": 3}, out=False, **QUICK)

@@ -6,7 +6,11 @@ import subprocess
 import sys
 import time
 
+import jaxtyping
+import numpy as np
 import pytest
+import torch
+from sklearn.datasets import load_digits
 
 import glial
 from glial.core.errors import InputError
@@ -32,7 +36,6 @@ def ticking(monkeypatch):
 
 
 @pytest.mark.parametrize("step", [1, 5, 8, 23, 50])
-@pytest.mark.slow
 def test_interrupted_run_is_usable_and_resumes_to_the_same_weights(
     tmp_path, step, ticking, stop_at
 ):
@@ -52,7 +55,6 @@ def test_interrupted_run_is_usable_and_resumes_to_the_same_weights(
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["tabular", "linear", "perceptron"])
 def test_every_kind_of_model_resumes(tmp_path, model, ticking, stop_at):
     options = {"model": model, "epochs": 6, "set": {"train.checkpoint_seconds": 0.0}}
@@ -64,7 +66,34 @@ def test_every_kind_of_model_resumes(tmp_path, model, ticking, stop_at):
     assert left == right
 
 
-@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compilers, by torch
+def test_steps_that_torch_compiles_resume(tmp_path, ticking, stop_at, monkeypatch, caplog):
+    monkeypatch.setenv("GLIAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is put back
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # torch cannot trace checks
+    images, labels = load_digits(return_X_y=True)
+    images = (images[:600].reshape(-1, 8, 8) * 15).astype(np.uint8)
+    np.savez(tmp_path / "digits.npz", x=images, y=labels[:600])
+    source = str(tmp_path / "digits.npz")
+    steps = {
+        "data.augment": "none",
+        "train.step": "torch_compile",
+        "train.batch_size": 64,
+        "train.checkpoint_seconds": 0.0,
+    }
+    options = {"model": "lenet5", "epochs": 2, "set": steps}
+    glial.train(source, out=tmp_path / "calm", **options)
+    with pytest.raises(TrainingInterrupted):
+        glial.train(source, out=tmp_path / "cut", callbacks=[stop_at(9)], **options)
+    torch.compiler.reset()  # as in another process
+    run = glial.train(source, out=tmp_path / "cut", resume=True, **options)
+    left, right = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("calm", "cut")]
+    assert left == right
+    assert run.plan.train.step == "torch_compile"
+    assert (tmp_path / "cache" / "inductor").is_dir()
+    assert "not compiled" not in caplog.text
+
+
 def test_killed_process_resumes(tmp_path):
     command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=60"]
     command += ["--set=train.batch_size=8", "--set=train.checkpoint_seconds=0.01", "--quiet"]

@@ -69,7 +69,6 @@ def weights(run):
     return torch.cat([value.flatten().double() for value in run.model.state_dict().values()])
 
 
-@pytest.mark.slow
 def test_every_format_gives_the_same_network(tmp_path):
     frame = table(1200)
     runs = [
@@ -82,7 +81,6 @@ def test_every_format_gives_the_same_network(tmp_path):
     assert torch.equal(weights(trained(frame)), weights(runs[0]))  # slices of a table in memory
 
 
-@pytest.mark.slow
 def test_results_do_not_depend_on_workers(tmp_path):
     path = written(tmp_path, table(1200), ".parquet")
     runs = [trained(path, **{"data.workers": workers}) for workers in (0, 1, 5)]
@@ -90,7 +88,6 @@ def test_results_do_not_depend_on_workers(tmp_path):
     assert torch.equal(weights(runs[0]), weights(runs[2]))
 
 
-@pytest.mark.slow
 def test_a_streamed_table_is_learnt_as_well_as_one_in_memory(tmp_path):
     path = written(tmp_path, table(20_000), ".parquet")
     streamed = trained(path, epochs=4, **{"data.buffer_rows": 2000})
@@ -102,7 +99,6 @@ def test_a_streamed_table_is_learnt_as_well_as_one_in_memory(tmp_path):
     assert streamed.metrics["baseline"]["accuracy"] < 0.6
 
 
-@pytest.mark.slow
 def test_rows_sorted_by_class_are_mixed(tmp_path):
     frame = table(6000).sort("y")
     run = trained(written(tmp_path, frame, ".parquet"), epochs=4)
@@ -183,7 +179,6 @@ def test_a_rare_class_outside_of_the_sample_is_known(tmp_path, monkeypatch):
     assert prepared.task.state()["shares"] == pytest.approx(shares)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 17, 40, 70])
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch, step, stop_at):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
@@ -311,7 +306,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path):
     path = tmp_path / "t.parquet"
     draw = np.random.default_rng(0)

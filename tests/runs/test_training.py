@@ -20,7 +20,6 @@ from glial.training import TrainSettings
 FAST = {"train.lr": 0.01, "train.patience": None}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "metric", "least"),
     [
@@ -39,7 +38,6 @@ def test_default_network_beats_the_baseline_by_far(source, metric, least):
     assert run.metrics["test"][metric] > run.metrics["baseline"][metric] + 0.1
 
 
-@pytest.mark.slow
 def test_mlp_on_xor_needs_its_nonlinearity():
     options = {"model": "mlp", "out": False, "epochs": 150, "set": {"train.lr": 0.01}}
     whole = glial.train("xor", **options)
@@ -253,7 +251,6 @@ def test_regression_baseline_is_the_training_mean():
     assert run.metrics["test"]["rmse"] == run.metrics["test"]["root_mean_squared_error"]
 
 
-@pytest.mark.slow
 def test_time_limit_is_honoured_within_a_tenth():
     run = glial.train("digits", model="mlp", epochs=1_000_000, time_limit=3.0, out=False, set=FAST)
     assert run.ended_by == "time_limit"
@@ -288,7 +285,6 @@ def test_own_validation_and_test_files(tmp_path):
     assert found["metrics"] == pytest.approx(run.metrics["test"])
 
 
-@pytest.mark.slow
 def test_weights_of_rows_count_like_repeated_rows():
     x = np.array([[0.0], [1.0], [2.0], [3.0]] * 10)
     y = x[:, 0] ** 2

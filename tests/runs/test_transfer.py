@@ -71,7 +71,6 @@ def test_fine_tuning_moves_all_layers_the_lower_ones_less(
     assert moved[0] < moved[2]
 
 
-@pytest.mark.slow
 def test_gradual_freeing_resumes_to_the_same_weights(
     first: Any, halves: dict[str, str], tmp_path: Path, stop_at: Any, monkeypatch: Any
 ) -> None:

@@ -75,7 +75,6 @@ def prepared(**changes):
     return prepare(Plan.from_values({"data": data}))
 
 
-@pytest.mark.slow
 def test_proportions_are_learnt_where_stretched_images_say_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "shapes", 300)
@@ -112,7 +111,6 @@ def test_a_run_is_saved_loaded_and_predicts_a_row_a_row_in_order(shapes):
     assert glial.evaluate(loaded, "shapes")["metrics"]["accuracy"] >= 0
 
 
-@pytest.mark.slow
 def test_predictions_do_not_hang_on_the_padding_of_a_bucket(shapes):
     run = trained()
     table = pl.DataFrame({"path": paths(shapes)})
@@ -155,7 +153,6 @@ def test_batches_hold_every_training_row_once(shapes, grouped):
     assert seen == batches.num_rows == len(rows.target) == 42
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"data.images.grouped": True}, {"flip": 1}])
 def test_a_resumed_run_equals_one_that_never_stopped(shapes, stop_at, monkeypatch, changes):
     monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
@@ -202,7 +199,6 @@ def test_which_changes_help_is_measured_on_images_of_one_size(shapes):
     assert preview.png() is not None
 
 
-@pytest.mark.slow
 def test_folds_share_the_images(shapes):
     run = trained(epochs=1, **{"data.split.folds": 2})
     assert len(run.members) == 2

@@ -101,6 +101,7 @@ def public_definitions(package: str) -> Iterator[tuple[str, Definition]]:
                 yield module_name, node
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES[1:])
 def test_every_public_object_has_a_docstring_with_an_example(package):
     without = [
@@ -128,6 +129,7 @@ def raised_names(function: ast.FunctionDef) -> set[str]:
     return raised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES[1:])
 def test_every_error_a_public_function_raises_is_described(package):
     silent = []

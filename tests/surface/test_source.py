@@ -45,6 +45,7 @@ def faults(tree: ast.AST) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_source_file_is_safe_and_short(path):
     text = path.read_text(encoding="utf-8")

@@ -90,6 +90,7 @@ def test_weights_in_training_move_the_decision_to_the_threshold_of_the_costs():
     assert task.decode(logits([0.3])).predictions["prediction"].tolist() == ["n"]
 
 
+@pytest.mark.slow
 def test_the_recall_of_a_class_rises_with_its_cost():
     torch.manual_seed(0)
     target = (torch.rand(2000) < 0.08).long()
@@ -193,6 +194,7 @@ def test_the_tuned_threshold_lies_in_the_middle_of_the_best_interval():
     assert found in (pytest.approx(0.25), pytest.approx(0.65))
 
 
+@pytest.mark.slow
 def test_a_threshold_of_scikit_learn_is_no_better():
     """TunedThresholdClassifierCV looks at 100 thresholds, we at every one, on the same rows."""
     from sklearn.datasets import make_classification
@@ -212,6 +214,7 @@ def test_a_threshold_of_scikit_learn_is_no_better():
         assert best > SCORES[metric](y[700:], model.predict(x[700:]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", OF_SEVERAL)
 @pytest.mark.parametrize("size", [3, 5])
 @settings(max_examples=6)

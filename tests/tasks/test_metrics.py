@@ -28,6 +28,7 @@ def drawn(seed, classes, rows=60):
     return truth, probabilities, rng.uniform(0.1, 2, size=rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("weighted", [False, True])
 @settings(max_examples=10)

@@ -216,6 +216,7 @@ junk = st.recursive(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 @settings(max_examples=60)
 @given(data=st.data())

@@ -41,6 +41,7 @@ def gradients(task, batch, **settings):
     return loss, [p.detach().clone() for p in model.parameters()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighed", [False, True])
 @pytest.mark.parametrize("parts", [2, 3, 7, 1000])
 @pytest.mark.parametrize("case", CASES)

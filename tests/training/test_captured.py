@@ -23,6 +23,8 @@ from glial.training.captured import (
 )
 from glial.training.optimizers import DirectAdam, make_optimizer
 
+pytestmark = pytest.mark.slow
+
 ROWS, FEATURES, CLASSES = 70, 18, 3
 NETWORKS = {
     "dense": lambda: nn.Sequential(nn.Linear(18, 16), nn.ReLU(), nn.Linear(16, 3)),

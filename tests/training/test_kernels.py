@@ -245,6 +245,7 @@ def loop_of(step, folder=None, epochs=6, **settings):
     return Loop(model, descent, TensorBatches(rows(), 16, seed=0), settings, folder=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "momentum"])
 def test_a_compiled_training_follows_the_eager_one(optimizer):
     curves, weights = [], []
@@ -259,6 +260,7 @@ def test_a_compiled_training_follows_the_eager_one(optimizer):
         torch.testing.assert_close(weights[1][key], wanted, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [3, 4, 5, 7, 16])
 def test_a_compiled_training_that_was_cut_ends_in_the_same_bits(stop):
     """Also where it stops before the last, smaller batch of an epoch: the fifth of each."""
@@ -281,6 +283,7 @@ def test_a_compiled_training_that_was_cut_ends_in_the_same_bits(stop):
         assert all(torch.equal(found[key], value) for key, value in wanted.items())
 
 
+@pytest.mark.slow
 def test_a_compiled_training_goes_on_from_an_eager_one_and_back(tmp_path):
     ends = {}
     for steps in ("eager eager", "compiled eager", "eager compiled", "compiled captured"):
@@ -379,6 +382,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "kernels"
 
 
+@pytest.mark.slow
 def test_the_library_is_built_once_into_a_folder_of_ones_own(cache):
     path = kernels._built()
     made = path.stat().st_mtime_ns
@@ -390,6 +394,7 @@ def test_the_library_is_built_once_into_a_folder_of_ones_own(cache):
     assert [file.name for file in cache.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["cut short", "changed", "writable by others", "a link"])
 def test_a_library_that_is_not_as_it_was_built_is_built_again(cache, harm, tmp_path):
     path = kernels._built()

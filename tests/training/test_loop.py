@@ -110,6 +110,7 @@ def interrupted_at(folder, steps, **plan):
     return loop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 def test_going_on_is_bit_for_bit_the_uninterrupted_training(name, tmp_path):
     whole = make_loop(tmp_path / "whole", **PLANS[name])

@@ -112,6 +112,7 @@ def test_the_network_is_as_before_after_an_error():
     assert torch.equal(model.weight, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adamw"])
 def test_the_rate_found_learns(optimizer):
     torch.manual_seed(0)

@@ -75,7 +75,6 @@ class TorchCompiled:
         # Read whenever torch compiles, which it does again for the backward pass.
         folder = private_folder(cache_folder() / "inductor")
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
-        options = {"fx_graph_cache": False}
-        compiled = torch.compile(self._plain, dynamic=False, options=options)
+        compiled = torch.compile(self._plain, dynamic=False, options={"fx_graph_cache": False})
         with torch._dynamo.config.patch(recompile_limit=MOST_NETWORKS):
             return compiled, compiled(*inputs)

@@ -75,6 +75,7 @@ def test_numbers_may_be_the_target():
     assert not trial(trials, flip="vertical").helps
 
 
+@pytest.mark.slow
 def test_the_same_seed_measures_the_same(digits):
     few = digits[0][:150], digits[1][:150]
     state = torch.get_rng_state()
@@ -92,6 +93,7 @@ def test_images_that_say_nothing_of_the_target_are_not_measured(target):
     assert chosen([]).changes_images is False
 
 
+@pytest.mark.slow
 def test_large_images_are_made_smaller_and_several_columns_are_changed_together(digits):
     images = digits[0][:150].repeat_interleave(12, 2).repeat_interleave(9, 3)
     assert images.shape[2:] == (96, 72)

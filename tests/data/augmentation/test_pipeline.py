@@ -34,6 +34,7 @@ def same(one, two):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 8, 23])
 def test_an_epoch_goes_on_to_the_same_batches_whatever_was_drawn_before(batch_size):
     def batches():

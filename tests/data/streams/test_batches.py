@@ -30,6 +30,7 @@ def rows_of(batches):
     return [row for batch in batches for row in batch.target.tolist()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2, 9, 16, 17, 100, 103])
 @pytest.mark.parametrize("batch", [1, 2, 8, 50, 200])
 @pytest.mark.parametrize("workers", [0, 3])
@@ -47,6 +48,7 @@ def test_every_row_comes_once_an_epoch_with_its_own_inputs_and_weight(rows, batc
     assert sizes[-1] > 1 or batches.batch_size == 1 or rows == 1
 
 
+@pytest.mark.slow
 def test_batches_are_as_large_as_those_of_rows_in_memory():
     from glial.data import TensorBatches
 
@@ -65,6 +67,7 @@ def test_order_depends_on_seed_and_epoch_and_not_on_workers():
     assert rows_of(streamed(seed=1).epoch(2)) != orders[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_epoch_goes_on_from_any_batch(workers):
     batches = streamed(workers=workers)
@@ -205,6 +208,7 @@ def test_finish_makes_what_the_network_is_called_with():
         assert torch.equal(batch.inputs[0][:, 0], 2.0 * batch.target)
 
 
+@pytest.mark.slow
 def test_shuffling_spreads_rows_over_the_whole_pool():
     # The place of a row in its pool is uniform: the mean rank over many epochs is the middle.
     batches = streamed(rows=40, chunk=10, buffer=40, batch=40, workers=0)

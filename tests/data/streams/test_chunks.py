@@ -127,6 +127,7 @@ def random_text(draw: random.Random) -> tuple[str, str]:
     return content, draw.choice(["utf-8", "utf-8-sig", "cp1252"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(150))
 def test_delimited_chunks_equal_the_whole_file_or_refuse_it_too(tmp_path, monkeypatch, seed):
     draw = random.Random(seed)

@@ -135,6 +135,7 @@ def test_very_many_values_are_not_counted(monkeypatch):
     assert found.values is None
 
 
+@pytest.mark.slow
 def test_the_mark_tells_other_rows(tmp_path):
     marks = {
         survey(FrameChunks(frame, 100), ["y"], ALL, [3000, 10]).mark

@@ -222,6 +222,7 @@ def test_a_damaged_run_is_refused(tmp_path, content):
         examine_run(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_parent_does_not_import_torch():
     code = "import glial.doctor.launching, sys; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

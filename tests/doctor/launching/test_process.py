@@ -14,6 +14,8 @@ import pytest
 from glial.doctor.launching import process
 from glial.doctor.launching.process import Child, Ended
 
+pytestmark = pytest.mark.slow
+
 
 def never(number):
     return False
@@ -49,7 +51,6 @@ def test_what_is_over_and_idle_is_ended(tmp_path, monkeypatch):
     assert (ended.forced, ended.signal) == (True, "SIGTERM")
 
 
-@pytest.mark.slow
 def test_what_is_over_and_works_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(process, "IDLE_SECONDS", 1.0)
     mark = tmp_path / "over"

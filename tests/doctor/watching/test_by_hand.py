@@ -142,6 +142,7 @@ def test_where_an_optimiser_steps_nothing_is_made_by_hand():
     assert evidence.steps == 5
 
 
+@pytest.mark.slow
 def test_evaluation_between_updates_by_hand():
     x, y = torch.randn(64, 3), torch.arange(64) % 2
     model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2))

@@ -247,6 +247,7 @@ def test_a_test_that_there_is_no_time_for_is_told(monkeypatch):
     assert [note.problem for note in evidence.not_checked] == ["misaligned-labels"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clips", [False, True])
 def test_an_evaluation_is_seen_after_many_steps_that_clip(clips):
     """Clipping switches gradients off in every step, which is no evaluation."""
@@ -272,6 +273,7 @@ def test_an_evaluation_is_seen_after_many_steps_that_clip(clips):
     )
 
 
+@pytest.mark.slow
 def test_a_long_preparation_of_data_leaves_room_for_the_first_round():
     model = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -68,6 +68,7 @@ def test_they_are_measured_as_those_that_are_left_in_weights():
     assert update.kept_gradients == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "scale", "problem"),
     [
