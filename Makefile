@@ -50,7 +50,7 @@ quick: $(VENV)/.dev ## the fast tests, under a minute
 	@$(PYTEST) -m "not slow" -n $(WORKERS) --hypothesis-profile=quick
 
 test: $(VENV)/.dev ## the whole suite: tests, doctests, and every block of the documents
-	@$(PYTEST) -n $(WORKERS)
+	@$(PYTEST) -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/.dev ## lint, types, layers, spelling, pins
 	@$(BIN)/ruff check .

@@ -48,7 +48,7 @@ def test_a_digit_is_known_where_none_was_ever_shown():
 @pytest.mark.shared_data
 def test_mnist_of_a_few_thousand_images(shared_data, tmp_path):
     with np.load(shared_data / "mnist.npz") as arrays:
-        rows = {"train": 6_000, "test": 2_000}
+        rows = {"train": 4_000, "test": 1_000}
         part = {name: arrays[name][: rows[name.split("_")[0]]] for name in arrays.files}
     np.savez(tmp_path / "part.npz", **part)
     run = glial.train(tmp_path / "part.npz", epochs=5, out=False)
@@ -59,6 +59,7 @@ def test_mnist_of_a_few_thousand_images(shared_data, tmp_path):
 
 @pytest.mark.shared_data
 def test_photographs_in_an_archive(shared_data):
-    run = glial.train(str(shared_data / "cifar10-subset.zip"), epochs=1, out=False)
+    narrow = {"model.widths": [16, 32, 64]}
+    run = glial.train(str(shared_data / "cifar10-subset.zip"), epochs=1, out=False, set=narrow)
     assert run.metrics["baseline"]["accuracy"] == pytest.approx(0.1)
     assert run.metrics["test"]["accuracy"] > 0.3
