@@ -10,12 +10,12 @@ import pytest
 
 import glial
 
-PER_CLASS = {"train": 30, "test": 30}
+PER_CLASS = {"train": 30, "test": 20}
 
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
-    """Thirty photographs of each of ten classes to learn from, and as many to be judged by."""
+    """Thirty photographs of each of ten classes to learn from, and twenty to be judged by."""
     root = tmp_path_factory.mktemp("photographs")
     taken: Counter[str] = Counter()
     with zipfile.ZipFile(shared_data / "cifar10-subset.zip") as archive:
@@ -29,8 +29,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> 
 
 @pytest.mark.shared_data
 def test_fine_tuning_beats_training_from_scratch_by_a_wide_margin(photographs: Path) -> None:
-    """Five epochs of each on 300 photographs come to 0.55 with the weights and to 0.17 without."""
-    options = {"model": "efficientnet_lite0", "epochs": 5, "out": False, "seed": 0}
+    """On 300 photographs; five epochs of each, one more than here, come to 0.55 and 0.17."""
+    options = {"model": "efficientnet_lite0", "epochs": 4, "out": False, "seed": 0}
     same = {"data.images.size": [96, 96], "data.augment": {"flip": "horizontal"}}
     tuned = glial.train(photographs, set={**same, "model.weights": "imagenet"}, **options)
     scratch = glial.train(photographs, set=same, **options)
