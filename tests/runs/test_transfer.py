@@ -56,6 +56,17 @@ def test_a_run_gives_its_weights_sizes_and_colours(first: Any, halves: dict[str,
     assert run.plan.train.epochs == 12
 
 
+@pytest.mark.parametrize("model", ["auto", "resnet20_cifar"])
+def test_a_run_gives_its_models_sizes_where_none_are_asked_for(
+    first: Any, halves: dict[str, str], model: str
+) -> None:
+    plan = draft(halves["high"], {"model.name": model, "model.weights": str(first.path)})
+    assert plan.model["name"] == "resnet20_cifar"
+    assert plan.model["width"] == SMALL["model.width"]
+    wide = {"model.weights": str(first.path), "model.width": 0.5}
+    assert draft(halves["high"], wide).model["width"] == 0.5
+
+
 def test_fine_tuning_moves_all_layers_the_lower_ones_less(
     first: Any, halves: dict[str, str]
 ) -> None:

@@ -21,24 +21,34 @@ SHIPPED = "efficientnet_lite0"  # whose published weights a package carries
 
 
 def with_model_of_weights(plan: Plan) -> Plan:
-    """The plan with the model that its weights are of, where none is named.
+    """The plan with the model that its weights are of, where none is named; a run's with its sizes.
 
     Example:
         >>> plan = Plan.from_values({"model": {"weights": "imagenet"}})
         >>> with_model_of_weights(plan).model["name"]
         'efficientnet_lite0'
     """
-    weights = plan.model.get("weights")
-    if plan.model["name"] != "auto" or not isinstance(weights, str):
+    weights, asked = plan.model.get("weights"), plan.model["name"]
+    if not isinstance(weights, str):
         return plan
-    name: Any = SHIPPED
+    name: str = SHIPPED
+    sizes: dict[str, Any] = {}
     if weights != PUBLISHED:
-        file = Path(weights) / "model.json"
-        held = read_json(file) if file.exists() else {}
-        name = held.get("name") if isinstance(held, dict) else None
-    if name not in MODELS:
+        name, sizes = _model_of_run(Path(weights))
+    if name not in MODELS or asked not in ("auto", name):
         return plan
-    return plan.model_copy(update={"model": {**plan.model, "name": name}})
+    return plan.model_copy(update={"model": {**sizes, **plan.model, "name": name}})
+
+
+def _model_of_run(folder: Path) -> tuple[str, dict[str, Any]]:
+    """The name of a run's model and its sizes; nothing where the folder holds no run."""
+    file = folder / "model.json"
+    held = read_json(file) if file.exists() else None
+    held = held if isinstance(held, dict) else {}
+    settings = held.get("settings")
+    sizes = dict(settings) if isinstance(settings, dict) else {}
+    sizes.pop("weights", None)
+    return str(held.get("name")), sizes
 
 
 def with_model_data(data: DataSettings, settings: ModelSettings) -> DataSettings:
@@ -88,13 +98,12 @@ def _of_file(path: Path, settings: ModelSettings) -> dict[str, Any]:
 
 def _of_run(folder: Path, settings: ModelSettings) -> dict[str, Any]:
     """How a run brought its images to its network."""
-    name = getattr(settings, "name", None)
-    held = read_json(folder / "model.json")
-    if not isinstance(held, dict) or held.get("name") != name:
+    name, _ = _model_of_run(folder)
+    if name != getattr(settings, "name", None):
         raise InputError(
             f"{folder} is a run of another model",
-            expected=str(name),
-            got=str(held.get("name") if isinstance(held, dict) else held),
+            expected=str(getattr(settings, "name", None)),
+            got=name,
             do="choose the model that the run trained",
         )
     encoders = Encoding.load(folder).encoders.values()
