@@ -13,6 +13,7 @@ import math
 import re
 import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,10 @@ def reference(name: str) -> nn.Module:
     return built
 
 
-def fill(network: nn.Module) -> None:
-    """Weights that hang on names and shapes alone."""
+def fill(network: nn.Module, leave: Sequence[str] = ()) -> None:
+    """Weights that hang on names and shapes alone; some, tied to others, are left to those."""
     for name, value in network.state_dict().items():
-        if not value.is_floating_point():
+        if not value.is_floating_point() or name in leave:
             continue
         generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
         drawn = torch.randn(value.shape, generator=generator)

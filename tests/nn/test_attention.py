@@ -1,66 +1,115 @@
-"""Attention over channels and over places, by hand and against plain functions."""
+"""Attention layers: torch's of many heads, plain loops for the scores, and the laws of caches."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional
+from torch import Tensor, nn
 
-from glial.nn import SpatialAttention, SqueezeExcitation
+from glial.core.errors import InputError
+from glial.nn import Attention, KeysAndValues, MultiHeadAttention
 
 
-def test_squeeze_and_excitation_is_two_matrices_on_the_means():
+def drawn(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def made(**options: Any) -> MultiHeadAttention:
     torch.manual_seed(0)
-    layer = SqueezeExcitation(6, 2)
-    maps = torch.randn(3, 6, 4, 5)
-    state = {
-        name: value.flatten(1) if value.ndim > 1 else value
-        for name, value in layer.state_dict().items()
-    }
-    means = maps.sum((2, 3)) / 20
-    hidden = (means @ state["fc1.weight"].T + state["fc1.bias"]).clamp_min(0)
-    factors = 1 / (1 + (-(hidden @ state["fc2.weight"].T + state["fc2.bias"])).exp())
-    torch.testing.assert_close(layer(maps), maps * factors[:, :, None, None])
-    torch.testing.assert_close(layer.attention(maps)[:, :, 0, 0], factors)
-    assert sum(p.numel() for p in layer.parameters()) == 6 * 2 + 2 + 2 * 6 + 6
+    layer = MultiHeadAttention(8, 2, **options).eval()
+    nn.init.normal_(layer.in_proj_bias)
+    return layer
 
 
-def test_the_gate_and_the_activation_are_those_given():
-    layer = SqueezeExcitation(4, 2, nn.SiLU, nn.Hardsigmoid)
-    nn.init.zeros_(layer.fc2.weight)
-    with torch.no_grad():
-        layer.fc2.bias.copy_(torch.tensor([-3.0, 0.0, 1.5, 3.0]))
-    # A hard sigmoid is 0 up to -3, 1 from 3 on, and a line between.
-    factors = layer.attention(torch.ones(1, 4, 2, 2)).flatten()
-    torch.testing.assert_close(factors, torch.tensor([0.0, 0.5, 0.75, 1.0]))
-    assert isinstance(layer.activation, nn.SiLU)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("cross", [False, True])
+def test_it_is_torchs(causal: bool, cross: bool) -> None:
+    own, peer = made(causal=causal and not cross), nn.MultiheadAttention(8, 2, batch_first=True)
+    peer.load_state_dict(own.state_dict())
+    vectors, others = drawn(3, 5, 8), drawn(3, 7, 8) + 1
+    seen = others if cross else vectors
+    mask = torch.arange(seen.shape[1]) < torch.tensor([[seen.shape[1]], [2], [3]])
+    shape = torch.ones(5, 5).triu(1).bool() if causal and not cross else None
+    wanted, weights = peer(
+        vectors, seen, seen, key_padding_mask=~mask, attn_mask=shape, average_attn_weights=False
+    )
+    given = (vectors, others if cross else None, mask)
+    torch.testing.assert_close(own(*given), wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(own.weights(*given), weights, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(own.weights(*given).sum(-1), torch.ones(3, 2, 5))
 
 
-def test_the_factor_of_a_place_is_from_the_means_and_the_largest_around_it():
+@pytest.mark.parametrize("options", [{}, {"rotary": True}, {"window": 2}], ids=str)
+def test_a_place_at_a_time_is_all_at_once(options: dict[str, Any]) -> None:
+    layer, vectors = made(causal=True, **options), drawn(3, 7, 8)
+    memory, found = KeysAndValues(), []
+    for part in vectors.split([3, 1, 1, 2], dim=1):
+        found.append(layer(part, memory=memory))
+    torch.testing.assert_close(torch.cat(found, 1), layer(vectors), atol=1e-5, rtol=1e-5)
+    assert memory.length == 7
+    again = memory.select(torch.tensor([2, 0]))
+    last = layer(vectors[[2, 0], -1:], memory=again)
+    other = layer(torch.cat([vectors, vectors[:, -1:]], 1)[[2, 0]])[:, -1:]
+    torch.testing.assert_close(last, other, atol=1e-5, rtol=1e-5)
+    assert memory.length == 7
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_only_the_window_is_seen(causal: bool) -> None:
+    layer, vectors = made(causal=causal, window=2), drawn(1, 9, 8)
+    for place in range(9):
+        other = vectors.clone()
+        other[0, place] += 1
+        moved = (layer(other) - layer(vectors)).abs().amax(dim=2)[0] > 1e-6
+        for asked in range(9):
+            assert moved[asked] == (place <= asked if causal else True) * (abs(asked - place) <= 2)
+
+
+def test_padding_and_order() -> None:
+    layer, vectors = made(), drawn(2, 6, 8)
+    mask = torch.arange(6) < torch.tensor([[4], [6]])
+    alone = layer(vectors[:1, :4])
+    torch.testing.assert_close(layer(vectors, mask=mask)[:1, :4], alone, atol=1e-6, rtol=1e-6)
+    order = torch.tensor([3, 1, 0, 2, 5, 4])
+    torch.testing.assert_close(layer(vectors[:, order]), layer(vectors)[:, order])
+    turning = made(rotary=True)
+    assert not torch.allclose(turning(vectors[:, order]), turning(vectors)[:, order], atol=1e-3)
+
+
+def test_wrong_sizes_are_refused() -> None:
+    with pytest.raises(InputError, match="heads"):
+        MultiHeadAttention(9, 2)
+    with pytest.raises(InputError, match="heads"):
+        MultiHeadAttention(6, 2, rotary=True)
+    with pytest.raises(InputError, match="score"):
+        Attention(4, 3)
+
+
+@pytest.mark.parametrize("score", ["dot", "scaled_dot", "general", "additive"])
+def test_scores_are_those_of_a_plain_loop(score: Any) -> None:
     torch.manual_seed(0)
-    layer = SpatialAttention(3)
-    maps = torch.randn(2, 5, 6, 7)
-    both = torch.stack([maps.sum(1) / 5, maps.max(1).values], dim=1)
-    windows = functional.unfold(both, 3, padding=1)
-    sums = layer.conv.weight.reshape(1, -1) @ windows
-    expected = torch.sigmoid(sums).reshape(2, 1, 6, 7)
-    torch.testing.assert_close(layer.attention(maps), expected)
-    torch.testing.assert_close(layer(maps), maps * expected)
-    assert list(SpatialAttention().state_dict()) == ["conv.weight"]
-    assert SpatialAttention().conv.weight.shape == (1, 2, 7, 7)
-
-
-def test_an_attention_of_zero_weights_halves_everything():
-    maps = torch.randn(2, 4, 9, 9)
-    for layer in (SqueezeExcitation(4, 2), SpatialAttention()):
-        for parameter in layer.parameters():
-            nn.init.zeros_(parameter)
-        torch.testing.assert_close(layer(maps), maps / 2)
-
-
-@pytest.mark.parametrize("layer", [SqueezeExcitation(3, 2), SpatialAttention(3)])
-def test_gradients_are_the_numeric_ones(layer):
-    torch.manual_seed(0)
-    maps = torch.randn(2, 3, 3, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(layer.double(), (maps,), fast_mode=True)
+    keys_of = 4 if "dot" in score else 3
+    layer = Attention(4, keys_of, score=score, units=5)
+    queries, keys = drawn(2, 3, 4), drawn(2, 6, keys_of)
+    w = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+    mask = torch.arange(6) < torch.tensor([[6], [2]])
+    mixed, weights = layer(queries, keys, mask)
+    for row, number in np.ndindex(2, 3):
+        q, scores = queries[row, number].numpy(), []
+        for k in keys[row].numpy():
+            if score == "additive":
+                hidden = np.tanh(w["query.weight"] @ q + w["key.weight"] @ k + w["key.bias"])
+                scores.append(float((w["value.weight"] @ hidden)[0]))
+            elif score == "general":
+                scores.append(float(q @ w["weight.weight"] @ k))
+            else:
+                scores.append(float(q @ k) / (2 if score == "scaled_dot" else 1))
+        shares = np.exp(scores) * mask[row].numpy()
+        shares = shares / shares.sum()
+        np.testing.assert_allclose(weights[row, number].detach(), shares, atol=1e-6)
+        np.testing.assert_allclose(
+            mixed[row, number].detach(), shares @ keys[row].numpy(), atol=1e-5
+        )

@@ -1,6 +1,24 @@
 """Pure tensor maths that torch lacks."""
 
 from glial.functional.activations import smooth_clip, step
+from glial.functional.attention import (
+    attend,
+    attend_nearby,
+    attention_weights,
+    causal_mask,
+    rotated,
+    sinusoidal_positions,
+    window_mask,
+)
+from glial.functional.decoding import (
+    Decoded,
+    Stepwise,
+    beam_search,
+    filtered,
+    greedy,
+    penalized,
+    sample,
+)
 from glial.functional.dropout import dropout, stochastic_depth
 from glial.functional.losses import (
     binary_cross_entropy,
@@ -39,22 +57,34 @@ from glial.functional.pooling import (
     subsample2d,
     sum_pool2d,
 )
+from glial.functional.recurrent import gru, lstm, rnn
 
 __all__ = [
+    "Decoded",
+    "Stepwise",
     "activation_shift",
+    "attend",
+    "attend_nearby",
+    "attention_weights",
+    "beam_search",
     "binary_cross_entropy",
     "blur_kernel",
     "blur_pool2d",
+    "causal_mask",
     "contrastive",
     "cosine_similarities",
     "cross_entropy",
     "dropout",
+    "filtered",
     "focal",
     "generalized_mean_pool2d",
+    "greedy",
+    "gru",
     "half_squared_error",
     "huber",
     "l2_norm_pool2d",
     "largest_curvature",
+    "lstm",
     "masked_max",
     "masked_mean",
     "masked_places",
@@ -64,6 +94,7 @@ __all__ = [
     "near_copies",
     "nearest",
     "pairwise_distances",
+    "penalized",
     "places_within",
     "proxy_anchor",
     "proxy_nca",
@@ -71,6 +102,10 @@ __all__ = [
     "reduce",
     "retrieval_scores",
     "reversed_within",
+    "rnn",
+    "rotated",
+    "sample",
+    "sinusoidal_positions",
     "smooth_clip",
     "spatial_pyramid_pool",
     "step",
@@ -78,4 +113,5 @@ __all__ = [
     "subsample2d",
     "sum_pool2d",
     "triplet",
+    "window_mask",
 ]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from glial.models.image import ImageModelSettings, ImageNetwork
 from glial.models.mobilenet_v2 import normed_convolution, start_by_fan_out
-from glial.nn.attention import SqueezeExcitation
+from glial.nn.map_attention import SqueezeExcitation
 
 STEM = 16
 

@@ -23,8 +23,8 @@ from glial.functional.masked import masked_places, mean_of_places
 from glial.models.image import ImageNetwork, one_image
 from glial.models.settings import ModelSettings
 from glial.nn.activations import activation
-from glial.nn.attention import SpatialAttention
 from glial.nn.initialization import initialize
+from glial.nn.map_attention import SpatialAttention
 
 DEFAULT_WIDTHS = (32, 64, 128)
 FEW_ROWS, MANY_ROWS, VERY_MANY_ROWS = 2_000, 5_000, 30_000

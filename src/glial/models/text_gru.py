@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from glial.functional import masked_max
 from glial.models.text import TextNetwork, TextSettings, text_recipe
-from glial.nn.tokens import PADDING, BidirectionalGRU
+from glial.nn.recurrent import BidirectionalGRU
+from glial.nn.tokens import PADDING
 
 
 class TextGRUSettings(TextSettings):

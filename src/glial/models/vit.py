@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from glial.core.errors import InputError
 from glial.models.image import ImageModelSettings, ImageNetwork
+from glial.nn.attention import MultiHeadAttention
 
 SIZE, DEPTH, HEADS, PATCH = 768, 12, 12, 16
 EPSILON = 1e-6
@@ -160,45 +161,6 @@ def resized_positions(
     return torch.cat([positions[:, :1], maps.flatten(2).transpose(1, 2)], dim=1)
 
 
-class SelfAttention(nn.Module):
-    """Each vector becomes a mixture of all, by how well its query fits their keys.
-
-    Parameters have the names of torch's ``nn.MultiheadAttention``: ``in_proj_weight``,
-    ``in_proj_bias``, ``out_proj.weight`` and ``out_proj.bias``.
-
-    Args:
-        size: Numbers of a vector.
-        heads: Mixtures, of ``size / heads`` numbers each.
-
-    Source:
-        Vaswani et al. (2017), "Attention is all you need", arXiv 1706.03762, section 3.2.
-
-    Example:
-        >>> SelfAttention(8, 2)(torch.zeros(3, 5, 8)).shape
-        torch.Size([3, 5, 8])
-    """
-
-    def __init__(self, size: int, heads: int) -> None:
-        super().__init__()
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * size, size))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * size))
-        self.out_proj = nn.Linear(size, size)
-        self.heads = heads
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def forward(
-        self, vectors: Float[Tensor, "row position size"]
-    ) -> Float[Tensor, "row position size"]:
-        """The mixtures, mixed once more over the heads."""
-        projected = functional.linear(vectors, self.in_proj_weight, self.in_proj_bias)
-        parts = projected.reshape(*vectors.shape[:2], 3, self.heads, -1)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-        output: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
-        return output
-
-
 class EncoderLayer(nn.Module):
     """Attention over positions, then two linear layers at each, each normalised and added.
 
@@ -218,7 +180,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, size: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(size, EPSILON)
-        self.self_attention = SelfAttention(size, heads)
+        self.self_attention = MultiHeadAttention(size, heads)
         self.dropout = nn.Dropout(dropout)
         self.ln_2 = nn.LayerNorm(size, EPSILON)
         layers = nn.Linear(size, 4 * size), nn.Linear(4 * size, size)

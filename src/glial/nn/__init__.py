@@ -2,7 +2,7 @@
 
 from glial.nn.activation_guide import ActivationFacts, activation_guide, draw_activation
 from glial.nn.activations import ACTIVATIONS, ParametricActivation, Softmax, Step, activation
-from glial.nn.attention import SpatialAttention, SqueezeExcitation
+from glial.nn.attention import Attention, KeysAndValues, MultiHeadAttention
 from glial.nn.auxiliary import WithAuxiliary
 from glial.nn.blocks import DenseConcatenation, InceptionBlock, ParallelBranches, Residual
 from glial.nn.convolution import (
@@ -19,6 +19,7 @@ from glial.nn.initialization import (
     initialize,
     initialize_bias,
 )
+from glial.nn.map_attention import SpatialAttention, SqueezeExcitation
 from glial.nn.normalization import LocalResponseNorm
 from glial.nn.pooling import (
     AntiAliasedMaxPool2d,
@@ -31,14 +32,20 @@ from glial.nn.pooling import (
     SumPool2d,
 )
 from glial.nn.receptive import ReceptiveField, receptive_field, receptive_field_of
-from glial.nn.tokens import BidirectionalGRU, TokenVectors
+from glial.nn.recurrence import Recurrent, detached, reset
+from glial.nn.recurrent import GRU, LSTM, RNN, BidirectionalGRU
+from glial.nn.tokens import TokenVectors
 
 __all__ = [
     "ACTIVATIONS",
     "BIAS_INITIALIZATIONS",
+    "GRU",
     "INITIALIZATIONS",
+    "LSTM",
+    "RNN",
     "ActivationFacts",
     "AntiAliasedMaxPool2d",
+    "Attention",
     "BatchNorm",
     "BiasKind",
     "BidirectionalGRU",
@@ -50,12 +57,15 @@ __all__ = [
     "GeneralizedMeanPool2d",
     "GlobalPool2d",
     "InceptionBlock",
+    "KeysAndValues",
     "L2NormPool2d",
     "LocalResponseNorm",
+    "MultiHeadAttention",
     "NormKind",
     "ParallelBranches",
     "ParametricActivation",
     "ReceptiveField",
+    "Recurrent",
     "Residual",
     "SameConv2d",
     "Softmax",
@@ -71,10 +81,12 @@ __all__ = [
     "activation_guide",
     "best_for",
     "conv_output_size",
+    "detached",
     "draw_activation",
     "initialize",
     "initialize_bias",
     "receptive_field",
     "receptive_field_of",
+    "reset",
     "same_padding",
 ]

@@ -1,85 +1,307 @@
-"""Attention of convolutional networks: over channels, and over places."""
+"""Attention over sequences: of a state over an encoder's states, and of many heads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
-Maps = Float[Tensor, "row channel height width"]
+from glial.core.errors import InputError
+from glial.functional import (
+    attend,
+    attend_nearby,
+    attention_weights,
+    causal_mask,
+    rotated,
+    window_mask,
+)
+
+ScoreName = Literal["dot", "scaled_dot", "general", "additive"]
+Vectors = Float[Tensor, "row place size"]
 
 
-class SqueezeExcitation(nn.Module):
-    """Each channel times a factor that hangs on the means of all channels.
+class Attention(nn.Module):
+    """What a query takes from places, by one of the classic scores.
 
     Args:
-        channels: Channels of the maps.
-        squeeze: Units of the hidden layer, fewer than the channels.
-        activation: Makes what stands behind the hidden layer.
-        gate: Makes what turns the second layer's numbers into factors.
+        query_size: Numbers of a query.
+        key_size: Numbers of a place; equal to the queries' for ``dot`` and ``scaled_dot``.
+        score: ``dot`` is q k; ``scaled_dot`` divides it by the root of their size; ``general`` is
+            q W k; ``additive`` is v tanh(W q + U k).
+        units: Of the additive score's hidden layer; None is ``query_size``.
 
     Source:
-        Hu, Shen, Sun (2018), "Squeeze-and-excitation networks", arXiv 1709.01507, section 3;
-        with ``nn.Hardsigmoid`` as the gate: Howard et al. (2019), "Searching for MobileNetV3",
-        arXiv 1905.02244, section 5.3.
+        Bahdanau, Cho, Bengio (2015), arXiv 1409.0473, appendix A.1.2 (additive); Luong, Pham,
+        Manning (2015), arXiv 1508.04025, section 3.1 (dot, general).
 
     Example:
-        >>> layer = SqueezeExcitation(8, 2)
-        >>> layer(torch.ones(1, 8, 5, 5)).shape, layer.fc1.weight.shape
-        (torch.Size([1, 8, 5, 5]), torch.Size([2, 8, 1, 1]))
+        >>> layer = Attention(4, 3, score="additive")
+        >>> mixed, weights = layer(torch.zeros(2, 5, 4), torch.ones(2, 7, 3))
+        >>> mixed.shape, weights.shape
+        (torch.Size([2, 5, 3]), torch.Size([2, 5, 7]))
     """
 
     def __init__(
         self,
-        channels: int,
-        squeeze: int,
-        activation: Callable[[], nn.Module] = nn.ReLU,
-        gate: Callable[[], nn.Module] = nn.Sigmoid,
+        query_size: int,
+        key_size: int,
+        *,
+        score: ScoreName = "scaled_dot",
+        units: int | None = None,
     ) -> None:
         super().__init__()
-        self.fc1 = nn.Conv2d(channels, squeeze, 1)
-        self.fc2 = nn.Conv2d(squeeze, channels, 1)
-        self.activation = activation()
-        self.gate = gate()
+        if score in ("dot", "scaled_dot") and query_size != key_size:
+            raise InputError(
+                f"the score {score!r} multiplies queries and places",
+                expected=f"places of {query_size} numbers, as many as a query has",
+                got=str(key_size),
+                do="choose the score general or additive",
+            )
+        self.score = score
+        hidden = units or query_size
+        if score == "general":
+            self.weight = nn.Linear(key_size, query_size, bias=False)
+        elif score == "additive":
+            self.query = nn.Linear(query_size, hidden, bias=False)
+            self.key = nn.Linear(key_size, hidden)
+            self.value = nn.Linear(hidden, 1, bias=False)
 
-    def attention(self, maps: Maps) -> Float[Tensor, "row channel 1 1"]:
-        """The factor of each channel; in (0, 1) with a sigmoid."""
-        means = maps.mean(dim=(2, 3), keepdim=True)
-        factors: Tensor = self.gate(self.fc2(self.activation(self.fc1(means))))
-        return factors
+    def scores(
+        self, queries: Float[Tensor, "row query size"], keys: Float[Tensor, "row place key"]
+    ) -> Float[Tensor, "row query place"]:
+        """How well each place answers each query, before the softmax."""
+        if self.score == "additive":
+            both = self.query(queries)[:, :, None] + self.key(keys)[:, None]
+            found: Tensor = self.value(torch.tanh(both))[..., 0]
+            return found
+        if self.score == "general":
+            keys = self.weight(keys)
+        products = queries @ keys.transpose(1, 2)
+        return products / queries.shape[2] ** 0.5 if self.score == "scaled_dot" else products
 
-    def forward(self, maps: Maps) -> Maps:
-        """The maps, each times its factor."""
-        return maps * self.attention(maps)
+    def forward(
+        self,
+        queries: Float[Tensor, "row query size"],
+        keys: Float[Tensor, "row place key"],
+        mask: Bool[Tensor, "row place"] | None = None,
+    ) -> tuple[Float[Tensor, "row query key"], Float[Tensor, "row query place"]]:
+        """The mixtures of the places, and the weights, which add up to 1.
+
+        Args:
+            queries: What is looked for.
+            keys: Where it is looked for, and what is taken.
+            mask: Places that are no padding, at least one a row; None counts all.
+        """
+        scores = self.scores(queries, keys)
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None], -torch.inf)
+        weights = scores.softmax(dim=2)
+        return weights @ keys, weights
 
 
-class SpatialAttention(nn.Module):
-    """Each place times a factor, by the mean and the largest of its channels and its neighbours'.
+def check_heads(size: int, heads: int) -> None:
+    """Refuse vectors that cannot be cut into heads.
 
     Args:
-        kernel_size: Side of the convolution's kernel; odd, so that the size is kept.
+        size: Numbers of a vector.
+        heads: Parts of equal length.
 
-    Source:
-        Woo, Park, Lee, Kweon (2018), "CBAM: convolutional block attention module",
-        arXiv 1807.06521, section 3, equation 3.
+    Raises:
+        InputError: If the size is no multiple.
+    """
+    if size % heads:
+        raise InputError(
+            "vectors cannot be cut into heads",
+            expected=f"a size that is a multiple of {heads}",
+            got=str(size),
+            do="change the size or the number of heads",
+        )
+
+
+def check_length(length: int, context: int) -> None:
+    """Refuse texts with more places than a network knows.
+
+    Args:
+        length: Places of the text.
+        context: Places that the network knows.
+
+    Raises:
+        InputError: If there are more.
+    """
+    if length > context:
+        raise InputError(
+            "the text is longer than the network's context",
+            expected=f"at most {context} tokens",
+            got=str(length),
+            do="shorten the text, or train a network with a larger context",
+        )
+
+
+@dataclass
+class KeysAndValues:
+    """What one layer of attention remembers of the places that came: a cache for decoding.
+
+    Attributes:
+        keys: [row, head, place, feature]; None before the first place.
+        values: Likewise.
 
     Example:
-        >>> layer, maps = SpatialAttention(), torch.ones(2, 8, 5, 5)
-        >>> layer(maps).shape, layer.attention(maps).shape
-        (torch.Size([2, 8, 5, 5]), torch.Size([2, 1, 5, 5]))
+        >>> memory = KeysAndValues()
+        >>> memory.extend(torch.ones(1, 2, 3, 4), torch.ones(1, 2, 3, 4))[0].shape
+        torch.Size([1, 2, 3, 4])
+        >>> memory.select(torch.tensor([0, 0])).length, memory.length
+        (3, 3)
     """
 
-    def __init__(self, kernel_size: int = 7) -> None:
+    keys: Tensor | None = None
+    values: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Places so far."""
+        return 0 if self.keys is None else self.keys.shape[2]
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Remember further places; all so far come back."""
+        if self.keys is not None and self.values is not None:
+            keys = torch.cat([self.keys, keys], dim=2)
+            values = torch.cat([self.values, values], dim=2)
+        self.keys, self.values = keys, values
+        return keys, values
+
+    def select(self, rows: Int[Tensor, " chosen"]) -> KeysAndValues:
+        """The memory of some rows, in their order."""
+        if self.keys is None or self.values is None:
+            return KeysAndValues()
+        return KeysAndValues(self.keys[rows], self.values[rows])
+
+
+class MultiHeadAttention(nn.Module):
+    """Several mixtures of values, each by its own queries and keys, mixed once more.
+
+    Parameters have the names of torch's ``nn.MultiheadAttention``: ``in_proj_weight``,
+    ``in_proj_bias``, ``out_proj.weight`` and ``out_proj.bias``.
+
+    Args:
+        size: Numbers of a vector, a multiple of ``heads``.
+        heads: Mixtures, of ``size / heads`` numbers each.
+        dropout: Share of the weights dropped in training.
+        causal: Whether each place sees itself and those before only.
+        window: How many places to each side are seen (before only, where causal); None is all.
+            Whole sequences then take time and memory that grow with their length only.
+        rotary: Whether queries and keys are turned by their position.
+
+    Source:
+        Vaswani et al. (2017), "Attention is all you need", arXiv 1706.03762, section 3.2; windows:
+        Beltagy, Peters, Cohan (2020), arXiv 2004.05150; rotary: Su et al. (2021), arXiv 2104.09864.
+
+    Example:
+        >>> MultiHeadAttention(8, 2)(torch.zeros(3, 5, 8)).shape
+        torch.Size([3, 5, 8])
+    """
+
+    def __init__(
+        self,
+        size: int,
+        heads: int,
+        *,
+        dropout: float = 0.0,
+        causal: bool = False,
+        window: int | None = None,
+        rotary: bool = False,
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        check_heads(size, heads * (2 if rotary else 1))
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * size, size))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * size))
+        self.out_proj = nn.Linear(size, size)
+        self.heads = heads
+        self.dropout = dropout
+        self.causal = causal
+        self.window = window
+        self.rotary = rotary
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
 
-    def attention(self, maps: Maps) -> Float[Tensor, "row 1 height width"]:
-        """The factor of each place, in (0, 1)."""
-        means, largest = maps.mean(dim=1, keepdim=True), maps.amax(dim=1, keepdim=True)
-        return torch.sigmoid(self.conv(torch.cat([means, largest], dim=1)))
+    def forward(
+        self,
+        vectors: Vectors,
+        others: Float[Tensor, "row other size"] | None = None,
+        mask: Bool[Tensor, "row seen"] | None = None,
+        memory: KeysAndValues | None = None,
+    ) -> Vectors:
+        """The mixtures, mixed once more over the heads.
 
-    def forward(self, maps: Maps) -> Maps:
-        """The maps, each place times its factor."""
-        return maps * self.attention(maps)
+        Args:
+            vectors: Who asks.
+            others: Who answers (cross attention); None is ``vectors`` themselves.
+            mask: Of those who answer, who is no padding; None is all.
+            memory: Places that came before; these are added to it.
+        """
+        rate = self.dropout if self.training else 0.0
+        query, key, value, seen = self._parts(vectors, others, memory)
+        if self.window is not None and others is None and seen == vectors.shape[1] and not rate:
+            after = 0 if self.causal else self.window
+            mixed = attend_nearby(query, key, value, self.window, after, mask)
+        else:
+            allowed = self._allowed(vectors.shape[1], seen, others is not None, mask)
+            mixed = attend(query, key, value, allowed, dropout=rate)
+        output: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
+        return output
+
+    def weights(
+        self,
+        vectors: Vectors,
+        others: Float[Tensor, "row other size"] | None = None,
+        mask: Bool[Tensor, "row seen"] | None = None,
+    ) -> Float[Tensor, "row head place seen"]:
+        """How much each place takes from each other, of each head.
+
+        Args:
+            vectors: Who asks.
+            others: Who answers; None is ``vectors`` themselves.
+            mask: Of those who answer, who is no padding; None is all.
+        """
+        query, key, _, seen = self._parts(vectors, others, None)
+        allowed = self._allowed(vectors.shape[1], seen, others is not None, mask)
+        return attention_weights(query, key, allowed)
+
+    def _parts(
+        self, vectors: Tensor, others: Tensor | None, memory: KeysAndValues | None
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Queries, keys and values, [row, head, place, feature], and how many places are seen."""
+        size = vectors.shape[2]
+        if others is None:
+            projected = functional.linear(vectors, self.in_proj_weight, self.in_proj_bias)
+            parts = projected.chunk(3, dim=2)
+        else:
+            of_query, of_rest = self.in_proj_weight[:size], self.in_proj_weight[size:]
+            query = functional.linear(vectors, of_query, self.in_proj_bias[:size])
+            rest = functional.linear(others, of_rest, self.in_proj_bias[size:])
+            parts = (query, *rest.chunk(2, dim=2))
+        query, key, value = (p.reshape(*p.shape[:2], self.heads, -1).transpose(1, 2) for p in parts)
+        if self.rotary and others is None:
+            begin = memory.length if memory is not None else 0
+            positions = torch.arange(begin, begin + vectors.shape[1], device=vectors.device)
+            query, key = rotated(query, positions), rotated(key, positions)
+        if memory is not None:
+            key, value = memory.extend(key, value)
+        return query, key, value, key.shape[2]
+
+    def _allowed(self, asking: int, seen: int, cross: bool, mask: Tensor | None) -> Tensor | None:
+        device = self.in_proj_weight.device
+        allowed = None if mask is None else mask[:, None, None]
+        if cross:
+            return allowed
+        if self.window is not None:
+            after = 0 if self.causal else self.window
+            shape = window_mask(asking, seen, self.window, after, device)
+        elif self.causal and asking > 1:
+            shape = causal_mask(asking, seen, device)
+        else:
+            return allowed
+        return shape if allowed is None else shape & allowed
