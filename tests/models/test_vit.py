@@ -9,6 +9,7 @@ from torch import nn
 from glial.core.errors import InputError
 from glial.models import build
 from glial.models.vit import EncoderLayer, ViT, ViTSettings, resized_positions
+from glial.nn import MultiHeadAttention
 from glial.nn.summary import summarize
 
 
@@ -49,6 +50,17 @@ def test_names_are_those_of_published_weights():
         "heads.head.weight": (1000, 768),
     }
     assert {key: tuple(state[key].shape) for key in shapes} == shapes
+
+
+def test_attention_is_torchs():
+    torch.manual_seed(0)
+    ours, theirs = MultiHeadAttention(24, 4), nn.MultiheadAttention(24, 4, batch_first=True)
+    nn.init.normal_(ours.in_proj_bias)
+    nn.init.normal_(ours.out_proj.bias)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    vectors = torch.randn(3, 7, 24)
+    expected, _ = theirs(vectors, vectors, vectors)
+    torch.testing.assert_close(ours(vectors), expected)
 
 
 def test_a_layer_is_torchs_and_so_are_its_gradients():

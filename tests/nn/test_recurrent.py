@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from glial.nn import GRU, LSTM, RNN, detached, reset
+from glial.nn import GRU, LSTM, RNN, BidirectionalGRU, detached, reset
 
 KINDS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 PEERS: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -59,6 +59,34 @@ def test_weights_and_outputs_are_torchs(kind: str) -> None:
     mask = (torch.arange(5) < lengths[:, None])[:, :, None]
     torch.testing.assert_close(states * mask, wanted)
     torch.testing.assert_close(last, end)
+
+
+@pytest.mark.parametrize("lengths", [[5, 5, 5], [5, 1, 3], [2, 1, 1]], ids=str)
+def test_gradients_are_torchs_on_packed_sequences(lengths: list[int]) -> None:
+    torch.manual_seed(0)
+    own, oracle = BidirectionalGRU(3, 4), nn.GRU(3, 4, batch_first=True, bidirectional=True)
+    oracle.load_state_dict(own.state_dict())
+    inputs, counts = torch.randn(3, 5, 3), torch.tensor(lengths)
+    mask = (torch.arange(5) < counts[:, None])[:, :, None]
+    found = own(inputs, counts) * mask
+    packed = pack_padded_sequence(inputs, counts, batch_first=True, enforce_sorted=False)
+    wanted = pad_packed_sequence(oracle(packed)[0], batch_first=True, total_length=5)[0]
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)
+    found.square().sum().backward()
+    wanted.square().sum().backward()
+    for name, parameter in own.named_parameters():
+        torch.testing.assert_close(
+            parameter.grad, oracle.get_parameter(name).grad, rtol=1e-4, atol=1e-6
+        )
+
+
+def test_gradients_of_a_gru_are_the_numeric_ones() -> None:
+    torch.manual_seed(0)
+    layer = BidirectionalGRU(2, 3).double()
+    inputs = torch.randn(2, 4, 2, dtype=torch.float64, requires_grad=True)
+    lengths = torch.tensor([4, 2])
+    mask = (torch.arange(4) < lengths[:, None])[:, :, None]
+    assert torch.autograd.gradcheck(lambda x: layer(x, lengths) * mask, inputs)
 
 
 @every_kind

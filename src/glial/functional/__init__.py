@@ -31,6 +31,7 @@ from glial.functional.losses import (
     reduce,
 )
 from glial.functional.masked import (
+    last_within,
     masked_max,
     masked_mean,
     masked_places,
@@ -84,6 +85,7 @@ __all__ = [
     "huber",
     "l2_norm_pool2d",
     "largest_curvature",
+    "last_within",
     "lstm",
     "masked_max",
     "masked_mean",

@@ -74,8 +74,7 @@ def attend(
         >>> attend(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 2, 2), values).item()
         2.0
     """
-    found = functional.scaled_dot_product_attention(queries, keys, values, mask, dropout)
-    return found if mask is None else found.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+    return functional.scaled_dot_product_attention(queries, keys, values, mask, dropout)
 
 
 def causal_mask(

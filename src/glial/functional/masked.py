@@ -73,6 +73,29 @@ def reversed_within(
     return values.gather(1, order[:, :, None].expand_as(values))
 
 
+def last_within(
+    values: Float[Tensor, "row position feature"],
+    lengths: Int[Tensor, " row"] | None,
+    start: Float[Tensor, "row feature"],
+) -> Float[Tensor, "row feature"]:
+    """The vector at each row's last position that counts.
+
+    Args:
+        values: A vector at each position.
+        lengths: How many positions of each row count; None counts all.
+        start: What stands for a row of which none does.
+
+    Example:
+        >>> values = torch.tensor([[[1.0], [2.0], [3.0]]])
+        >>> last_within(values, torch.tensor([2]), torch.zeros(1, 1))
+        tensor([[2.]])
+    """
+    if lengths is None:
+        return values[:, -1]
+    places = (lengths - 1).clamp_min(0)[:, None, None].expand(-1, 1, values.shape[2])
+    return torch.where(lengths[:, None] > 0, values.gather(1, places)[:, 0], start)
+
+
 def masked_places(
     maps: Float[Tensor, "row channel high wide"], mask: Float[Tensor, "row 1 height width"] | None
 ) -> Float[Tensor, "row channel high wide"]:

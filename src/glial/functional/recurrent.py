@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from glial.functional.masked import last_within
 from glial.functional.through_time import gru_states, rnn_states
 
 Sequences = Float[Tensor, "row time feature"]
@@ -66,7 +67,7 @@ def rnn(
     else:
         kernel = torch.rnn_tanh if activation == "tanh" else torch.rnn_relu
         states = _of_torch(kernel, inputs, start[None], weights)[0]
-    return states, _last(states, lengths, start)
+    return states, last_within(states, lengths, start)
 
 
 def gru(
@@ -98,7 +99,7 @@ def gru(
         states = gru_states(inputs, start, *weights)
     else:
         states = _of_torch(torch.gru, inputs, start[None], weights)[0]
-    return states, _last(states, lengths, start)
+    return states, last_within(states, lengths, start)
 
 
 def lstm(
@@ -136,7 +137,7 @@ def lstm(
         states, cell = torch.ops.glial.lstm(inputs, *start, *weights)
     else:
         states, cell = _by_kernel(inputs, start, weights)
-    return states, (_last(states, lengths, start[0]), cell)
+    return states, (last_within(states, lengths, start[0]), cell)
 
 
 def _by_hand(inputs: Tensor) -> bool:
@@ -153,14 +154,6 @@ def _of_torch(kernel: Any, inputs: Tensor, start: Any, weights: Weights) -> tupl
     """One direction of one layer by torch's kernel, without dropout."""
     found: tuple[Tensor, ...] = kernel(inputs, start, weights, True, 1, 0.0, True, False, True)
     return found
-
-
-def _last(values: Tensor, lengths: Tensor | None, start: Tensor) -> Tensor:
-    """What stands at each row's last time that counts; the start where none does."""
-    if lengths is None:
-        return values[:, -1]
-    places = (lengths - 1).clamp_min(0)[:, None, None].expand(-1, 1, values.shape[2])
-    return torch.where(lengths[:, None] > 0, values.gather(1, places)[:, 0], start)
 
 
 def _holding_cells(inputs: Tensor, weights: Weights, lengths: Tensor) -> tuple[Tensor, Weights]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -125,14 +125,12 @@ class CausalAttention(nn.Module):
     def forward(
         self,
         vectors: Float[Tensor, "row place size"],
-        mask: Bool[Tensor, "row 1 place seen"] | None = None,
         memory: KeysAndValues | None = None,
     ) -> Float[Tensor, "row place size"]:
         """The mixtures.
 
         Args:
             vectors: One a place.
-            mask: Where each place may look; None is itself and those before.
             memory: Places that came before; these are added to it.
         """
         parts = self.c_attn(vectors).chunk(3, dim=2)
@@ -140,8 +138,7 @@ class CausalAttention(nn.Module):
         if memory is not None:
             key, value = memory.extend(key, value)
         asking, seen = query.shape[2], key.shape[2]
-        if mask is None and asking > 1:
-            mask = causal_mask(asking, seen, vectors.device)
+        mask = causal_mask(asking, seen, vectors.device) if asking > 1 else None
         rate = self.dropout if self.training else 0.0
         mixed = attend(query, key, value, mask, dropout=rate)
         found: Tensor = self.c_proj(mixed.transpose(1, 2).flatten(2))
@@ -176,11 +173,10 @@ class Block(nn.Module):
     def forward(
         self,
         vectors: Float[Tensor, "row place size"],
-        mask: Bool[Tensor, "row 1 place seen"] | None = None,
         memory: KeysAndValues | None = None,
     ) -> Float[Tensor, "row place size"]:
         """The vectors of the next layer."""
-        vectors = vectors + self.dropout(self.attn(self.ln_1(vectors), mask, memory))
+        vectors = vectors + self.dropout(self.attn(self.ln_1(vectors), memory))
         hidden = self.ln_2(vectors)
         for layer in self.mlp.values():
             hidden = layer(hidden)
@@ -228,7 +224,7 @@ class Transformer(nn.Module):
         places = torch.arange(begin, end, device=tokens.device)
         vectors = self.drop(self.wte(tokens) + self.wpe(places))
         for number, block in enumerate(self.h):
-            vectors = block(vectors, None, memories[number] if memories else None)
+            vectors = block(vectors, memories[number] if memories else None)
         found: Tensor = self.ln_f(vectors)
         return found
 

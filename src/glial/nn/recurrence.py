@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glial.functional import dropout, reversed_within
+from glial.functional import dropout, last_within, reversed_within
 
 Sequences = Float[Tensor, "row time feature"]
 States = Float[Tensor, "row time unit"]
@@ -220,12 +220,7 @@ class Recurrent(nn.RNNBase):
         steps = self._steps(inputs, start, suffix)
         names = ("hidden", "cell")[: len(start)]
         parts = [torch.stack([step[name] for step in steps], dim=1) for name in names]
-        if lengths is None:
-            return parts[0], tuple(part[:, -1] for part in parts)
-        places = (lengths - 1).clamp_min(0)
-        rows = torch.arange(inputs.shape[0], device=inputs.device)
-        some = lengths[:, None] > 0
-        ends = [torch.where(some, p[rows, places], s) for p, s in zip(parts, start, strict=True)]
+        ends = (last_within(p, lengths, s) for p, s in zip(parts, start, strict=True))
         return parts[0], tuple(ends)
 
     def _sums(self, end: Literal["ih", "hh"], suffix: str, values: Tensor) -> Tensor:
