@@ -13,7 +13,6 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-import glial.doctor
 from glial.core.errors import GlialError, InputError
 from glial.core.files import read_json
 from glial.core.findings import Finding, distinct
@@ -27,7 +26,7 @@ from glial.doctor.launching.script import Script
 from glial.doctor.launching.verdict import Verdict
 from glial.doctor.traces import FOLDER, PREFLIGHT, STEPS, Traces
 
-BOOTSTRAP = Path(glial.doctor.__path__[0]) / "bootstrap"
+BOOTSTRAP = Path(__file__).parents[1] / "bootstrap"
 
 NO_TORCH = "torch was never imported: there is nothing to judge"
 NO_TIME = "the script ended before anything could be seen of it"
