@@ -141,3 +141,37 @@ class _BrokenSettings(ModelSettings):
 def test_broken_models_are_caught(how, message):
     with pytest.raises(LawBroken, match=message):
         check_model(_BrokenSettings(how=how))
+
+
+class PositionSettings(ModelSettings):
+    """A score of each token, of the tokens before it alone; or of the whole row, padding too."""
+
+    takes_numbers: ClassVar[bool] = False
+    takes_texts: ClassVar[bool] = True
+    per_position: ClassVar[bool] = True
+    description: ClassVar[str] = "scores of tokens"
+    source: ClassVar[str] = "by hand"
+
+    name: Literal["positions"] = "positions"
+    leaks: bool = False
+
+    def build(self, num_inputs, num_outputs, cardinalities=(), vocabularies=()):
+        return Positions(vocabularies[0], num_outputs, leaks=self.leaks)
+
+
+class Positions(nn.Module):
+    def __init__(self, vocabulary, num_outputs, *, leaks):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, 4)
+        self.head = nn.Linear(4, num_outputs)
+        self.leaks = leaks
+
+    def forward(self, tokens):
+        vectors = self.embedding(tokens)
+        return self.head(vectors.flip(1).cumsum(1) if self.leaks else vectors.cumsum(1))
+
+
+def test_a_network_of_positions_keeps_the_laws_unless_it_reads_padding():
+    check_model(PositionSettings())
+    with pytest.raises(LawBroken, match="padding"):
+        check_model(PositionSettings(leaks=True))

@@ -29,6 +29,8 @@ class ModelSettings(Settings):
             height, width], after the images.
         takes_texts: Whether it takes texts as tokens; if not, texts come as counts of words
             among the numbers.
+        per_position: Whether its network gives outputs for each position of a text, [row,
+            position, output], and not for the whole, [row, output].
         max_one_hot: Categories with at most so many values come one-hot among the numbers,
             where ``data.categories`` is "auto"; None is the plan's own number.
         loss: The loss it is trained with where the plan's ``task.loss`` is "auto"; "auto" is
@@ -61,6 +63,7 @@ class ModelSettings(Settings):
     any_size: ClassVar[bool] = False
     takes_masks: ClassVar[bool] = False
     takes_texts: ClassVar[bool] = False
+    per_position: ClassVar[bool] = False
     max_one_hot: ClassVar[int | None] = None
     loss: ClassVar[str] = "auto"
     objective: ClassVar[str] = "descent"

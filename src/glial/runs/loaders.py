@@ -20,6 +20,7 @@ from glial.data.streams.loaders import as_tensor
 from glial.runs.plan import Plan
 from glial.runs.request import Request
 from glial.runs.run import LOADER, Run
+from glial.runs.ways import Judged, Way, judged_rows
 from glial.tasks import Task, fit_task
 from glial.tasks.task import count_of, trivial_scores
 from glial.training import Descent, Objective, outputs_of
@@ -97,12 +98,12 @@ class LoaderReady:
 
         return validate
 
-    def judged(self, run: Run, split: str) -> tuple[Tensor, pl.DataFrame] | None:
-        """What the network says of a split's rows, and their targets."""
+    def judged(self, run: Run, split: str) -> Judged | None:
+        """How good the network is on a split's rows."""
         if split not in self.others:
             return None
         outputs, target = _said(run, self.others[split].epoch(0))
-        return outputs, _frame(run.decoder, target)
+        return judged_rows(run, outputs, _frame(run.decoder, target), split)
 
 
 def make_loader_ready(request: Request, plan: Plan) -> LoaderReady:
@@ -354,3 +355,6 @@ def _batches(run: Run, source: Any) -> LoaderBatches:
     return LoaderBatches(
         source, seed=run.plan.train.seed, shuffle=False, target=key, model=run.model
     )
+
+
+LOADER_WAY = Way(make_loader_ready, loader_predictions, loader_scores)

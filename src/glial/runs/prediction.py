@@ -15,10 +15,11 @@ from glial.data import check_target, is_image_source, read, to_kind_of
 from glial.data.encoders import ColumnEncoder, ImageEncoder, TensorEncoder
 from glial.data.images.folders import PATH
 from glial.data.sources import are_images, files_of
-from glial.runs.loaders import loader_predictions, loader_scores
 from glial.runs.loading import load
 from glial.runs.preparation import weights_of
+from glial.runs.ready import make_ready
 from glial.runs.run import Run
+from glial.runs.ways import Way, way_of
 from glial.tasks.classification import Classification, unseen_labels
 from glial.tasks.task import trivial_scores
 
@@ -51,8 +52,10 @@ def predict(run: Run | str | Path, source: Any) -> Any:
         (150, 4)
     """
     run = run if isinstance(run, Run) else load(run)
-    if run.takes_batches:
-        return loader_predictions(run, source)
+    return way_of(run).predict(run, source)
+
+
+def _predict_rows(run: Run, source: Any) -> Any:
     frame, paths = read_for(run, source)
     if paths is None:
         return to_kind_of(predictions(run, frame), source)
@@ -170,8 +173,10 @@ def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
         ['baseline', 'details', 'metrics']
     """
     run = run if isinstance(run, Run) else load(run)
-    if run.takes_batches:
-        return loader_scores(run, source)
+    return way_of(run).evaluate(run, source)
+
+
+def _evaluate_rows(run: Run, source: Any) -> dict[str, Any]:
     frame = check_target(read(source), run.decoder.targets, run.task, varied=False)
     decoder: Any = run.decoder
     if isinstance(decoder, Classification):
@@ -188,3 +193,6 @@ def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
         "baseline": trivial_scores(run.decoder, frame, weight),
         "details": run.decoder.details(outputs, frame),
     }
+
+
+TABLE_WAY = Way(make_ready, _predict_rows, _evaluate_rows)

@@ -23,9 +23,11 @@ from glial.runs.preparation import Prepared, prepare
 from glial.runs.proxies import with_proxies
 from glial.runs.request import Request
 from glial.runs.run import Run
+from glial.runs.ways import Judged, judged_rows
 from glial.tasks import Task
 from glial.tasks.task import Loss
 from glial.training import Objective, outputs_of
+from glial.training.inference import joined
 from glial.training.objective import Mass
 
 logger = logging.getLogger(__name__)
@@ -117,8 +119,8 @@ class Ready:
 
         return validate
 
-    def judged(self, run: Run, split: str) -> tuple[Tensor, pl.DataFrame] | None:
-        """What the network says of a split's rows, and their targets and weights."""
+    def judged(self, run: Run, split: str) -> Judged | None:
+        """How good the network is on a split's rows."""
         if not self.prepared.tables.num_rows(split):
             return None
         weight = run.plan.data.weight
@@ -128,7 +130,7 @@ class Ready:
         for rows in self.prepared.tables.stretches(split):
             outputs.append(run.outputs(rows, notice=not outputs))
             frames.append(rows.select(kept))
-        return torch.cat(outputs), pl.concat(frames)
+        return judged_rows(run, joined(outputs), pl.concat(frames), split)
 
 
 def make_ready(request: Request, plan: Plan) -> Ready:

@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 import safetensors.torch
-import torch
 from torch import Tensor, nn
 
 from glial.core.files import to_json, write_atomic
@@ -23,7 +22,7 @@ from glial.doctor.evidence import Evidence
 from glial.doctor.evidence.table import EVIDENCE, save_evidence
 from glial.runs.plan import Plan
 from glial.tasks import Task
-from glial.training import outputs_of
+from glial.training.inference import joined, outputs_of
 
 FORMAT = 1
 ROWS_AT_ONCE = 50_000  # so many are held as inputs
@@ -108,7 +107,7 @@ class Run:
             notice: Whether cells that are taken as missing are noticed.
 
         Returns:
-            Outputs, [row, output] or [row, member, output].
+            Outputs, [row, output], [row, member, output] or [row, position, output].
         """
         if self.members:
             return self.decoder.pool(self.votes(frame))
@@ -121,7 +120,7 @@ class Run:
             inputs = encoding.arguments(encoding.transform(rows, notice=False))
             groups = encoding.groups(inputs)
             parts.append(outputs_of(self.model, inputs, encoding.finish, groups))
-        return torch.cat(parts)
+        return joined(parts)
 
     def votes(self, frame: pl.DataFrame) -> list[tuple[Task, Tensor]]:
         """The task and the outputs of each member, or of the one network, for a table's rows."""

@@ -20,20 +20,17 @@ from glial.data.batches import Batches
 from glial.data.streams import is_loader
 from glial.runs.engine import with_engine
 from glial.runs.folder import check_same_experiment, next_folder, start_folder, write_start
-from glial.runs.loaders import LoaderReady, make_loader_ready
 from glial.runs.loading import load
 from glial.runs.members import make_family, member_plans, train_family
 from glial.runs.network import with_measured_lr
 from glial.runs.plan import Plan
-from glial.runs.preparation import weights_of
 from glial.runs.proxies import without_proxies
-from glial.runs.ready import Ready
-from glial.runs.ready import make_ready as make_table_ready
 from glial.runs.request import Request, make_request
-from glial.runs.run import Run, TrainingInterrupted
+from glial.runs.run import LOADER, Run, TrainingInterrupted
 from glial.runs.watching import TrainingWatch
+from glial.runs.ways import TABLE, WAYS, Readied, way_name
 from glial.tasks.metrics import LOWER_IS_BETTER
-from glial.tasks.task import Loss, trivial_scores
+from glial.tasks.task import Loss
 from glial.training import (
     Callback,
     Loop,
@@ -170,13 +167,24 @@ def _made_ready(
     request: Request, folder: Path | None, *, begun: bool
 ) -> Callable[[Sequence[Callback]], Run]:
     """What trains, given callbacks; all that can be wrong with the input is found before."""
-    if member_plans(request.plan) and not is_loader(request.source):
+    way = way_name(request, request.plan)
+    if member_plans(request.plan) and way != LOADER:
+        _check_is_table(way)
         return partial(train_family, make_family(request, folder), train_one=_train_member)
     plan = request.plan if folder is None else _resumed_plan(request, folder, begun)
     if plan is request.plan and plan.train.step == "compiled":
         find_kernels(required=True)
-    make_ready = make_loader_ready if is_loader(request.source) else make_table_ready
-    return partial(_fit, make_ready(request, plan), folder)
+    return partial(_fit, WAYS.resolve(way).make_ready(request, plan), folder)
+
+
+def _check_is_table(way: str) -> None:
+    if way != TABLE:
+        raise InputError(
+            "folds and imputations need rows of a table",
+            expected="a task of single rows",
+            got=way,
+            do="leave data.split.folds and data.imputations out",
+        )
 
 
 def _train_member(request: Request, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
@@ -217,7 +225,7 @@ def _engine(plan: Plan) -> Iterator[None]:
         torch.use_deterministic_algorithms(strict)
 
 
-def _fit(ready: Ready | LoaderReady, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
+def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> Run:
     batches = ready.batches()
     # The first optimiser of a process loads torch's compiler, a second that is no training time.
     torch.optim.SGD([torch.zeros(1)])
@@ -269,7 +277,7 @@ def _fit(ready: Ready | LoaderReady, folder: Path | None, callbacks: Sequence[Ca
     return run
 
 
-def _conclude(run: Run, loop: Loop, ready: Ready | LoaderReady, batches: Batches) -> None:
+def _conclude(run: Run, loop: Loop, ready: Readied, batches: Batches) -> None:
     """The best weights in place, every metric computed, the folder complete."""
     progress = loop.progress
     run.status = "interrupted" if run.ended_by == "interrupted" else "finished"
@@ -287,12 +295,8 @@ def _conclude(run: Run, loop: Loop, ready: Ready | LoaderReady, batches: Batches
         judged = ready.judged(run, name)
         if judged is None:
             continue
-        outputs, frame = judged
-        weight = weights_of(frame, run.plan.data.weight)
-        if name == "val" and isinstance(run.plan.task.threshold, str):
-            run.decoder.tune(outputs, frame, weight)
-        run.metrics[name] = run.decoder.scores(outputs, frame, weight)
+        run.metrics[name] = judged.metrics
         if name == "test":
-            run.metrics["baseline"] = trivial_scores(run.decoder, frame, weight)
+            run.metrics["baseline"] = judged.baseline
     if run.path is not None:
         run.save()

@@ -15,12 +15,14 @@ from torch.nn import functional
 
 from glial.models.settings import ModelSettings
 from glial.nn import WithAuxiliary
+from glial.nn.tokens import PADDING
 
 NUM_INPUTS = 5
 CARDINALITIES = (3, 4, 30)
 IMAGE = (3, 12, 10)
 VOCABULARY = 12
 LENGTH = 7
+FEW, MOST = 3, 32  # positions of a text that an exported network takes
 ROW_COUNTS = (1, 2, 7)
 
 
@@ -51,7 +53,7 @@ def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = 
     for sizes in _sizes(settings):
         network = _built(settings, sizes)
         inputs = _inputs(network, sizes)
-        check_outputs(network, inputs, sizes["num_outputs"])
+        check_outputs(network, inputs, sizes["num_outputs"], per_position=settings.per_position)
         check_gradients(network, inputs, without_gradient)
         check_evaluation(network, inputs)
         check_rows(network, inputs)
@@ -103,14 +105,24 @@ def check_settings(settings: ModelSettings) -> None:
     _law(chosen.for_data(10**6, NUM_INPUTS, 1) == chosen, "for_data changes what is chosen")
 
 
-def check_outputs(network: nn.Module, inputs: Sequence[Tensor], num_outputs: int) -> None:
+def check_outputs(
+    network: nn.Module, inputs: Sequence[Tensor], num_outputs: int, *, per_position: bool = False
+) -> None:
     """Any number of rows gives finite floats, [row, output] or [row, member, output].
+
+    Args:
+        network: The network.
+        inputs: Rows.
+        num_outputs: Outputs of a row, or of a position.
+        per_position: Whether outputs are [row, position, output].
 
     Raises:
         LawBroken: If not.
     """
     members = getattr(network, "num_members", None)
     shape = (num_outputs,) if members is None else (members, num_outputs)
+    if per_position:
+        shape = (_num_positions(inputs), num_outputs)
     for training in (True, False):
         network.train(training)
         for rows in ROW_COUNTS:
@@ -182,14 +194,14 @@ def check_padding(network: nn.Module, inputs: Sequence[Tensor]) -> None:
     Raises:
         LawBroken: If it does.
     """
-    padded = [functional.pad(part, (0, 3)) if _is_text(part) else part for part in inputs]
     found = []
-    for parts in (inputs, padded):
+    for parts in (inputs, _longer(inputs)):
         network.eval()
         network.zero_grad()
-        outputs = network(*parts)
-        outputs.square().sum().backward()
-        found.append([outputs, *(p.grad for p in network.parameters() if p.grad is not None)])
+        outputs = _real(network(*parts), parts)
+        outputs.square().sum().backward()  # type: ignore[no-untyped-call]
+        held = outputs[:, :LENGTH] if outputs.ndim == 3 else outputs
+        found.append([held, *(p.grad for p in network.parameters() if p.grad is not None)])
     network.zero_grad()
     for few, many in zip(*found, strict=True):
         _law(_close(many, few), "padding changes outputs or gradients")
@@ -223,7 +235,7 @@ def check_seed(settings: ModelSettings, sizes: Mapping[str, Any]) -> None:
 
 
 def check_export(network: nn.Module, inputs: Sequence[Tensor]) -> None:
-    """What `torch.export` takes down is the network, for any number of rows.
+    """What `torch.export` takes down is the network, for any number of rows and positions.
 
     Raises:
         LawBroken: If its outputs are others.
@@ -232,11 +244,13 @@ def check_export(network: nn.Module, inputs: Sequence[Tensor]) -> None:
     few = tuple(part[:5] for part in inputs)
     shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for part in few:
-        shapes[part] = {0: torch.export.Dim("rows")}
-    program = torch.export.export(network, few, dynamic_shapes=shapes)
-    with torch.no_grad():
-        found = program.module()(*inputs)
-    _law(_close(found, _evaluated(network, inputs)), "the exported network gives other outputs")
+        positions = {1: torch.export.Dim("positions", min=FEW, max=MOST)} if _is_text(part) else {}
+        shapes[part] = {0: torch.export.Dim("rows"), **positions}
+    exported = torch.export.export(network, few, dynamic_shapes=shapes).module()
+    for parts in (inputs, _longer(inputs)):
+        with torch.no_grad():
+            found = _real(exported(*parts), parts)
+        _law(_close(found, _evaluated(network, parts)), "the exported network gives other outputs")
 
 
 def check_precision(network: nn.Module, inputs: Sequence[Tensor]) -> None:
@@ -292,14 +306,32 @@ def _plain(outputs: Any) -> Tensor:
 
 
 def _is_text(part: Tensor) -> bool:
-    return not part.is_floating_point() and part.shape[1] == LENGTH
+    return not part.is_floating_point() and part.shape[1] >= LENGTH
 
 
 def _evaluated(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
     network.eval()
     with torch.no_grad():
         outputs: Tensor = network(*inputs)
-    return outputs
+    return _real(outputs, inputs)
+
+
+def _longer(inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The inputs with padding behind each text."""
+    return [functional.pad(part, (0, 3)) if _is_text(part) else part for part in inputs]
+
+
+def _num_positions(inputs: Sequence[Tensor]) -> int:
+    """Positions of the first text."""
+    return next(part.shape[1] for part in inputs if _is_text(part))
+
+
+def _real(outputs: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+    """Outputs with zeros where they stand for padding, [row, position, output]; others as are."""
+    texts = [part for part in inputs if _is_text(part)]
+    if outputs.ndim != 3 or not texts or outputs.shape[1] != texts[0].shape[1]:
+        return outputs
+    return outputs * (texts[0] != PADDING)[:, :, None]
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from glial.data.batches import Finish
 from glial.nn.summary import evaluating
@@ -27,7 +30,7 @@ def outputs_of(
         groups: A number a row, equal for rows that it may be called with at once; None is all.
 
     Returns:
-        Outputs, [row, ...], without gradient, on the inputs' device.
+        Outputs, [row, ...], without gradient, on the inputs' device; see :func:`joined`.
 
     Example:
         >>> outputs_of(nn.Linear(2, 1), (torch.zeros(3, 2),)).shape
@@ -42,7 +45,27 @@ def outputs_of(
         for start in range(0, max(1, len(inputs[0])), size):
             rows = tuple(part[start : start + size] for part in inputs)
             parts.append(model(*(rows if finish is None else finish(rows))))
-    return torch.cat(parts) if len(parts) != 1 else parts[0]
+    return joined(parts)
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Outputs of several batches as those of all their rows.
+
+    Those of a position each, [row, position, ...], are padded at the end with zeros to the most
+    positions of any.
+
+    Example:
+        >>> joined([torch.ones(1, 2, 1), torch.ones(1, 3, 1)])[..., 0]
+        tensor([[1., 1., 0.],
+                [1., 1., 1.]])
+    """
+    if len(parts) == 1:
+        return parts[0]
+    if parts[0].ndim > 2 and len({part.shape[1] for part in parts}) > 1:
+        most = max(part.shape[1] for part in parts)
+        behind = [0, 0] * (parts[0].ndim - 2)
+        parts = [functional.pad(part, (*behind, 0, most - part.shape[1])) for part in parts]
+    return torch.cat(list(parts))
 
 
 def _by_group(
@@ -50,6 +73,7 @@ def _by_group(
 ) -> Tensor:
     """The outputs of each group's rows, put back in the order of all."""
     members = [(groups == group).nonzero()[:, 0] for group in torch.unique(groups)]
-    parts = [outputs_of(model, tuple(p[rows] for p in inputs), finish) for rows in members]
-    outputs = torch.cat(parts)
+    outputs = joined(
+        [outputs_of(model, tuple(p[rows] for p in inputs), finish) for rows in members]
+    )
     return outputs[torch.cat(members).argsort()]

@@ -1,0 +1,166 @@
+"""How each kind of data is prepared, judged and predicted: a way for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import polars as pl
+from torch import Tensor, nn
+
+from glial.core.tables import Table
+from glial.data import Encoding
+from glial.data.batches import Batch, Batches
+from glial.data.streams import is_loader
+from glial.runs.plan import Plan
+from glial.runs.preparation import weights_of
+from glial.runs.request import Request
+from glial.runs.run import LOADER, Run
+from glial.tasks import Task, trivial_scores
+from glial.tasks.task import Loss
+from glial.training import Objective
+from glial.training.objective import Mass
+
+TABLE = "table"
+
+WAYS = Table(
+    "way",
+    "ways",
+    {
+        TABLE: "glial.runs.prediction:TABLE_WAY",
+        LOADER: "glial.runs.loaders:LOADER_WAY",
+    },
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How good a network is on some rows.
+
+    Attributes:
+        metrics: Every metric of the task.
+        baseline: The trivial predictor's.
+
+    Example:
+        >>> Judged({"mae": 1.0}, {"mae": 2.0}).metrics
+        {'mae': 1.0}
+    """
+
+    metrics: dict[str, float]
+    baseline: dict[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Readied(Protocol):
+    """Everything before the first step, made without touching the run's folder."""
+
+    request: Request
+    network: nn.Module
+    sizes: dict[str, Any]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan, but for what is measured."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the source becomes tensors."""
+
+    @property
+    def task(self) -> Task:
+        """What is learnt."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells the source's rows from others."""
+
+    @property
+    def loss(self) -> Loss:
+        """What training makes small: ``loss(outputs, target, weight)``."""
+
+    @property
+    def mass(self) -> Mass:
+        """What the loss divides its sum by: ``mass(target, weight)``."""
+
+    def batches(self) -> Batches:
+        """The batches to train on."""
+
+    def example(self) -> Batch:
+        """A batch as the network learns from it."""
+
+    def sampled(self, split: str) -> Batch | None:
+        """Some rows of ``train`` or ``val``, as the network takes them; None of none."""
+
+    def objective(self, plan: Plan) -> Objective:
+        """What changes the network."""
+
+    def validator(self, run: Run) -> Callable[[], dict[str, float]] | None:
+        """Figures of a validation pass, where rows are kept back for it."""
+
+    def judged(self, run: Run, split: str) -> Judged | None:
+        """How good the network is on ``val`` or ``test``; None where that has no rows."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """What is done with one kind of data.
+
+    Attributes:
+        make_ready: Everything before the first step of a plan.
+        predict: What a run says of a source.
+        evaluate: ``metrics``, ``baseline`` and ``details`` of a run on a source.
+    """
+
+    make_ready: Callable[[Request, Plan], Readied]
+    predict: Callable[[Run, Any], Any]
+    evaluate: Callable[[Run, Any], dict[str, Any]]
+
+
+def way_name(request: Request, plan: Plan) -> str:
+    """The way of what was asked for: its source's, or its task's own, or that of tables.
+
+    A way of its own has the task's name, and a run that was trained so says it in its sizes, under
+    ``source``.
+
+    Args:
+        request: What was asked for.
+        plan: The plan.
+
+    Example:
+        >>> way_name(Request(Plan()), Plan())
+        'table'
+    """
+    if is_loader(request.source):
+        return LOADER
+    return plan.task.name if plan.task.name in WAYS else TABLE
+
+
+def way_of(run: Run) -> Way:
+    """The way in which a run was trained.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> way_of(run).predict(run, "iris").height
+        150
+    """
+    way: Way = WAYS.resolve(str(run.sizes.get("source", TABLE)))
+    return way
+
+
+def judged_rows(run: Run, outputs: Tensor, frame: pl.DataFrame, split: str) -> Judged:
+    """How good outputs are for rows; what decides between classes is fitted on ``val``.
+
+    Args:
+        run: The run.
+        outputs: Its network's outputs, a row per row.
+        frame: The rows, targets and weights included.
+        split: ``val`` or ``test``; the trivial predictor is judged on ``test`` alone.
+    """
+    weight = weights_of(frame, run.plan.data.weight)
+    if split == "val" and isinstance(run.plan.task.threshold, str):
+        run.decoder.tune(outputs, frame, weight)
+    metrics = run.decoder.scores(outputs, frame, weight)
+    judges = split == "test"
+    return Judged(metrics, trivial_scores(run.decoder, frame, weight) if judges else {})
