@@ -16,6 +16,6 @@ def test_every_entry_is_a_way():
 
 def test_the_source_decides_before_the_task():
     loader = [(torch.zeros(2, 1), torch.zeros(2, 1))]
-    asked = Request(Plan(), source=loader, model=nn.Linear(1, 1))
+    asked = Request(Plan(), source=iter(loader), model=nn.Linear(1, 1))
     assert WAYS.resolve(way_name(asked, asked.plan)) is LOADER_WAY
     assert WAYS.resolve(way_name(Request(Plan()), Plan())) is TABLE_WAY
