@@ -22,7 +22,7 @@ from glial.data.encoders import (
     NumberEncoder,
     TensorEncoder,
     VariedImageEncoder,
-    fit_column,
+    fit_columns,
 )
 from glial.data.features import Components, FeatureStep, Products, cross_name, with_crosses
 from glial.data.imputers import IMPUTERS, MAX_FITTED_ROWS, Imputer
@@ -137,15 +137,8 @@ class Encoding:
         crosses = settings.features.crosses
         frame = with_crosses(frame, crosses)
         kinds = {**kinds, **{cross_name(columns): "category" for columns in crosses}}
-        encoders: dict[str, ColumnEncoder | TensorEncoder] = {}
-        training: dict[str, Floats] = {}
         numbers = None if target is None else target_numbers(target)
-        for name, kind in kinds.items():
-            encoder, own = fit_column(frame[name], kind, settings, target=numbers, seed=seed)
-            if encoder is not None:
-                encoders[name] = encoder
-            if own is not None:
-                training[name] = own
+        encoders, training = fit_columns(frame, kinds, settings, target=numbers, seed=seed)
         if not encoders:
             raise _nothing_left(kinds)
         dropped: dict[str, str] = {}

@@ -158,7 +158,12 @@ class DataSettings(Settings):
             for models that read them, else counts.
         max_words: The most words that are counted in a text column.
         images: What images are brought to.
-        tokens: What a token is; ``auto`` is a word, and a character where most words are rare.
+        tokens: What a token is: a word, a character, or a part of a word by byte pairs (``bpe``)
+            or by WordPiece; ``auto`` is a word, and a character where most words are rare.
+        vocabulary: Whose subwords are taken, rather than those found in the training rows: a run's,
+            or those of a published ``vocab.txt``.
+        shared_vocabulary: Whether all columns of texts have one vocabulary, so that they can be
+            compared.
         max_tokens: The most tokens that are told apart in a text column.
         min_token_count: Tokens that stand fewer times in the training rows are unknown ones.
         max_length: The most tokens of a text that are kept; ``auto`` looks at the texts.
@@ -209,7 +214,9 @@ class DataSettings(Settings):
     text: Literal["auto", "tokens", "counts", "tf-idf", "ignore"] = "auto"
     max_words: int = Field(default=200, ge=1)
     images: ImageSettings = Field(default_factory=ImageSettings)
-    tokens: Literal["auto", "word", "character"] = "auto"
+    tokens: Literal["auto", "word", "character", "bpe", "wordpiece"] = "auto"
+    vocabulary: str | None = None
+    shared_vocabulary: bool = False
     max_tokens: int = Field(default=20_000, ge=1)
     min_token_count: int = Field(default=2, ge=1)
     max_length: Annotated[int, Field(ge=2)] | Literal["auto"] = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glial.data.cells import texts
 from glial.data.encoders.categories import (
     CategoryEncoder,
     HashingEncoder,
@@ -20,6 +22,7 @@ from glial.data.encoders.categories import (
 from glial.data.encoders.dates import DatetimeEncoder
 from glial.data.encoders.images import ImageEncoder
 from glial.data.encoders.numbers import BooleanEncoder, NumberEncoder
+from glial.data.encoders.subwords import SubwordEncoder
 from glial.data.encoders.tokens import TokenEncoder
 from glial.data.encoders.varied import VariedImageEncoder
 from glial.data.encoders.words import TextEncoder
@@ -36,11 +39,13 @@ __all__ = [
     "LookupEncoder",
     "NumberEncoder",
     "OneHotEncoder",
+    "SubwordEncoder",
     "TensorEncoder",
     "TextEncoder",
     "TokenEncoder",
     "VariedImageEncoder",
     "fit_column",
+    "fit_columns",
 ]
 
 # What a saved encoding may name.
@@ -55,6 +60,7 @@ ENCODERS: dict[str, Any] = {
     "text": TextEncoder,
     "image": ImageEncoder,
     "tokens": TokenEncoder,
+    "subwords": SubwordEncoder,
     "varied-image": VariedImageEncoder,
 }
 
@@ -119,7 +125,8 @@ def fit_column(
         ['']
     """
     if kind == "text" and settings.text == "tokens":
-        return TokenEncoder.fit(column, settings), None
+        parts = settings.tokens in ("bpe", "wordpiece") or settings.vocabulary is not None
+        return (SubwordEncoder if parts else TokenEncoder).fit(column, settings), None
     if kind == "text":
         return (None if settings.text == "ignore" else TextEncoder.fit(column, settings)), None
     if kind != "category":
@@ -143,3 +150,51 @@ def fit_column(
     if how == "one-hot" or (how in (None, "target") and few):
         return OneHotEncoder(categories), None
     return categories, None
+
+
+def fit_columns(
+    frame: pl.DataFrame,
+    kinds: Mapping[str, Kind],
+    settings: DataSettings,
+    *,
+    target: NDArray[np.float64] | None = None,
+    seed: int = 0,
+) -> tuple[dict[str, ColumnEncoder | TensorEncoder], dict[str, NDArray[np.float64]]]:
+    """The encoders of a table's columns.
+
+    Args:
+        frame: The training rows.
+        kinds: Kind of each input column.
+        settings: The plan's ``data`` part.
+        target: As for `fit_column`.
+        seed: Seed of what is drawn.
+
+    Returns:
+        The encoder of each column that says anything, one and the same of all columns of texts
+        where these share a vocabulary; and numbers of the training rows as by `fit_column`.
+
+    Raises:
+        InputError: If a column's settings do not fit it.
+
+    Example:
+        >>> frame = pl.DataFrame({"a": [1.0, 3.0], "b": [True, False]})
+        >>> list(fit_columns(frame, {"a": "number", "b": "boolean"}, DataSettings())[0])
+        ['a', 'b']
+    """
+    encoders: dict[str, ColumnEncoder | TensorEncoder] = {}
+    training: dict[str, NDArray[np.float64]] = {}
+    alike = [name for name, kind in kinds.items() if kind == "text"]
+    shares = settings.shared_vocabulary and settings.text == "tokens" and len(alike) > 1
+    shared: ColumnEncoder | TensorEncoder | None = None
+    if shares:
+        cells = pl.concat([texts(frame[name]).alias(" and ".join(alike)) for name in alike])
+        shared = fit_column(cells, "text", settings)[0]
+    for name, kind in kinds.items():
+        encoder, own = shared, None
+        if shared is None or kind != "text":
+            encoder, own = fit_column(frame[name], kind, settings, target=target, seed=seed)
+        if encoder is not None:
+            encoders[name] = encoder
+        if own is not None:
+            training[name] = own
+    return encoders, training

@@ -78,7 +78,7 @@ class TokenEncoder:
             column: The training cells.
             settings: ``tokens``, ``max_tokens``, ``min_token_count`` and ``max_length``.
         """
-        by: By = "word" if settings.tokens == "auto" else settings.tokens
+        by: By = "character" if settings.tokens == "character" else "word"
         found = tokenize(column, by)
         known, share = _vocabulary(found, settings)
         if settings.tokens == "auto" and share < FEW_KNOWN:
