@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from glial.core import native
 from glial.core.errors import InputError
+from glial.core.native import NoKernelsError
 from glial.data.batches import Batch, TensorBatches
 from glial.runs import Plan, engine
 from glial.tasks.classification import Classification
@@ -27,7 +29,7 @@ from glial.tasks.labels import Labels
 from glial.tasks.settings import TaskSettings
 from glial.training import Descent, Loop, Moment, TrainSettings, kernels, make_optimizer
 from glial.training.captured import CapturedPasses
-from glial.training.kernels import CompiledAdam, NoKernelsError, find_kernels
+from glial.training.kernels import CompiledAdam, find_kernels
 from glial.training.optimizers import DirectAdam
 
 FOUND = find_kernels()
@@ -378,18 +380,18 @@ def test_long_trainings_are_compiled_where_that_is_faster_and_written_so(monkeyp
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("GLIAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(kernels, "FLAGS", ("-O0", *kernels.FLAGS[1:]))  # built in less time
+    monkeypatch.setattr(native, "FLAGS", ("-O0", *native.FLAGS[1:]))  # built in less time
     return tmp_path / "cache" / "kernels"
 
 
 @pytest.mark.slow
 def test_the_library_is_built_once_into_a_folder_of_ones_own(cache):
-    path = kernels._built()
+    path = native.built_library("glial.training", "kernels.c")
     made = path.stat().st_mtime_ns
     assert path.parent == cache
     assert cache.stat().st_mode & 0o777 == 0o700
     assert path.stat().st_mode & 0o222 == 0
-    assert kernels._built() == path
+    assert native.built_library("glial.training", "kernels.c") == path
     assert path.stat().st_mtime_ns == made
     assert [file.name for file in cache.iterdir()] == [path.name]
 
@@ -397,7 +399,7 @@ def test_the_library_is_built_once_into_a_folder_of_ones_own(cache):
 @pytest.mark.slow
 @pytest.mark.parametrize("harm", ["cut short", "changed", "writable by others", "a link"])
 def test_a_library_that_is_not_as_it_was_built_is_built_again(cache, harm, tmp_path):
-    path = kernels._built()
+    path = native.built_library("glial.training", "kernels.c")
     content = path.read_bytes()
     path.chmod(0o700)
     if harm == "writable by others":
@@ -407,7 +409,7 @@ def test_a_library_that_is_not_as_it_was_built_is_built_again(cache, harm, tmp_p
         path.symlink_to(tmp_path / "elsewhere.so")
     else:
         path.write_bytes(content[:100] if harm == "cut short" else content[:-1] + b"x")
-    again = kernels._built()
+    again = native.built_library("glial.training", "kernels.c")
     assert again.read_bytes() == content
     assert not again.is_symlink()
     assert again.stat().st_mode & 0o022 == 0
@@ -428,20 +430,21 @@ def test_a_folder_that_others_may_write_to_is_refused(cache, harm, tmp_path):
     else:
         cache.chmod(0o720 if harm == "group" else 0o702)
     with pytest.raises(NoKernelsError):
-        kernels._built()
+        native.built_library("glial.training", "kernels.c")
 
 
 def test_other_flags_of_the_processor_or_another_compiler_make_another_file(cache, monkeypatch):
-    first = kernels._built()
-    monkeypatch.setattr(kernels, "FLAGS", (*kernels.FLAGS, "-mno-avx512f"))
-    second = kernels._built()
+    first = native.built_library("glial.training", "kernels.c")
+    monkeypatch.setattr(native, "FLAGS", (*native.FLAGS, "-mno-avx512f"))
+    second = native.built_library("glial.training", "kernels.c")
     assert first != second
     assert first.is_file()
 
 
 @pytest.mark.slow
 def test_two_processes_may_build_at_once(cache):
-    script = "from glial.training import kernels; print(kernels._built())"
+    build = "native.built_library('glial.training', 'kernels.c')"
+    script = f"from glial.core import native; print({build})"
     with ThreadPoolExecutor(2) as pool:
         runs = [
             pool.submit(
@@ -460,7 +463,7 @@ def test_two_processes_may_build_at_once(cache):
 
 def test_without_a_compiler_steps_are_captured_or_refused(cache, monkeypatch, caplog):
     caplog.set_level("INFO")
-    monkeypatch.setattr(kernels, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.setattr(native, "COMPILERS", ("no-such-compiler",))
     kernels._found.cache_clear()
     try:
         assert find_kernels() is None
@@ -480,6 +483,6 @@ def test_without_a_compiler_steps_are_captured_or_refused(cache, monkeypatch, ca
 
 
 def test_a_compiler_that_fails_says_so(cache, monkeypatch):
-    monkeypatch.setattr(kernels, "FLAGS", (*kernels.FLAGS, "-no-such-flag"))
+    monkeypatch.setattr(native, "FLAGS", (*native.FLAGS, "-no-such-flag"))
     with pytest.raises(NoKernelsError, match="no-such-flag"):
-        kernels._built()
+        native.built_library("glial.training", "kernels.c")

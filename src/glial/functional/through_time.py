@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from glial.functional.recurrent_kernels import gru_kernels
+
 # Rows times steps that are worked on together: what they need stays in the processor's cache.
 ROWS_TOGETHER = 512
 
@@ -117,7 +119,19 @@ class _GRU(torch.autograd.Function):
         gates[..., both:] = hidden_bias[both:]
         states = inputs.new_empty(len(inputs) + 1, *start.shape)
         states[0] = start
-        turned, steps = to_hidden.t(), states.unbind()
+        ctx.kernels = gru_kernels(len(inputs), len(start), units, inputs.dtype)
+        if ctx.kernels is not None:
+            ctx.kernels.forward(ctx.kernels.packed(to_hidden.t()), gates, candidates, states)
+        else:
+            _GRU._steps(to_hidden.t(), gates, candidates, states)
+        ctx.save_for_backward(inputs, states, gates, candidates, to_input, to_hidden)
+        return states[1:]
+
+    @staticmethod
+    def _steps(turned: Tensor, gates: Tensor, candidates: Tensor, states: Tensor) -> None:
+        """Fill in gates, candidates and all states but the first."""
+        both = 2 * candidates.shape[2]
+        steps = states.unbind()
         sums, opened, found = gates.unbind(), gates[..., :both].unbind(), candidates.unbind()
         reset, update, past = (part.unbind() for part in gates.chunk(3, dim=2))
         for time, before in enumerate(steps[:-1]):
@@ -125,8 +139,6 @@ class _GRU(torch.autograd.Function):
             opened[time].sigmoid_()
             found[time].addcmul_(reset[time], past[time]).tanh_()
             torch.lerp(found[time], before, update[time], out=steps[time + 1])
-        ctx.save_for_backward(inputs, states, gates, candidates, to_input, to_hidden)
-        return states[1:]
 
     @staticmethod
     @once_differentiable
@@ -136,40 +148,57 @@ class _GRU(torch.autograd.Function):
         of_inputs = torch.empty_like(inputs)
         of_weights = [torch.zeros_like(to_input), torch.zeros_like(to_hidden)]
         of_biases = [to_input.new_zeros(3 * units) for _ in range(2)]
-        arrived = grads[-1].clone(memory_format=torch.contiguous_format)
+        grads, arrived = grads.contiguous(), inputs.new_zeros(rows, units)
+        kernels = ctx.kernels
+        panels = None if kernels is None else kernels.packed(to_hidden)
         length = max(1, ROWS_TOGETHER // rows)
         for begin in range((steps - 1) // length * length, -1, -length):
-            end = min(begin + length, steps)
-            candidate, before = candidates[begin:end], states[begin:end]
-            reset, update, past = gates[begin:end].chunk(3, dim=2)
-            # What a state's gradient times gives the gradient of each sum its gates come from.
-            slopes = gates.new_empty(end - begin, rows, 3, units)
-            of_candidate = torch.ops.aten.tanh_backward(1 - update, candidate)
-            torch.mul(of_candidate, reset, out=slopes[:, :, 2])
-            _times_slope(of_candidate * past, reset, slopes[:, :, 0])
-            _times_slope(before - candidate, update, slopes[:, :, 1])
-            flat = slopes.view(end - begin, rows, 3 * units)
-            going = torch.empty_like(candidate)
-            held, parts, sums, kept = (
-                going.unbind(),
-                slopes.unbind(),
-                flat.unbind(),
-                update.unbind(),
+            some = slice(begin, min(begin + length, steps))
+            candidate, before = candidates[some], states[some]
+            slopes, inner = (
+                gates.new_empty(*candidate.shape[:2], 3, units),
+                torch.empty_like(candidate),
             )
-            for time in range(end - begin - 1, -1, -1):
-                held[time].copy_(arrived)
-                parts[time].mul_(arrived[:, None])
-                arrived.mul_(kept[time]).addmm_(sums[time], to_hidden)
-                if begin + time:
-                    arrived.add_(grads[begin + time - 1])
-            flat = flat.flatten(0, 1)
+            going_back = (candidate, before, grads[some], slopes, inner, arrived)
+            if kernels is None:
+                _GRU._steps_back(to_hidden, gates[some], *going_back)
+            else:
+                kernels.backward(panels, gates[some], *going_back)
+            flat = slopes.view(-1, 3 * units)
             of_weights[1].addmm_(flat.t(), before.flatten(0, 1))
             of_biases[1].add_(flat.sum(0))
-            torch.mul(going, of_candidate, out=slopes[:, :, 2])
-            of_weights[0].addmm_(flat.t(), inputs[begin:end].flatten(0, 1))
+            slopes[:, :, 2] = inner
+            of_weights[0].addmm_(flat.t(), inputs[some].flatten(0, 1))
             of_biases[0].add_(flat.sum(0))
-            torch.mm(flat, to_input, out=of_inputs[begin:end].flatten(0, 1))
+            torch.mm(flat, to_input, out=of_inputs[some].flatten(0, 1))
         return of_inputs, arrived, *of_weights, *of_biases
+
+    @staticmethod
+    def _steps_back(
+        to_hidden: Tensor,
+        gates: Tensor,
+        candidate: Tensor,
+        before: Tensor,
+        grads: Tensor,
+        slopes: Tensor,
+        inner: Tensor,
+        arrived: Tensor,
+    ) -> None:
+        """Fill in the gradients of the sums that gates come from; arguments as of the kernels."""
+        reset, update, past = gates.chunk(3, dim=2)
+        # What a state's gradient times gives the gradient of each sum its gates come from.
+        of_candidate = torch.ops.aten.tanh_backward(1 - update, candidate)
+        torch.mul(of_candidate, reset, out=slopes[:, :, 2])
+        _times_slope(of_candidate * past, reset, slopes[:, :, 0])
+        _times_slope(before - candidate, update, slopes[:, :, 1])
+        held, parts, kept = inner.unbind(), slopes.unbind(), update.unbind()
+        sums = slopes.flatten(2).unbind()
+        for time in range(len(parts) - 1, -1, -1):
+            arrived.add_(grads[time])
+            held[time].copy_(arrived)
+            parts[time].mul_(arrived[:, None])
+            arrived.mul_(kept[time]).addmm_(sums[time], to_hidden)
+        inner.mul_(of_candidate)
 
 
 def _times_slope(values: Tensor, gate: Tensor, into: Tensor) -> None:

@@ -9,48 +9,25 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 import logging
-import os
-import shutil
-import stat
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable
-from importlib import resources
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from glial.core.errors import InputError
-from glial.core.files import cache_folder, is_private, private_folder
+from glial.core.native import NoKernelsError, load_library
 from glial.training.optimizers import DirectAdam
 
 logger = logging.getLogger(__name__)
 
-# GCC alone: its vectors are written so, and its threads are the ones that torch runs.
-COMPILERS = ("gcc", "cc")
-FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-fPIC", "-shared")
-BUILD_SECONDS = 120
 # Fewer multiplications and additions than this, and a second thread costs more than it saves.
 SHARED_OPERATIONS = 4_000_000
 # The sums of a block run over all of k, whose panel of COLUMNS floats a row must stay in a cache.
 LONGEST_SUM = 4096
 COLUMNS = 64
 _POINTERS = {"a", "b", "c", "bias", "gate", "space"}
-
-
-class NoKernelsError(Exception):
-    """The kernels cannot be built or loaded here; the message says why.
-
-    Example:
-        >>> str(NoKernelsError("there is no compiler"))
-        'there is no compiler'
-    """
 
 
 class _Product(ctypes.Structure):
@@ -78,22 +55,21 @@ class Kernels:
     """The built library.
 
     Args:
-        path: Where it lies; its code is run by this process.
+        library: What `load_library` opened.
 
     Raises:
-        NoKernelsError: If it cannot be loaded.
+        NoKernelsError: If it is another library.
 
     Example:
         >>> callable(Kernels.product)
         True
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, library: ctypes.CDLL) -> None:
         try:
-            library = ctypes.CDLL(str(path))
             self._multiply, self._adam = library.multiply, library.adam
-        except (OSError, AttributeError) as error:
-            raise NoKernelsError(f"{path} cannot be loaded: {error}") from error
+        except AttributeError as error:
+            raise NoKernelsError(f"the library cannot be used: {error}") from error
         self._multiply.restype = self._adam.restype = None
         self._multiply.argtypes = [ctypes.POINTER(_Product)]
         whole, real = ctypes.c_int64, ctypes.c_double
@@ -232,52 +208,7 @@ def find_kernels(*, required: bool = False) -> Kernels | None:
 @functools.cache
 def _found() -> Kernels | NoKernelsError:
     try:
-        return Kernels(_built())
+        return Kernels(load_library("glial.training", "kernels.c"))
     except NoKernelsError as error:
         logger.info("no compiled kernels: %s", error)
         return error
-
-
-def _built() -> Path:
-    """The library's file in the user's cache; its name says what it is made of and its content."""
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
-    if not sys.platform.startswith("linux") or compiler is None:
-        raise NoKernelsError("there is no GCC")
-    source = resources.files("glial.training").joinpath("kernels.c").read_bytes()
-    # What "native" means here and now, and which compiler this is, in its own words.
-    words = _run(compiler, *FLAGS, "-v", "-E", "-x", "c", os.devnull, "-o", os.devnull)
-    made_of = hashlib.sha256(source + words).hexdigest()[:16]
-    folder = cache_folder() / "kernels"
-    begin = time.monotonic()
-    try:
-        folder = private_folder(folder)  # what lies in it is run
-        for path in folder.glob(f"{made_of}-*.so"):
-            if is_private(path) and path.name == f"{made_of}-{_content(path)}.so":
-                return path
-            path.unlink()
-        with tempfile.TemporaryDirectory(dir=folder) as room:
-            (Path(room) / "kernels.c").write_bytes(source)
-            made = Path(room) / "kernels.so"
-            _run(compiler, *FLAGS, "-o", str(made), str(Path(room) / "kernels.c"), "-lm")
-            made.chmod(stat.S_IRUSR | stat.S_IXUSR)
-            path = made.replace(folder / f"{made_of}-{_content(made)}.so")
-    except OSError as error:
-        raise NoKernelsError(f"{folder} cannot be used: {error}") from error
-    logger.info("kernels built by %s in %.1f s: %s", compiler, time.monotonic() - begin, path)
-    return path
-
-
-def _run(*command: str) -> bytes:
-    try:
-        done = subprocess.run(command, capture_output=True, check=True, timeout=BUILD_SECONDS)
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").splitlines()
-        wrong = next((line for line in lines if "error:" in line), str(error))
-        raise NoKernelsError(f"{command[0]} fails: {wrong}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoKernelsError(f"{command[0]} fails: {error}") from error
-    return done.stderr
-
-
-def _content(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
