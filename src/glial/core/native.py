@@ -43,6 +43,10 @@ def load_library(package: str, source: str) -> ctypes.CDLL:
 
     Raises:
         NoKernelsError: If it cannot be built or loaded.
+
+    Example:
+        >>> load_library("glial.training", "kernels.c").adam  # doctest: +SKIP
+        <_FuncPtr object at 0x7f1c3c1d6a40>
     """
     path = built_library(package, source)
     try:
@@ -60,6 +64,10 @@ def built_library(package: str, source: str) -> Path:
 
     Raises:
         NoKernelsError: If there is no compiler, it fails, or the cache cannot be used.
+
+    Example:
+        >>> built_library("glial.training", "kernels.c").suffix  # doctest: +SKIP
+        '.so'
     """
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if not sys.platform.startswith("linux") or compiler is None:

@@ -2,9 +2,10 @@
 
 On a processor torch gives the weights of plain and gated layers their gradients step by step; here
 (`glial.functional.through_time`) those of many steps are one product, and large gated layers run
-through time in C where a compiler is at hand. An LSTM, for which torch has a fast kernel, is torch's, and so is everything on an accelerator, where something traces, and under
-autocast. Weights have torch's shapes and its order of gates. In an exported program each layer is
-one operation, ``glial::rnn``, ``glial::gru`` or ``glial::lstm``, for any number of times.
+through time in C where a compiler is at hand. An LSTM, for which torch has a fast kernel, is
+torch's, and so is everything on an accelerator, where something traces, and under autocast. Weights
+have torch's shapes and its order of gates. In an exported program each layer is one operation,
+``glial::rnn``, ``glial::gru`` or ``glial::lstm``, for any number of times.
 """
 
 from __future__ import annotations
