@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from glial.core.errors import InputError, suggest
 
 MAX_YAML_BYTES = 1_000_000
+_PATTERN = re.compile(r"\{\w+\}[^\s:#]")
 S = TypeVar("S", bound="Settings")
 
 
@@ -263,7 +264,8 @@ def override(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 
     Args:
         values: Nested mappings.
-        changes: Dotted key to value; a text value is read as YAML.
+        changes: Dotted key to value; a text value is read as YAML, but for one that begins with
+            a word in braces and goes on, such as ``{label}_{index}``, which no YAML does.
 
     Raises:
         InputError: If a dotted key goes through something that has no keys.
@@ -287,8 +289,13 @@ def override(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
                     got=f"{key!r} has no keys under it",
                     do="see plan.yaml, written by glial init, for every key",
                 )
-        place[last] = parse_yaml(value, name=f"--set {dotted}") if isinstance(value, str) else value
+        place[last] = _understood(value, dotted) if isinstance(value, str) else value
     return result
+
+
+def _understood(value: str, dotted: str) -> Any:
+    is_pattern = _PATTERN.match(value) is not None
+    return value if is_pattern else parse_yaml(value, name=f"--set {dotted}")
 
 
 def _copied(value: Any) -> Any:

@@ -8,10 +8,12 @@ from glial.data.encoding import Encoding, Inputs
 from glial.data.files import read_file
 from glial.data.fingerprints import fingerprint
 from glial.data.frames import from_memory, to_kind_of
-from glial.data.images import ImageSettings, open_images
+from glial.data.images import ImageSettings
+from glial.data.opening import open_files, open_images
 from glial.data.quality import QualityReport, inspect_quality, notice_leaks
 from glial.data.sampling import resample
 from glial.data.settings import DataSettings, Kind, SplitSettings
+from glial.data.sounds import SoundSettings
 from glial.data.sources import Source, is_image_source, read, read_source
 from glial.data.splits import Splits, folds, split_rows
 from glial.data.writing import check_table_ending, write_table
@@ -27,6 +29,7 @@ __all__ = [
     "Inputs",
     "Kind",
     "QualityReport",
+    "SoundSettings",
     "Source",
     "SplitSettings",
     "Splits",
@@ -46,6 +49,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "notice_leaks",
+    "open_files",
     "open_images",
     "read",
     "read_file",

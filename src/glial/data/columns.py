@@ -20,12 +20,12 @@ from glial.data.cells import (
     numbers,
     texts,
 )
-from glial.data.images.columns import names_images
+from glial.data.media import medium_named
 from glial.data.settings import Kind
 
 logger = logging.getLogger(__name__)
 
-USED: tuple[Kind, ...] = ("number", "category", "boolean", "datetime", "text", "image")
+USED: tuple[Kind, ...] = ("number", "category", "boolean", "datetime", "text", "image", "sound")
 _KEY_NAME = re.compile(
     r"^(?i:id|idx|index|uuid|guid|key|rownames|unnamed: 0)$"
     r"|[_\-. ](?i:id|idx|index|uuid|guid|key)$|[a-z](Id|ID|Uuid|UUID|Guid|GUID|Key|Index)$"
@@ -71,13 +71,23 @@ def infer_columns(frame: pl.DataFrame, overrides: Mapping[str, Kind]) -> dict[st
     for name, kind in kinds.items():
         _notice(frame[name], kind)
     if not any(kind in USED for kind in kinds.values()):
-        raise InputError(
-            "no column is left to learn from",
-            expected="at least one column of numbers, categories, yes/no, dates, text or images",
-            got=", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:10]) or "none",
-            do="add a column, or say what one is with --set data.types.COLUMN=number",
-        )
+        raise nothing_left(kinds)
     return kinds
+
+
+def nothing_left(kinds: Mapping[str, Kind]) -> InputError:
+    """What is said where no column carries anything.
+
+    Example:
+        >>> nothing_left({"a": "constant"}).got
+        'a: constant'
+    """
+    return InputError(
+        "no column is left to learn from",
+        expected="a column of numbers, categories, yes/no, dates, text, images or sounds",
+        got=", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:10]) or "none",
+        do="add a column, or say what one is with --set data.types.COLUMN=number",
+    )
 
 
 def _keep_the_only_numbers(
@@ -103,8 +113,10 @@ def infer_kind(column: pl.Series) -> Kind:
     if len(present) == 0:
         return "empty"
     is_array = isinstance(column.dtype, pl.Array) and len(column.dtype.shape) in (2, 3)
-    if is_array or names_images(column):
+    if is_array:
         return "image"
+    if medium := medium_named(column):
+        return medium.kind
     if is_nested(column):
         return "text"
     distinct = present.n_unique()

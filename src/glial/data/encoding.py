@@ -15,6 +15,7 @@ from torch import Tensor
 
 from glial.core.errors import InputError, suggest
 from glial.data.cells import floats, missing, num_infinite
+from glial.data.columns import nothing_left
 from glial.data.encoders import (
     CategoryEncoder,
     ColumnEncoder,
@@ -40,8 +41,8 @@ _FLAG = "is missing"
 class Inputs(NamedTuple):
     """A table as tensors: numbers [row, number] and codes of categories [row, category].
 
-    Images [row, channel, height, width], and after them texts [row, position], follow as tensors
-    of their own, a column each.
+    Images [row, channel, height, width] and sounds [row, sample], and after them texts [row,
+    position], follow as tensors of their own, a column each.
 
     Example:
         >>> Inputs(torch.zeros(2, 3), torch.zeros(2, 0, dtype=torch.int64)).numbers.shape
@@ -140,7 +141,7 @@ class Encoding:
         numbers = None if target is None else target_numbers(target)
         encoders, training = fit_columns(frame, kinds, settings, target=numbers, seed=seed)
         if not encoders:
-            raise _nothing_left(kinds)
+            raise nothing_left(kinds)
         dropped: dict[str, str] = {}
         judged = {n: e for n, e in encoders.items() if not isinstance(e, TensorEncoder)}
         if settings.features.select != "none" and len(judged) > 1 and target is not None:
@@ -246,6 +247,11 @@ class Encoding:
     def image_bytes(self) -> int:
         """What the images of a row take as they are held, at most."""
         return sum(e.num_bytes for e in self._tensors.values() if isinstance(e, ImageEncoder))
+
+    @property
+    def held(self) -> list[TensorEncoder]:
+        """The encoder of each tensor beside numbers and categories."""
+        return list(self._tensors.values())
 
     @property
     def image_sizes(self) -> list[str]:
@@ -366,15 +372,6 @@ class Encoding:
         """
         parts, rest = read_parts(folder)
         return cls(parts["columns"], parts["imputers"], parts["steps"], **rest)
-
-
-def _nothing_left(kinds: Mapping[str, Kind]) -> InputError:
-    return InputError(
-        "no column is left to learn from",
-        expected="at least one column of numbers, categories, yes/no, dates, text or images",
-        got=", ".join(f"{name}: {kind}" for name, kind in kinds.items()) or "none",
-        do="add a column, or say what one is with --set data.types.COLUMN=number",
-    )
 
 
 def _notice_unread(column: pl.Series) -> None:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from glial.core.settings import Settings
 from glial.data.augmentation.settings import AugmentSettings
 from glial.data.images.settings import ImageSettings
+from glial.data.names import NamePattern
+from glial.data.sounds.settings import SoundSettings
 
 Kind = Literal[
-    "number", "category", "boolean", "datetime", "text", "image", "identifier", "constant", "empty"
+    "number",
+    "category",
+    "boolean",
+    "datetime",
+    "text",
+    "image",
+    "sound",
+    "identifier",
+    "constant",
+    "empty",
 ]
 ScalingName = Literal["standard", "minmax", "robust", "quantile", "power", "none"]
 MissingName = Literal[
@@ -158,6 +169,10 @@ class DataSettings(Settings):
             for models that read them, else counts.
         max_words: The most words that are counted in a text column.
         images: What images are brought to.
+        sounds: What sounds are brought to, and what a network sees of them.
+        names: What is in the names of images and sounds: text with names of columns in braces,
+            such as ``{digit}_{speaker}_{index}``, with ``/`` between folders. What is neither
+            a target nor a group, nor in ``types``, is left aside.
         tokens: What a token is: a word, a character, or a part of a word by byte pairs (``bpe``)
             or by WordPiece; ``auto`` is a word, and a character where most words are rare.
         vocabulary: Whose subwords are taken, rather than those found in the training rows: a run's,
@@ -214,6 +229,8 @@ class DataSettings(Settings):
     text: Literal["auto", "tokens", "counts", "tf-idf", "ignore"] = "auto"
     max_words: int = Field(default=200, ge=1)
     images: ImageSettings = Field(default_factory=ImageSettings)
+    sounds: SoundSettings = Field(default_factory=SoundSettings)
+    names: str | None = None
     tokens: Literal["auto", "word", "character", "bpe", "wordpiece"] = "auto"
     vocabulary: str | None = None
     shared_vocabulary: bool = False
@@ -230,6 +247,13 @@ class DataSettings(Settings):
     buffer_rows: Annotated[int, Field(ge=2)] | Literal["auto"] = "auto"
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     split: SplitSettings = Field(default_factory=SplitSettings)
+
+    @field_validator("names")
+    @classmethod
+    def _pattern(cls, value: str | None) -> str | None:
+        if value is not None:
+            NamePattern.read(value)
+        return value
 
     @model_validator(mode="after")
     def _drawn(self) -> DataSettings:

@@ -17,10 +17,11 @@ from glial.data.cells import texts
 from glial.data.datasets import DATASETS, load_dataset
 from glial.data.delimited import check_names
 from glial.data.files import read_file
+from glial.data.folders import LABEL, PATH, checked_medium, read_folder
 from glial.data.frames import from_memory
 from glial.data.images.arrays import TARGET, has_idx_files, read_idx_folder, read_npz
-from glial.data.images.columns import is_image_name, names_images
-from glial.data.images.folders import LABEL, PATH, check_has_images, read_image_folder
+from glial.data.media import medium_named, medium_of
+from glial.data.names import name_columns
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +52,12 @@ class Source:
         return pl.concat(parts) if len(parts) > 1 else self.frame
 
 
-def read_source(source: Any) -> Source:
+def read_source(source: Any, names: str | None = None) -> Source:
     """A source with its own splits.
 
     Args:
         source: As for :func:`read`.
+        names: As for :func:`read`.
 
     Raises:
         InputError: If the source is missing, cannot be read, or has no rows.
@@ -64,22 +66,24 @@ def read_source(source: Any) -> Source:
         >>> read_source({"a": [1, 2]}).frame.shape
         (2, 1)
     """
-    if is_image_source(source):
-        return _read_images(Path(source))
-    return Source(_read_table(source))
+    found = _read_images(Path(source)) if is_image_source(source) else Source(_read_table(source))
+    return found if names is None else _with_names(found, source, names)
 
 
-def read(source: Any) -> pl.DataFrame:
+def read(source: Any, names: str | None = None) -> pl.DataFrame:
     """The table of a source, the rows of all its splits together.
 
     Cells of text formats stay text, so that labels keep their spelling; typed formats keep
     their types. Images are paths or, from arrays, pixels.
 
     Args:
-        source: A path, a glob pattern or a list of paths, of tables or of images, a folder of
-            images or a zip archive of one, an ``.npz`` file, the name of a data set (see ``glial
-            datasets``), or a table in memory: polars, pandas, Arrow, a NumPy matrix or images, a
-            pair of these and targets, a scikit-learn bunch, or a dictionary of columns.
+        source: A path, a glob pattern or a list of paths, of tables, images or sounds, a folder
+            of images or sounds or a zip archive of one, an ``.npz`` file, the name of a data set
+            (see ``glial datasets``), or a table in memory: polars, pandas, Arrow, a NumPy matrix
+            or images, a pair of these and targets, a scikit-learn bunch, or a dictionary of
+            columns.
+        names: What the parts of the names of images or sounds are: see
+            :class:`glial.data.names.NamePattern`.
 
     Returns:
         The table.
@@ -91,7 +95,33 @@ def read(source: Any) -> pl.DataFrame:
         >>> read({"a": [1, 2]}).shape
         (2, 1)
     """
-    return read_source(source).whole()
+    return read_source(source, names).whole()
+
+
+def _with_names(found: Source, source: Any, names: str) -> Source:
+    """A source of files with what their names say as columns."""
+    if not is_of_files(source) or PATH not in found.frame.columns:
+        raise InputError(
+            "data.names says what is in the names of files, and there are none",
+            expected="a folder of images or sounds, or such files",
+            got="a table",
+            do="leave data.names out",
+        )
+
+    def named(frame: pl.DataFrame) -> pl.DataFrame:
+        columns = name_columns(frame[PATH].to_list(), names)
+        twice = [name for name in columns.columns if name in frame.columns]
+        if twice:
+            raise InputError(
+                f"data.names names the column {twice[0]!r}, which is there already",
+                expected=f"other names than {', '.join(frame.columns)}",
+                got=names,
+                do="name it otherwise",
+            )
+        return frame.hstack(columns)
+
+    val, test = (None if part is None else named(part) for part in (found.val, found.test))
+    return Source(named(found.frame), val, test, found.target)
 
 
 def is_image_source(source: Any) -> bool:
@@ -107,14 +137,25 @@ def is_image_source(source: Any) -> bool:
     return path.is_dir() or is_zip(path) or path.suffix.lower() == ".npz"
 
 
-def are_images(files: Sequence[Path]) -> bool:
-    """Whether files are images, by their endings.
+def are_rows(files: Sequence[Path]) -> bool:
+    """Whether files are images, or sounds, by their endings: each of them is a row.
 
     Example:
-        >>> are_images([Path("cat.jpg")]), are_images([Path("cat.jpg"), Path("pets.csv")])
+        >>> are_rows([Path("cat.jpg")]), are_rows([Path("cat.jpg"), Path("pets.csv")])
         (True, False)
     """
-    return bool(files) and all(is_image_name(path.name) for path in files)
+    medium = medium_of([path.name for path in files])
+    return medium is not None and all(medium.named(path.name) for path in files)
+
+
+def is_of_files(source: Any) -> bool:
+    """Whether each file of a source is a row: images or sounds, or a folder of them.
+
+    Example:
+        >>> is_of_files("no-such-file.wav"), is_of_files("iris")
+        (True, False)
+    """
+    return is_image_source(source) or are_rows(files_of(source))
 
 
 def _read_images(path: Path) -> Source:
@@ -125,8 +166,7 @@ def _read_images(path: Path) -> Source:
         if has_idx_files(files):
             tables = read_idx_folder(path, files)
         else:
-            check_has_images(path, files)
-            tables = read_image_folder(path, files)
+            tables = read_folder(path, files, checked_medium(path, files))
     frame = tables.pop("train")
     target = next((name for name in (LABEL, TARGET) if name in frame.columns), None)
     for split in [split for split, table in tables.items() if table.columns != frame.columns]:
@@ -137,7 +177,7 @@ def _read_images(path: Path) -> Source:
 
 def _read_table(source: Any) -> pl.DataFrame:
     files = files_of(source)
-    if are_images(files):
+    if are_rows(files):
         frame = pl.DataFrame({PATH: [str(path) for path in files]})
     elif files:
         _check_is_no_dataset(source)
@@ -214,12 +254,12 @@ def _is_there(name: str) -> bool:
 
 
 def _read_file(path: Path) -> pl.DataFrame:
-    """The table of one file, in which relative paths of images lead from where it lies."""
+    """The table of one file, in which relative paths of files lead from where it lies."""
     frame = read_file(path)
     folder = path.parent
     if folder == Path():
         return frame
-    found = [column for column in frame.iter_columns() if names_images(column, folder)]
+    found = [column for column in frame.iter_columns() if medium_named(column, folder)]
     return frame.with_columns(
         pl.Series(c.name, [None if cell is None else str(folder / cell) for cell in texts(c)])
         for c in found

@@ -22,7 +22,9 @@ from glial.data.augmentation import (
     measure,
 )
 from glial.data.augmentation.measurement import MAX_ROWS, SIDE
+from glial.data.augmentation.sounds import SAFE
 from glial.data.batches import Batch, take
+from glial.data.encoders import SoundEncoder
 from glial.runs.members import member_plans
 from glial.runs.network import descends
 from glial.runs.plan import Plan
@@ -34,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 def with_measured_augment(prepared: Prepared, rows: Batch) -> Plan:
     """The plan with its augmentation; where it was left open, images say what helps.
+
+    Sounds are then changed in ways that suit them all.
 
     Args:
         prepared: Data and task.
@@ -51,7 +55,7 @@ def with_measured_augment(prepared: Prepared, rows: Batch) -> Plan:
     plan = prepared.plan
     if isinstance(plan.data.augment, AugmentSettings):
         _check_mixing(plan, plan.data.augment)
-        Augmentation(plan.data.augment, modalities_of(prepared, rows), rows)
+        augmentation_of(prepared, rows)  # refuses what does not suit the rows
     if plan.data.augment != "auto":
         return plan
     kinds = modalities_of(prepared, rows)
@@ -62,7 +66,11 @@ def with_measured_augment(prepared: Prepared, rows: Batch) -> Plan:
         rows = rows._replace(inputs=prepared.encoding.opened(rows.inputs, square=SIDE))
     images = [part for part, kind in zip(rows.inputs, kinds, strict=True) if kind == "image"]
     settings = _measured(images, rows.target, plan.train.seed) if images else AugmentSettings()
-    augment = settings if settings.changes_images else "none"
+    if "sound" in kinds:
+        settings = settings.model_copy(update=SAFE)
+        logger.info("data.augment: %s, which suits sounds", told_settings(settings))
+    changes = settings.changes_images or settings.changes_sounds
+    augment = settings if changes else "none"
     return plan.model_copy(update={"data": plan.data.model_copy(update={"augment": augment})})
 
 
@@ -100,7 +108,8 @@ def augmentation_of(prepared: Prepared, rows: Batch) -> Augmentation | None:
         return None
     encoding = prepared.encoding
     opened = encoding.opened if encoding.image_sizes else None
-    return Augmentation(settings, modalities_of(prepared, rows), rows, opened)
+    spectra = [held.features for held in encoding.held if isinstance(held, SoundEncoder)]
+    return Augmentation(settings, modalities_of(prepared, rows), rows, opened, spectra)
 
 
 def preview_augmentation(
@@ -167,9 +176,10 @@ def modalities_of(prepared: Prepared, rows: Batch) -> list[Modality]:
         ['number']
     """
     encoding = prepared.encoding
-    images, texts = len(encoding.sizes("image")), len(encoding.sizes("text"))
     tables: list[Modality] = ["number", "category"]
-    own: list[Modality] = [*(["image"] * images), *(["text"] * texts)]  # type: ignore[list-item]
+    own: list[Modality] = [
+        "sound" if isinstance(held, SoundEncoder) else held.modality for held in encoding.held
+    ]
     return [*tables[: len(rows.inputs) - len(own)], *own]
 
 

@@ -1,4 +1,4 @@
-"""Images that need not fit in memory: paths are held, and decoded when their rows are used."""
+"""Images and sounds that need not fit in memory: decoded from their paths when they are used."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from glial.core.progress import share_logger
 from glial.core.seeds import numpy_generator
 from glial.data import Source, is_image_source, read_source
 from glial.data.batches import Augment, Batch, Finish
-from glial.data.images import ImageForm, with_pixels
-from glial.data.images.columns import name_unreadable, names_images
+from glial.data.media import medium_named, name_unreadable
+from glial.data.opening import Form, with_content
 from glial.data.sources import files_of
 from glial.data.streams import RowSupply, StreamedBatches
 from glial.runs.plan import Plan
@@ -39,13 +39,13 @@ class DecodedTables(Tables):
 
     Attributes:
         paths: All rows of each split, with paths.
-        forms: What the images of each column are brought to.
-        needed: Whether a row without an image is left out.
+        forms: What the images or sounds of each column are brought to.
+        needed: Whether a row without a file is left out.
         named: Files that cannot be read and have been named.
     """
 
     paths: dict[str, pl.DataFrame]
-    forms: dict[str, ImageForm]
+    forms: dict[str, Form]
     needed: bool
     named: set[str] = field(default_factory=set)
 
@@ -74,12 +74,12 @@ class DecodedTables(Tables):
 
     def opened(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Rows with the pixels of their images; files that cannot be read are named once."""
-        rows, failed = with_pixels(frame, self.forms, needed=self.needed)
+        rows, failed = with_content(frame, self.forms, needed=self.needed)
         new = {path: why for path, why in failed.items() if path not in self.named}
         if new:
             self.named |= set(new)
             logger.warning(
-                "%d images cannot be read, and their rows are left out: %s",
+                "%d files cannot be read, and their rows are left out: %s",
                 len(new),
                 name_unreadable(new),
             )
@@ -123,12 +123,12 @@ class DecodedTables(Tables):
         )
 
 
-def _row_bytes(forms: dict[str, ImageForm]) -> int:
-    return sum(form.height * form.width * form.channels for form in forms.values())
+def _row_bytes(forms: dict[str, Form]) -> int:
+    return sum(form.num_bytes for form in forms.values())
 
 
 def find_paths(plan: Plan, source: Any) -> Source | None:
-    """The table of paths that a source is; None where it names no images.
+    """The table of paths that a source is; None where it names no images or sounds.
 
     Args:
         plan: The plan, which may name the source.
@@ -140,14 +140,14 @@ def find_paths(plan: Plan, source: Any) -> Source | None:
     """
     source = plan.data.source if source is None else source
     if is_image_source(source):
-        return read_source(source)
+        return read_source(source, plan.data.names)
     files = files_of(source)
     if sum(path.stat().st_size for path in files if path.is_file()) > PATHS_BYTES:
         return None
     if any(path.suffix.lower() not in (".csv", ".tsv", ".parquet", ".jsonl") for path in files):
         return None
-    found = read_source(source)
-    return found if any(map(names_images, found.frame.iter_columns())) else None
+    found = read_source(source, plan.data.names)
+    return found if any(map(medium_named, found.frame.iter_columns())) else None
 
 
 def read_decoded(plan: Plan, source: Source) -> tuple[Plan, DecodedTables, list[str]]:

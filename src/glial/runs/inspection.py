@@ -10,6 +10,7 @@ import polars as pl
 
 from glial.data import QualityReport, inspect_quality, read, read_source
 from glial.data.cells import missing
+from glial.data.sources import is_of_files
 from glial.data.splits import Rows
 from glial.runs.request import make_request
 from glial.runs.rows import read_rows, read_tables, targets_of
@@ -46,15 +47,18 @@ def inspect(
     if target is not None:
         changes["data.target"] = target if isinstance(target, str) else list(target)
     request = make_request(source, changes)
-    found = read_source(request.plan.data.source if request.source is None else request.source)
+    data = request.plan.data
+    found = read_source(data.source if request.source is None else request.source, data.names)
     # Copies are looked for, so none is dropped first.
-    data = request.plan.data.model_copy(update={"duplicates": "keep"})
+    data = data.model_copy(update={"duplicates": "keep"})
     asked = request.plan.model_copy(update={"data": data})
     rows = read_rows(asked, found)
     plan, tables, aside = read_tables(asked, rows)
     targets = targets_of(plan)
-    val = found.val if plan.data.val is None else read(plan.data.val)
-    test = found.test if plan.data.test is None else read(plan.data.test)
+    val, test = (
+        own if path is None else read(path, data.names if is_of_files(path) else None)
+        for own, path in ((found.val, data.val), (found.test, data.test))
+    )
     own = {"train": found.frame, "val": val, "test": test}
     numbers = {
         name: _with_target(table, targets)[rows.kept[name]]

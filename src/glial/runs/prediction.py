@@ -11,10 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glial.core.errors import InputError
-from glial.data import check_target, is_image_source, read, to_kind_of
-from glial.data.encoders import ColumnEncoder, ImageEncoder, TensorEncoder
-from glial.data.images.folders import PATH
-from glial.data.sources import are_images, files_of
+from glial.data import check_target, read, to_kind_of
+from glial.data.encoders import ColumnEncoder, ImageEncoder, SoundEncoder, TensorEncoder
+from glial.data.folders import PATH
+from glial.data.names import NamePattern
+from glial.data.sources import is_of_files
 from glial.runs.loading import load
 from glial.runs.preparation import weights_of
 from glial.runs.ready import make_ready
@@ -31,13 +32,14 @@ def predict(run: Run | str | Path, source: Any) -> Any:
 
     Args:
         run: The run, or its folder.
-        source: A file, glob pattern, folder of images, data set or table in memory; it needs no
-            target. For a run that was trained on a loader, a loader or the inputs as tensors.
+        source: A file, glob pattern, folder of images or sounds, data set or table in memory; it
+            needs no target. For a run that was trained on a loader, a loader or the inputs as
+            tensors.
 
     Returns:
         A table of the caller's kind (polars for files): ``prediction``
         (``prediction_<name>`` with several outputs) and, for classes, ``probability_<class>``;
-        for image files and folders of them ``path`` before these, which it is sorted by.
+        for images and sounds and folders of them ``path`` before these, which it is sorted by.
         Where several networks predict, these are their average, and ``spread``
         (``spread_<name>``) is the standard deviation over them of the number, or of the
         predicted class's probability.
@@ -63,14 +65,14 @@ def _predict_rows(run: Run, source: Any) -> Any:
 
 
 def read_for(run: Run, source: Any) -> tuple[pl.DataFrame, pl.Series | None]:
-    """The rows of a source as a run takes them, and their paths where it is one of image files.
+    """The rows of a source as a run takes them, and their paths where they are files.
 
     Args:
         run: The run.
         source: As for `predict`.
 
     Returns:
-        The rows, those of image files sorted by path, and the column ``path``, or None.
+        The rows, those of images and sounds sorted by path, and the column ``path``, or None.
 
     Example:
         >>> import glial
@@ -79,15 +81,22 @@ def read_for(run: Run, source: Any) -> tuple[pl.DataFrame, pl.Series | None]:
         >>> frame.height, paths
         (150, None)
     """
-    frame = read(source)
-    of_images = is_image_source(source) or are_images(files_of(source))
-    if not of_images or PATH not in frame.columns:
+    frame = read(source, _names_read(run) if is_of_files(source) else None)
+    if not is_of_files(source) or PATH not in frame.columns:
         return frame, None
     frame = frame.sort(PATH)
-    known = [name for name, e in run.encoding.encoders.items() if isinstance(e, ImageEncoder)]
-    # A network of one column of images takes those of a folder, whatever its column was called.
+    media = (ImageEncoder, SoundEncoder)
+    known = [name for name, e in run.encoding.encoders.items() if isinstance(e, media)]
+    # A network of one column of files takes those of a folder, whatever its column was called.
     named = frame.rename({PATH: known[0]}) if len(known) == 1 else frame
     return named, frame[PATH]
+
+
+def _names_read(run: Run) -> str | None:
+    """What the names of files say, where the network was given some of it."""
+    names = run.plan.data.names
+    fields = [] if names is None else NamePattern.read(names).fields
+    return names if set(fields) & set(run.encoding.columns) else None
 
 
 def predictions(run: Run, frame: pl.DataFrame) -> pl.DataFrame:
@@ -177,7 +186,8 @@ def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
 
 
 def _evaluate_rows(run: Run, source: Any) -> dict[str, Any]:
-    frame = check_target(read(source), run.decoder.targets, run.task, varied=False)
+    found = read(source, run.plan.data.names if is_of_files(source) else None)
+    frame = check_target(found, run.decoder.targets, run.task, varied=False)
     decoder: Any = run.decoder
     if isinstance(decoder, Classification):
         unseen = unseen_labels(decoder, frame)

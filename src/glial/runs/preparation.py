@@ -21,7 +21,7 @@ from glial.data import (
 from glial.data.batches import Batch
 from glial.data.cells import numbers
 from glial.data.columns import USED
-from glial.data.encoders import NumberEncoder
+from glial.data.encoders import NumberEncoder, SoundEncoder
 from glial.data.settings import DataSettings, Kind
 from glial.models import MODELS, ModelSettings
 from glial.runs.decoded import find_paths, read_decoded
@@ -175,11 +175,11 @@ def suited_model(plan: Plan, kinds: dict[str, Kind]) -> str:
     used = [kind for kind in kinds.values() if kind in USED]
     if plan.data.text not in ("auto", "tokens"):
         used = ["number" if kind == "text" else kind for kind in used]
-    if used == ["image"]:
+    if used in (["image"], ["sound"]):
         return "residual_cnn"
     if used == ["text"]:
         return "bag_of_words"
-    return "mixed" if {"image", "text"} & set(used) else DEFAULT_MODEL
+    return "mixed" if {"image", "sound", "text"} & set(used) else DEFAULT_MODEL
 
 
 def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind], text: str) -> None:
@@ -195,6 +195,7 @@ def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind], te
     takes = {
         **dict.fromkeys(("number", "category", "boolean", "datetime"), cls.takes_numbers),
         "image": cls.takes_images,
+        "sound": cls.takes_images,
         "text": text == "ignore" or (cls.takes_texts if as_tokens else cls.takes_numbers),
     }
     for column, kind in kinds.items():
@@ -352,10 +353,18 @@ def _say_how(
         many = f"with more than {data.max_one_hot} values"
         reason = why("categories", many if data.max_one_hot else f"which suits {model}")
         logger.info("categories: %d columns embedded, %s", len(encoding.cardinalities), reason)
-    for channels, height, width in encoding.sizes("image"):
-        colours = "grey" if channels == 1 else "red, green, blue"
-        size = " or ".join(encoding.image_sizes) or f"{height} x {width}"
-        logger.info("images: %s, %s, scaling %s", size, colours, data.images.scaling)
+    for held in encoding.held:
+        if isinstance(held, SoundEncoder):
+            logger.info("sounds: %s", held.told())
+        elif held.modality == "image":
+            _say_image(held.size, encoding.image_sizes, data.images.scaling)
+
+
+def _say_image(size: list[int], sizes: list[str], scaling: str) -> None:
+    channels, height, width = size
+    colours = "grey" if channels == 1 else "red, green, blue"
+    told = " or ".join(sizes) or f"{height} x {width}"
+    logger.info("images: %s, %s, scaling %s", told, colours, scaling)
 
 
 def source_name(source: Any) -> str:

@@ -20,13 +20,18 @@ from glial.data import (
     fingerprint,
     infer_columns,
     infer_task,
-    open_images,
+    open_files,
     read,
     read_source,
     split_rows,
 )
 from glial.data.columns import USED
 from glial.data.images import ImageForm
+from glial.data.media import MEDIA
+from glial.data.names import NamePattern
+from glial.data.opening import Form
+from glial.data.sounds import SoundForm
+from glial.data.sources import is_of_files
 from glial.runs.plan import Plan
 from glial.tasks.labels import Labels
 
@@ -70,11 +75,11 @@ class Rows:
         aside: Columns that are not inputs.
         fingerprint: What tells these rows from others.
         target: The target column, or several.
-        kept: Which rows of ``frame``, ``val`` and ``test`` with known targets had usable images.
+        kept: Which rows of ``frame``, ``val`` and ``test`` with known targets had usable files.
         image_size: Height and width of the images, where one column has any; where they keep
             their own sizes, the least that none exceeds.
-        forms: What the images of each column are brought to.
-        needed: Whether a row is nothing without its image.
+        forms: What the images or sounds of each column are brought to.
+        needed: Whether a row is nothing without its file.
     """
 
     frame: pl.DataFrame
@@ -87,7 +92,7 @@ class Rows:
     target: str | list[str] | None
     kept: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     image_size: list[int] | None = None
-    forms: dict[str, ImageForm] = field(default_factory=dict)
+    forms: dict[str, Form] = field(default_factory=dict)
     needed: bool = False
 
     def decided(self, plan: Plan) -> Plan:
@@ -99,8 +104,23 @@ class Rows:
             longest = {"max_side": max(self.image_size)}
             size: dict[str, Any] = longest if varied else {"size": self.image_size}
             changes["images"] = plan.data.images.model_copy(update=size)
+        if sound := self._sound():
+            changes["sounds"] = plan.data.sounds.model_copy(update=sound)
         data = plan.data.model_copy(update=changes)
         return plan.model_copy(update={"task": task, "data": data})
+
+    def _sound(self) -> dict[str, Any]:
+        """The rate and length of the sounds, where one column has any."""
+        sounds = [form for form in self.forms.values() if isinstance(form, SoundForm)]
+        if len(sounds) != 1:
+            return {}
+        return {"rate": sounds[0].rate, "seconds": sounds[0].seconds}
+
+
+def _unused_names(plan: Plan, aside: Sequence[str]) -> dict[str, Kind]:
+    """The parts of file names that nothing was said about: no inputs, since one asked for none."""
+    fields = [] if plan.data.names is None else NamePattern.read(plan.data.names).fields
+    return {name: "identifier" for name in fields if name not in aside}
 
 
 def targets_of(plan: Plan) -> list[str]:
@@ -127,7 +147,7 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
     Args:
         plan: What was asked for.
         source: A source in memory, or what was read of one; None reads the one that the plan names.
-        decode: Whether images are decoded; else their paths stay.
+        decode: Whether images and sounds are decoded; else their paths stay.
     """
     if plan.data.split.folds is not None and plan.data.val is not None:
         raise InputError(
@@ -138,7 +158,7 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
         )
     found = source
     if not isinstance(source, Source):
-        found = read_source(plan.data.source if source is None else source)
+        found = read_source(plan.data.source if source is None else source, plan.data.names)
     target = plan.data.target or found.target
     plan = plan.model_copy(update={"data": plan.data.model_copy(update={"target": target})})
     targets = targets_of(plan)
@@ -149,22 +169,19 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
     task = known or infer_task(frame, targets)
     check_target(frame, targets, task)
     aside = [*targets, *columns_aside(plan, frame.columns)]
-    kinds = infer_columns(frame.drop(aside), plan.data.types)
+    kinds = infer_columns(frame.drop(aside), {**_unused_names(plan, aside), **plan.data.types})
     tables = {
         "train": frame,
-        "val": _own_split(plan.data.val, found.val, targets, task),
-        "test": _own_split(plan.data.test, found.test, targets, task),
+        "val": _own_split(plan, plan.data.val, found.val, task),
+        "test": _own_split(plan, plan.data.test, found.test, task),
     }
     there = {name: table for name, table in tables.items() if table is not None}
-    images = [name for name, kind in kinds.items() if kind == "image"]
-    others = [name for name, kind in kinds.items() if kind in USED and kind != "image"]
-    needed = len(images) == 1 and not others
-    opened = open_images(
-        list(there.values()), images, plan.data.images, needed=needed, decode=decode
-    )
+    used = [kind for kind in kinds.values() if kind in USED]
+    needed = len(used) == 1 and used[0] in {medium.kind for medium in MEDIA}
+    opened = open_files(list(there.values()), kinds, plan.data, needed=needed, decode=decode)
     there = dict(zip(there, opened.tables, strict=True))
     marks = [fingerprint(table) for table in there.values()]
-    sizes = [[form.height, form.width] for form in opened.forms.values()]
+    images = [form for form in opened.forms.values() if isinstance(form, ImageForm)]
     return Rows(
         there["train"],
         there.get("val"),
@@ -175,7 +192,7 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
         "-".join(marks),
         target,
         dict(zip(there, opened.kept, strict=True)),
-        sizes[0] if len(sizes) == 1 else None,
+        [images[0].height, images[0].width] if len(images) == 1 else None,
         opened.forms,
         needed,
     )
@@ -240,11 +257,12 @@ def columns_aside(plan: Plan, columns: Sequence[str]) -> list[str]:
 
 
 def _own_split(
-    path: str | None, own: pl.DataFrame | None, targets: list[str], task: str
+    plan: Plan, path: str | None, own: pl.DataFrame | None, task: str
 ) -> pl.DataFrame | None:
     """The rows of a split that is given by a file, or by the source itself."""
-    rows = own if path is None else read(path)
-    return None if rows is None else check_target(rows, targets, task)
+    names = plan.data.names if is_of_files(path) else None
+    rows = own if path is None else read(path, names)
+    return None if rows is None else check_target(rows, targets_of(plan), task)
 
 
 def _split(plan: Plan, frame: pl.DataFrame, targets: list[str], given: list[bool]) -> Splits:

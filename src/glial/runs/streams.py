@@ -22,7 +22,8 @@ from glial.data.archives import list_files
 from glial.data.batches import Augment, Batch, Finish
 from glial.data.columns import check_target_names
 from glial.data.images import ImageSettings
-from glial.data.images.columns import MANY_IMAGES, MANY_SIDE, MAX_SIDE, is_image_name
+from glial.data.images.columns import MANY_IMAGES, MANY_SIDE, MAX_SIDE
+from glial.data.media import IMAGES
 from glial.data.sources import files_of, is_image_source
 from glial.data.splits import Splits
 from glial.data.streams import (
@@ -194,7 +195,7 @@ def image_bytes(source: Any, settings: ImageSettings) -> int:
         >>> image_bytes(tempfile.mkdtemp(), ImageSettings())
         0
     """
-    count = sum(map(is_image_name, list_files(Path(source))))
+    count = sum(map(IMAGES.named, list_files(Path(source))))
     side = MAX_SIDE if count <= MANY_IMAGES else MANY_SIDE
     if settings.size == "varied" and settings.max_side != "auto":
         side = settings.max_side

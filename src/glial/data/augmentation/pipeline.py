@@ -12,9 +12,10 @@ from glial.core.errors import InputError
 from glial.data.augmentation.images import as_floats, changed_images
 from glial.data.augmentation.mixing import mixed
 from glial.data.augmentation.settings import AugmentSettings
+from glial.data.augmentation.sounds import Spectra, changed_sounds
 from glial.data.batches import Batch, Finish
 
-Modality = Literal["number", "category", "image", "text"]
+Modality = Literal["number", "category", "image", "text", "sound"]
 PADDING, UNKNOWN = 0, 1
 
 
@@ -30,6 +31,7 @@ class Augmentation:
         rows: All training rows, for the spread of their numbers; needed for noise on numbers.
         opened: Makes images of what is held where that is something else, with a last channel
             that says where they are no padding.
+        spectra: Makes features of each tensor of sounds, in their order.
 
     Raises:
         InputError: If nothing among the inputs can be changed in a way that is asked for.
@@ -48,11 +50,14 @@ class Augmentation:
         modalities: Sequence[Modality],
         rows: Batch | None = None,
         opened: Finish | None = None,
+        spectra: Sequence[Spectra] = (),
     ) -> None:
         _check(settings, modalities)
         self.settings = settings
         self._modalities = list(modalities)
         self._opened = opened
+        sounds = [place for place, kind in enumerate(modalities) if kind == "sound"]
+        self._spectra = dict(zip(sounds, spectra, strict=True))
         self._spread: Tensor | None = None
         if settings.number_noise and rows is not None:
             self._spread = _spread(rows.inputs[self._modalities.index("number")])
@@ -65,20 +70,22 @@ class Augmentation:
             seed: Decides all draws.
 
         Returns:
-            A new batch; its images are floats between 0 and 1 where they were changed.
+            A new batch; its images are floats between 0 and 1, and its sounds features, where
+            they were changed.
         """
         generator = torch.Generator(batch.target.device).manual_seed(seed)
         if self._opened is not None:
             batch = batch._replace(inputs=self._opened(batch.inputs))
         inputs = tuple(
-            self._changed(part, modality, generator)
-            for part, modality in zip(batch.inputs, self._modalities, strict=True)
+            self._changed(part, place, generator) for place, part in enumerate(batch.inputs)
         )
         batch = batch._replace(inputs=inputs)
         return mixed(batch, self.settings, seed) if self.settings.mixes else batch
 
-    def _changed(self, part: Tensor, modality: Modality, generator: torch.Generator) -> Tensor:
-        settings = self.settings
+    def _changed(self, part: Tensor, place: int, generator: torch.Generator) -> Tensor:
+        settings, modality = self.settings, self._modalities[place]
+        if modality == "sound" and (settings.changes_sounds or settings.mixes):
+            return changed_sounds(part, settings, generator, self._spectra[place])
         if modality == "image" and settings.changes_images:
             masked = self._opened is not None
             return changed_images(as_floats(part), settings, generator, masked=masked)
@@ -123,6 +130,7 @@ def _check(settings: AugmentSettings, modalities: Sequence[Modality]) -> None:
         "image": ("images", settings.changes_images or settings.cutmix),
         "number": ("columns of numbers", settings.number_noise),
         "text": ("texts read as tokens", settings.token_dropout),
+        "sound": ("sounds", settings.changes_sounds),
     }
     got = ", ".join(modalities)
     for modality, (name, asked) in needs.items():
@@ -136,7 +144,7 @@ def _check(settings: AugmentSettings, modalities: Sequence[Modality]) -> None:
     if settings.mixup and {"category", "text"} & set(modalities):
         raise InputError(
             "data.augment.mixup adds rows, which codes and tokens cannot be",
-            expected="inputs that are all numbers or images",
+            expected="inputs that are all numbers, images or sounds",
             got=got,
             do="set data.categories=one-hot, or take mixup out of data.augment",
         )

@@ -70,7 +70,8 @@ class Preview:
         """The first numbers or tokens of each row, before and after a change.
 
         Returns:
-            For each row and each tensor that is no image its ``label``, what it ``holds``, the
+            For each row and each tensor that is no image or sound its ``label``, what it
+            ``holds``, the
             ``original`` values and the ``changed`` ones of the first version.
         """
         return [
@@ -84,7 +85,7 @@ class Preview:
             for modality, before, after in zip(
                 self.modalities, self.original.inputs, self.versions[0].inputs, strict=True
             )
-            if modality != "image"
+            if modality not in ("image", "sound")
         ]
 
     def told(self, version: Batch, row: int) -> str:

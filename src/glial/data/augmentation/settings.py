@@ -34,10 +34,19 @@ class AugmentSettings(Settings):
             mixed with another row of its batch, by adding images or numbers; 0 never mixes.
         cutmix: Likewise, by pasting a rectangle of another image; with both, a coin decides
             for each batch.
-        probability: Chance that an image is changed, and that a batch is mixed.
+        probability: Chance that an image or sound is changed, and that a batch is mixed.
         number_noise: Standard deviation of noise on numbers, in that of their column; columns
             of two values get none.
         token_dropout: Chance that a token becomes the unknown one; one of each text stays.
+        sound_shift: The most that a sound is moved by, as a share of its length.
+        speed: The most that the factor on a sound's speed differs from 1; it is higher with it.
+        tract: The most that the factor on a sound's frequencies differs from 1, as by a shorter
+            or longer vocal tract.
+        gain: The most decibels that a sound becomes louder or softer by.
+        sound_noise: The most standard deviation of noise on a sound, of which 1 is its loudest
+            sample.
+        band_mask: The most bands of frequencies that are hidden, next to each other, as a share.
+        frame_mask: The most of its length that is hidden, in one piece, as a share.
 
     Example:
         >>> AugmentSettings(flip="horizontal", rotate=10.0).changes_images
@@ -61,6 +70,13 @@ class AugmentSettings(Settings):
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
     number_noise: Strength = 0.0
     token_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    sound_shift: Share = 0.0
+    speed: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    tract: Annotated[float, Field(ge=0, le=0.3)] = 0.0
+    gain: Annotated[float, Field(ge=0, le=60)] = 0.0
+    sound_noise: Strength = 0.0
+    band_mask: Share = 0.0
+    frame_mask: Share = 0.0
 
     @field_validator("scale")
     @classmethod
@@ -79,6 +95,12 @@ class AugmentSettings(Settings):
         """Whether images are changed, one by one."""
         light = self.brightness or self.contrast or self.saturation
         return bool(self.moves or self.flip != "none" or self.blur or light or self.noise)
+
+    @property
+    def changes_sounds(self) -> bool:
+        """Whether sounds are changed, one by one."""
+        heard = self.sound_shift or self.speed or self.gain or self.sound_noise
+        return bool(heard or self.tract or self.band_mask or self.frame_mask)
 
     @property
     def mixes(self) -> bool:

@@ -22,6 +22,7 @@ from glial.data.encoders.categories import (
 from glial.data.encoders.dates import DatetimeEncoder
 from glial.data.encoders.images import ImageEncoder
 from glial.data.encoders.numbers import BooleanEncoder, NumberEncoder
+from glial.data.encoders.sounds import SoundEncoder
 from glial.data.encoders.subwords import SubwordEncoder
 from glial.data.encoders.tokens import TokenEncoder
 from glial.data.encoders.varied import VariedImageEncoder
@@ -39,6 +40,7 @@ __all__ = [
     "LookupEncoder",
     "NumberEncoder",
     "OneHotEncoder",
+    "SoundEncoder",
     "SubwordEncoder",
     "TensorEncoder",
     "TextEncoder",
@@ -62,6 +64,7 @@ ENCODERS: dict[str, Any] = {
     "tokens": TokenEncoder,
     "subwords": SubwordEncoder,
     "varied-image": VariedImageEncoder,
+    "sound": SoundEncoder,
 }
 
 
@@ -134,6 +137,7 @@ def fit_column(
             "number": NumberEncoder,
             "boolean": BooleanEncoder,
             "datetime": DatetimeEncoder,
+            "sound": SoundEncoder,
             "image": VariedImageEncoder if settings.images.size == "varied" else ImageEncoder,
         }
         encoder = encoders.get(kind)

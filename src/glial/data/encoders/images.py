@@ -15,9 +15,10 @@ from torch import Tensor
 
 from glial.core.errors import InputError
 from glial.data.cells import missing
-from glial.data.images.columns import choose_form, decode_images, name_unreadable, scan_images
+from glial.data.images.columns import choose_form, decode_images, scan_images
 from glial.data.images.decoding import ImageForm, Pixels
 from glial.data.images.settings import ImageSettings
+from glial.data.media import name_unreadable
 from glial.data.settings import DataSettings
 
 logger = logging.getLogger(__name__)

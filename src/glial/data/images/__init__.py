@@ -5,7 +5,6 @@ from glial.data.images.columns import (
     Scan,
     choose_form,
     decode_images,
-    names_images,
     scan_images,
 )
 from glial.data.images.decoding import (
@@ -18,7 +17,6 @@ from glial.data.images.decoding import (
     read_header,
     to_bytes,
 )
-from glial.data.images.opening import Opened, open_images, with_pixels
 from glial.data.images.settings import ImageSettings
 
 __all__ = [
@@ -26,7 +24,6 @@ __all__ = [
     "Header",
     "ImageForm",
     "ImageSettings",
-    "Opened",
     "Scan",
     "UnreadableImageError",
     "choose_form",
@@ -34,10 +31,7 @@ __all__ = [
     "decode_file",
     "decode_images",
     "fit_pixels",
-    "names_images",
-    "open_images",
     "read_header",
     "scan_images",
     "to_bytes",
-    "with_pixels",
 ]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -18,13 +13,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from glial.core.errors import InputError
-from glial.data.archives import is_file
-from glial.data.cells import missing, texts
+from glial.data.cells import missing
 from glial.data.images.decoding import (
     Header,
     ImageForm,
     Pixels,
-    UnreadableImageError,
     decode_file,
     fit_pixels,
     pillow_image,
@@ -32,50 +25,11 @@ from glial.data.images.decoding import (
 )
 from glial.data.images.settings import ImageSettings
 from glial.data.images.varied import is_packed, sizes_of
+from glial.data.media import NUM_NAMED, UnreadableFileError, each_file
 
-logger = logging.getLogger(__name__)
-
-ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp")
-NUM_TRIED = 20
-SECONDS = 5.0  # between two lines of progress, the first after two
-NUM_NAMED = 5
 MAX_SIDE = 128
 MANY_IMAGES, MANY_SIDE = 10_000, 64
 Found = TypeVar("Found")
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file is called like an image that can be read.
-
-    Example:
-        >>> is_image_name("Cat.JPG"), is_image_name("cat.txt")
-        (True, False)
-    """
-    return name.lower().endswith(ENDINGS)
-
-
-def names_images(column: pl.Series, folder: Path | None = None) -> bool:
-    """Whether the cells of a column are paths of image files.
-
-    All present cells must end like images, and one of the first twenty must be there.
-
-    Args:
-        column: The cells.
-        folder: Where relative paths start; None is the current folder.
-
-    Example:
-        >>> names_images(pl.Series(["no-such-file.png"]))
-        False
-    """
-    if column.dtype != pl.String:
-        return False
-    words = texts(column).drop_nulls()
-    if len(words) == 0 or not is_image_name(words[0]):
-        return False
-    ends = words.str.to_lowercase().str.contains(rf"({'|'.join(ENDINGS)})$".replace(".", r"\."))
-    return bool(ends.all()) and any(
-        is_file(str((folder or Path()) / word)) for word in words.head(NUM_TRIED)
-    )
 
 
 @dataclass(frozen=True)
@@ -130,7 +84,7 @@ def scan_images(column: pl.Series) -> Scan:
         sizes[rows], grey[rows] = column.dtype.shape[:2], len(column.dtype.shape) == 2
         return Scan(sizes, grey, {})
     unreadable: dict[int, str] = {}
-    for row, header in _each(column, read_header, "looked at"):
+    for row, header in _each(column, read_header, "images looked at"):
         if isinstance(header, Header):
             sizes[row], grey[row] = (header.height, header.width), header.grey
         else:
@@ -214,8 +168,8 @@ def decode_images(column: pl.Series, form: ImageForm) -> Decoded:
         return Decoded(_fitted(column, form), {})
     pixels = np.zeros((len(column), *form.shape), dtype=np.uint8)
     unreadable: dict[int, str] = {}
-    for row, image in _each(column, partial(decode_file, form=form), "decoded"):
-        if isinstance(image, UnreadableImageError):
+    for row, image in _each(column, partial(decode_file, form=form), "images decoded"):
+        if isinstance(image, UnreadableFileError):
             unreadable[row] = str(image)
         else:
             pixels[row] = image
@@ -238,40 +192,8 @@ def _fitted(column: pl.Series, form: ImageForm) -> Pixels:
 
 def _each(
     column: pl.Series, read: Callable[[str], Found], done: str
-) -> Iterator[tuple[int, Found | UnreadableImageError]]:
-    """What a function makes of each present path, in threads; long work is told of."""
-    bomb = pillow_image().DecompressionBombWarning
-
-    def attempt(path: str) -> Found | UnreadableImageError:
-        try:
-            return read(path)
-        except UnreadableImageError as error:
-            return error
-
-    paths = texts(column).to_list()
-    rows = [row for row, path in enumerate(paths) if path is not None]
-    begin = time.monotonic()
-    told = begin + 2.0 - SECONDS
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore", bomb)
-        found = pool.map(attempt, [paths[row] for row in rows])
-        for number, (row, value) in enumerate(zip(rows, found, strict=True), 1):
-            yield row, value
-            if time.monotonic() - told > SECONDS:
-                told = time.monotonic()
-                logger.info("images %s: %s of %s", done, f"{number:,}", f"{len(rows):,}")
-
-
-def name_unreadable(failed: Mapping[str, str]) -> str:
-    """The first of some images that cannot be read and why, in words.
-
-    Args:
-        failed: Path to why.
-
-    Example:
-        >>> name_unreadable({"b.png": "no such file"})
-        'b.png (no such file)'
-    """
-    named = [f"{path} ({why})" for path, why in list(failed.items())[:NUM_NAMED]]
-    more = len(failed) - len(named)
-    return ", ".join(named) + (f" and {more:,} more" if more else "")
+) -> Iterator[tuple[int, Found | UnreadableFileError]]:
+    """What a function makes of each present path; warnings of large images are left to it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pillow_image().DecompressionBombWarning)
+        yield from each_file(column, read, done)

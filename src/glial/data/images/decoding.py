@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from glial.core.optional import require
 from glial.data.archives import read_bytes
 from glial.data.images.varied import HEADER, pack, unpack
+from glial.data.media import UnreadableFileError
 
 Pixels = NDArray[np.uint8]
 # What the content may be, whatever the file is called: formats that only draw pixels.
@@ -61,6 +62,11 @@ class ImageForm:
             return (HEADER + self.height * self.width * self.channels,)
         return (self.height, self.width) if self.channels == 1 else (self.height, self.width, 3)
 
+    @property
+    def num_bytes(self) -> int:
+        """What the pixels of one image take, at most."""
+        return self.height * self.width * self.channels
+
 
 @dataclass(frozen=True)
 class Header:
@@ -81,7 +87,7 @@ class Header:
     grey: bool
 
 
-class UnreadableImageError(Exception):
+class UnreadableImageError(UnreadableFileError):
     """An image that cannot be decoded; the message says why, in a few words.
 
     Example:

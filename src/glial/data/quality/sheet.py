@@ -129,8 +129,8 @@ class Sheet:
 
     @property
     def usable(self) -> list[str]:
-        """The inputs that a simple model reads: all but free text and images."""
-        return [name for name in self.inputs if self.kinds[name] not in ("text", "image")]
+        """The inputs that a simple model reads: all but free text, images and sounds."""
+        return [name for name in self.inputs if self.kinds[name] not in ("text", "image", "sound")]
 
     def place(self, row: int) -> dict[str, Any]:
         """Where a row stands: its split, and its number in the table that it came from."""

@@ -1,4 +1,4 @@
-"""A folder of images, or a zip archive of one: a folder per class, with or without splits."""
+"""A folder of images or sounds, or a zip archive of one: a folder per class, or splits of such."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 
 from glial.core.errors import InputError
 from glial.data.archives import SPLIT_NAMES
-from glial.data.images.columns import is_image_name
+from glial.data.media import Medium, medium_of
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +18,8 @@ PATH, LABEL = "path", "label"
 NUM_NAMED = 3
 
 
-def read_image_folder(root: Path, files: Sequence[str]) -> dict[str, pl.DataFrame]:
-    """The rows of each split of a folder of images.
+def read_folder(root: Path, files: Sequence[str], medium: Medium) -> dict[str, pl.DataFrame]:
+    """The rows of each split of a folder of images or sounds.
 
     Folders named ``train``, ``val`` (``valid``, ``validation``) and ``test`` are splits; the
     folders in them, or at the top where there are none, are classes. A single folder around all
@@ -27,21 +27,23 @@ def read_image_folder(root: Path, files: Sequence[str]) -> dict[str, pl.DataFram
 
     Args:
         root: The folder or zip archive.
-        files: Its files, as :func:`glial.data.archives.list_files` gives them, images among them.
+        files: Its files, as :func:`glial.data.archives.list_files` gives them.
+        medium: Which of them are rows; there are such.
 
     Returns:
         ``train``, and ``val`` and ``test`` where there are such folders: tables with ``path``
-        and, where images lie in folders of classes, ``label``, a category.
+        and, where files lie in folders of classes, ``label``, a category.
 
     Example:
-        >>> tables = read_image_folder(Path("pets"), ["cat/1.jpg", "dog/1.jpg"])
+        >>> from glial.data.media import IMAGES
+        >>> tables = read_folder(Path("pets"), ["cat/1.jpg", "dog/1.jpg"], IMAGES)
         >>> tables["train"].rows()
         [('pets/cat/1.jpg', 'cat'), ('pets/dog/1.jpg', 'dog')]
     """
-    images = [name for name in files if is_image_name(name)]
-    _name_others([name for name in files if not is_image_name(name)])
-    depth = _depth_of_top(images)
-    inside = {name: PurePosixPath(name).parts[depth:] for name in images}
+    members = [name for name in files if medium.named(name)]
+    _name_others([name for name in files if not medium.named(name)], medium)
+    depth = _depth_of_top(members)
+    inside = {name: PurePosixPath(name).parts[depth:] for name in members}
     rows: dict[str, list[tuple[str, str | None]]] = {}
     splits = _splits({parts[0] for parts in inside.values() if len(parts) > 1})
     strays = []
@@ -54,16 +56,18 @@ def read_image_folder(root: Path, files: Sequence[str]) -> dict[str, pl.DataFram
         row = (str(root / name), below[0] if len(below) > 1 else None)
         rows.setdefault(split or "train", []).append(row)
     if strays:
-        logger.warning("images beside the folders of splits are left aside: %s", _some(strays))
+        logger.warning(
+            "%s beside the folders of splits are left aside: %s", medium.noun, _some(strays)
+        )
     if "train" not in rows:
         rows = {"train": [row for part in rows.values() for row in part]}
     return _tables(rows)
 
 
-def _name_others(names: list[str]) -> None:
+def _name_others(names: list[str], medium: Medium) -> None:
     inner = [name for name in names if "/" in name]
     if inner:
-        logger.warning("files that are no images are left aside: %s", _some(inner))
+        logger.warning("files that are no %s are left aside: %s", medium.noun, _some(inner))
 
 
 def _some(names: list[str]) -> str:
@@ -71,9 +75,9 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:NUM_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _depth_of_top(images: list[str]) -> int:
+def _depth_of_top(names: list[str]) -> int:
     """How many folders lie around everything, the folders of classes or splits not counted."""
-    folders = {PurePosixPath(name).parts[:-1] for name in images}
+    folders = {PurePosixPath(name).parts[:-1] for name in names}
     depth = 0
     while True:
         tops = {parts[depth : depth + 1] for parts in folders}
@@ -102,20 +106,27 @@ def _tables(rows: dict[str, list[tuple[str, str | None]]]) -> dict[str, pl.DataF
     return tables
 
 
-def check_has_images(root: Path, files: Sequence[str]) -> None:
-    """Refuse a folder or archive in which there is no image.
+def checked_medium(root: Path, files: Sequence[str]) -> Medium:
+    """What the files of a folder or archive are: what most of them are, others passed over.
+
+    Args:
+        root: The folder or zip archive.
+        files: Its files.
 
     Raises:
-        InputError: If so.
+        InputError: If there is neither an image nor a sound among them.
 
     Example:
-        >>> check_has_images(Path("pets"), ["cat/1.jpg"])
+        >>> checked_medium(Path("pets"), ["cat/1.jpg"]).noun
+        'images'
     """
-    if not any(is_image_name(name) for name in files):
+    medium = medium_of(files)
+    if medium is None:
         kind = "a folder" if root.is_dir() else "an archive"
         raise InputError(
-            f"{root} is {kind} without images",
-            expected="images, in a folder per class",
+            f"{root} is {kind} without images or sounds",
+            expected="images or sounds, in a folder per class",
             got=_some(list(files)) or "no files",
             do=f"name the files of tables: '{root}/*.csv'",
         )
+    return medium
