@@ -22,6 +22,7 @@ SMALL = {
     "bag_of_words": {"size": 4, "pairs": 30},
     "text_cnn": {"size": 4, "channels": 3},
     "text_gru": {"size": 4, "num_units": 3},
+    "bert": {"size": 8, "layers": 2, "heads": 2, "context": 40},
     "mixed": {"image": "means", "text": {"name": "text_gru", "size": 4}, "width": 6},
 }
 # One of each family, and those that are built otherwise.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +15,7 @@ import glial
 from glial.core.errors import InputError
 from glial.models import build
 from glial.models.bag_of_words import BagOfWordsSettings
+from glial.models.bert_layers import Embeddings
 from glial.models.text import text_recipe
 
 NAMES = ("bag_of_words", "text_cnn", "text_gru")
@@ -78,10 +82,12 @@ def test_a_bag_is_blind_to_order_and_pairs_are_not() -> None:
 def test_other_inputs_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="needs inputs"):
         build(name, num_outputs=1)
-    with pytest.raises(InputError, match="one text and nothing else"):
-        build(name, num_outputs=1, vocabularies=[5, 5])
-    with pytest.raises(InputError, match="one text and nothing else"):
+    with pytest.raises(InputError, match="nothing else"):
+        build(name, num_outputs=1, vocabularies=[5, 5, 5])
+    with pytest.raises(InputError, match="nothing else"):
         build(name, num_inputs=2, num_outputs=1, vocabularies=[5])
+    with pytest.raises(InputError, match="one vocabulary"):
+        build(name, num_outputs=1, vocabularies=[5, 6])
 
 
 def test_sizes_look_at_the_rows() -> None:
@@ -106,9 +112,82 @@ def word_order(rows: int) -> pl.DataFrame:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "low", "high"),
-    [("bag_of_words", 0.3, 0.7), ("text_cnn", 0.97, 1.0), ("text_gru", 0.97, 1.0)],
+    [
+        ("bag_of_words", 0.3, 0.7),
+        ("text_cnn", 0.97, 1.0),
+        ("text_gru", 0.97, 1.0),
+        ("bert", 0.97, 1.0),
+    ],
 )
 def test_only_networks_that_see_order_learn_it(name: str, low: float, high: float) -> None:
     settings = {"data.types.text": "text", "model.size": 16, "train.epochs": 12}
+    if name == "bert":
+        settings |= {"model.layers": 1, "train.lr": 0.005}
     run = glial.train(word_order(600), "said", model=name, out=False, set=settings)
     assert low <= run.metrics["test"]["accuracy"] <= high
+
+
+@pytest.mark.slow
+def test_a_transformer_without_places_is_a_bag(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = Embeddings.forward
+
+    def nowhere(self: Any, tokens: Any, parts: Any, places: Any = None) -> Any:
+        return forward(self, tokens, parts, torch.zeros_like(tokens))
+
+    monkeypatch.setattr(Embeddings, "forward", nowhere)
+    settings = {"data.types.text": "text", "model.size": 16, "model.layers": 1, "train.lr": 0.005}
+    run = glial.train(word_order(300), "said", model="bert", epochs=6, out=False, set=settings)
+    assert 0.2 <= run.metrics["test"]["accuracy"] <= 0.8
+
+
+THINGS = ["cat", "tree", "house", "boat", "cloud", "stone"]
+
+
+def pairs(rows: int) -> pl.DataFrame:
+    """Whether two texts name the same thing, in other words around it."""
+    generator = np.random.default_rng(0)
+    first = generator.integers(0, 6, rows)
+    same = generator.integers(0, 2, rows)
+    second = np.where(same, first, (first + generator.integers(1, 6, rows)) % 6)
+    filler = ["here", "now", "again", "there", "often", "soon", "later", "today"]
+    return pl.DataFrame(
+        {
+            "one": [f"{THINGS[a]} {generator.choice(filler)}" for a in first],
+            "two": [f"{generator.choice(filler)} {THINGS[b]}" for b in second],
+            "same": np.where(same, "yes", "no"),
+        }
+    )
+
+
+PAIR = {"data.types.one": "text", "data.types.two": "text", "data.duplicates": "drop"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["text_gru", "bert"])
+def test_pairs_are_compared(name: str, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {**PAIR, "model.size": 64, "model.dropout": 0.0}
+    settings |= {"train.epochs": 20, "train.lr": 0.002}
+    if name == "text_gru":
+        settings |= {"model.token_dropout": 0.0}
+    run = glial.train(pairs(700), "same", model=name, out=tmp_path / "run", set=settings)
+    assert run.metrics["test"]["accuracy"] > 0.9
+    again = glial.load(tmp_path / "run")
+    new = pl.DataFrame({"two": ["cat , cat", None], "one": ["cat", "tree"]})
+    assert glial.predict(again, new).equals(glial.predict(run, new))
+
+
+@pytest.mark.slow
+def test_pairs_without_one_vocabulary_are_refused() -> None:
+    settings = {**PAIR, "data.shared_vocabulary": False}
+    with pytest.raises(InputError, match="one vocabulary"):
+        glial.train(pairs(80), "same", model="text_gru", epochs=1, out=False, set=settings)
+
+
+def test_a_pair_of_texts_through_one_network_by_hand() -> None:
+    torch.manual_seed(0)
+    network: Any = build("bag_of_words", num_outputs=2, vocabularies=[9, 9], size=3).eval()
+    one, two = torch.tensor([[3, 4, 0]]), torch.tensor([[5, 6, 7, 0]])
+    u, v = network.text.embed(one), network.text.embed(two)
+    expected = network.head(torch.cat([u, v, (u - v).abs(), u * v], dim=1))
+    torch.testing.assert_close(network(one, two), expected)
+    torch.testing.assert_close(network(one[:, :2], two), expected)

@@ -55,6 +55,7 @@ MODELS = Table(
         "bag_of_words": "glial.models.bag_of_words:BagOfWordsSettings",
         "text_cnn": "glial.models.text_cnn:TextCNNSettings",
         "text_gru": "glial.models.text_gru:TextGRUSettings",
+        "bert": "glial.models.bert:BertSettings",
         "mixed": "glial.models.mixed:MixedSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",

@@ -38,7 +38,7 @@ class BagOfWordsSettings(TextSettings):
         torch.Size([1, 2])
     """
 
-    description: ClassVar[str] = "a text: the vectors of its words and pairs of words, pooled"
+    description: ClassVar[str] = "a text or two: the vectors of words and pairs of words, pooled"
     source: ClassVar[str] = "Joulin et al. (2017), arXiv 1607.01759"
 
     name: Literal["bag_of_words"] = "bag_of_words"
@@ -54,7 +54,7 @@ class BagOfWordsSettings(TextSettings):
         """
         return text_recipe(num_rows, lr=0.003, epochs=20)
 
-    def network(self, vocabulary: int, num_outputs: int, size: int) -> nn.Module:
+    def network(self, vocabulary: int, num_outputs: int, size: int) -> TextNetwork:
         """The network of a vocabulary."""
         return BagOfWords(self, vocabulary, num_outputs, size)
 

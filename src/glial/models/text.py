@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
@@ -57,22 +58,22 @@ class TextSettings(ModelSettings):
             num_inputs: 0.
             num_outputs: Numbers that the head gives for a row.
             cardinalities: None.
-            vocabularies: Number of tokens of the one text, padding and unknown ones included.
+            vocabularies: Number of tokens of the one text or of both, padding and unknown ones
+                included.
 
         Raises:
-            InputError: If there is no text, or anything beside one.
+            InputError: If there is no text, or anything beside one or two of one vocabulary.
         """
         self.check_sizes(num_inputs, num_outputs, cardinalities, vocabularies=vocabularies)
-        if num_inputs or len(vocabularies) > 1:
-            raise InputError(
-                f"the model {getattr(self, 'name', '')!r} takes one text and nothing else",
-                expected="one column of text",
-                got=f"{num_inputs} numbers and {len(vocabularies)} texts",
-                do="choose the model mixed",
-            )
-        return self.network(vocabularies[0], num_outputs, self.size or 64)
+        check_pair(getattr(self, "name", ""), num_inputs, vocabularies)
+        text = self.network(vocabularies[0], num_outputs, self.size or 64)
+        return TextPair(text, num_outputs) if len(vocabularies) == 2 else text
 
-    def network(self, vocabulary: int, num_outputs: int, size: int) -> nn.Module:
+    def data_defaults(self) -> dict[str, Any]:
+        """One vocabulary for both texts of a pair."""
+        return {"shared_vocabulary": True}
+
+    def network(self, vocabulary: int, num_outputs: int, size: int) -> TextNetwork:
         """The network of a vocabulary, with ``embed``, ``num_features`` and ``head``."""
         raise NotImplementedError
 
@@ -109,6 +110,80 @@ class TextNetwork(nn.Module):
         features = dropout(self.embed(tokens), self.dropout, training=self.training)
         outputs: Tensor = self.head(features)
         return outputs
+
+
+class TextPair(nn.Module):
+    """Two texts through one network, and a linear head that compares their features.
+
+    The head sees both texts' features, how far these are apart, and their products.
+
+    Args:
+        text: The network of a text, whose own head is left out.
+        num_outputs: Outputs.
+
+    Source:
+        Conneau et al. (2017), "Supervised learning of universal sentence representations", arXiv
+        1705.02364, figure 1.
+
+    Example:
+        >>> from glial.models import build
+        >>> network = build("text_gru", num_outputs=3, vocabularies=[20, 20])
+        >>> network(torch.tensor([[5, 6]]), torch.tensor([[6, 5, 0]])).shape
+        torch.Size([1, 3])
+    """
+
+    def __init__(self, text: TextNetwork, num_outputs: int) -> None:
+        super().__init__()
+        self.dropout = text.dropout
+        self.num_features = 4 * text.num_features
+        text.head = nn.Identity()
+        self.text = text
+        self.head = nn.Linear(self.num_features, num_outputs)
+
+    def embed(
+        self, first: Int[Tensor, "row position"], second: Int[Tensor, "row other"]
+    ) -> Float[Tensor, "row feature"]:
+        """What the head sees of each pair."""
+        one, two = self.text.embed(first), self.text.embed(second)
+        return torch.cat([one, two, (one - two).abs(), one * two], dim=1)
+
+    def forward(
+        self, first: Int[Tensor, "row position"], second: Int[Tensor, "row other"]
+    ) -> Float[Tensor, "row output"]:
+        """The head's output for each pair."""
+        features = dropout(self.embed(first, second), self.dropout, training=self.training)
+        outputs: Tensor = self.head(features)
+        return outputs
+
+
+def check_pair(name: str, num_inputs: int, vocabularies: Sequence[int]) -> None:
+    """Refuse anything beside a text, or a pair of texts of one vocabulary.
+
+    Args:
+        name: The model.
+        num_inputs: Numbers of a row.
+        vocabularies: Number of tokens of each text.
+
+    Raises:
+        InputError: If there is.
+
+    Example:
+        >>> check_pair("bert", 0, [100, 100])
+    """
+    if num_inputs or len(vocabularies) > 2:
+        raise InputError(
+            f"the model {name!r} takes a text or a pair of texts and nothing else",
+            expected="one or two columns of text",
+            got=f"{num_inputs} numbers and {len(vocabularies)} texts",
+            do="choose the model mixed",
+        )
+    if len(set(vocabularies)) > 1:
+        raise InputError(
+            f"the model {name!r} compares texts by one vocabulary",
+            expected="texts that share it",
+            got=f"vocabularies of {' and '.join(map(str, vocabularies))} tokens",
+            do="set data.shared_vocabulary=true",
+        )
 
 
 def text_recipe(num_rows: int, *, lr: float, epochs: int) -> dict[str, Any]:

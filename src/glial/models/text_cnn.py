@@ -34,7 +34,7 @@ class TextCNNSettings(TextSettings):
         torch.Size([1, 2])
     """
 
-    description: ClassVar[str] = "a text: filters of neighbouring words, the largest of each"
+    description: ClassVar[str] = "a text or two: filters of neighbouring words, the largest of each"
     source: ClassVar[str] = "Kim (2014), arXiv 1408.5882"
 
     name: Literal["text_cnn"] = "text_cnn"
@@ -52,7 +52,7 @@ class TextCNNSettings(TextSettings):
         """
         return text_recipe(num_rows, lr=0.001, epochs=10)
 
-    def network(self, vocabulary: int, num_outputs: int, size: int) -> nn.Module:
+    def network(self, vocabulary: int, num_outputs: int, size: int) -> TextNetwork:
         """The network of a vocabulary."""
         return TextCNN(self, vocabulary, num_outputs, size)
 

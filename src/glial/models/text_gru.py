@@ -33,7 +33,7 @@ class TextGRUSettings(TextSettings):
         torch.Size([1, 2])
     """
 
-    description: ClassVar[str] = "a text: a GRU from both ends, the largest of its states"
+    description: ClassVar[str] = "a text or two: a GRU from both ends, the largest of its states"
     source: ClassVar[str] = "Cho et al. (2014), arXiv 1406.1078"
 
     name: Literal["text_gru"] = "text_gru"
@@ -49,7 +49,7 @@ class TextGRUSettings(TextSettings):
         """
         return text_recipe(num_rows, lr=0.002, epochs=8)
 
-    def network(self, vocabulary: int, num_outputs: int, size: int) -> nn.Module:
+    def network(self, vocabulary: int, num_outputs: int, size: int) -> TextNetwork:
         """The network of a vocabulary."""
         return TextGRU(self, vocabulary, num_outputs, size)
 

@@ -122,7 +122,7 @@ def check_heads(size: int, heads: int) -> None:
         )
 
 
-def check_length(length: int, context: int) -> None:
+def check_length(length: int | torch.SymInt, context: int) -> None:
     """Refuse texts with more places than a network knows.
 
     Args:

@@ -28,6 +28,7 @@ from glial.runs.decoded import find_paths, read_decoded
 from glial.runs.plan import DEFAULT_MODEL, Plan
 from glial.runs.rows import Tables, read_tables, targets_of
 from glial.runs.streams import is_streamed, read_streamed
+from glial.runs.texts import check_texts
 from glial.runs.transfer import with_model_data, with_model_of_weights
 from glial.runs.varied import with_varied
 from glial.tasks import Task, fit_task
@@ -309,6 +310,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
             plan.task.name,
             **({"images": images} if (images := encoding.sizes("image")) else {}),
         )
+        check_texts(settings, encoding)
         values = settings.model_dump(mode="json")
         plan = plan.model_copy(update={"model": values})
     train = plan.train.model_copy(update={"batch_size": chosen_batch_size(plan.train, num_rows)})

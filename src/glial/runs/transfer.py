@@ -11,6 +11,7 @@ from glial.core.errors import InputError
 from glial.core.files import read_json
 from glial.data import Encoding
 from glial.data.encoders.images import ImageEncoder
+from glial.data.encoders.subwords import SubwordEncoder
 from glial.data.settings import DataSettings
 from glial.models import MODELS, ModelSettings
 from glial.models.image import ImageModelSettings
@@ -35,6 +36,9 @@ def with_model_of_weights(plan: Plan) -> Plan:
     sizes: dict[str, Any] = {}
     if weights != PUBLISHED:
         name, sizes = _model_of_run(Path(weights))
+        told = getattr(MODELS.resolve(asked), "sizes_of", None) if asked in MODELS else None
+        if told is not None and name not in MODELS:
+            name, sizes = asked, told(read_state(Path(weights)))
     if name not in MODELS or asked not in ("auto", name):
         return plan
     return plan.model_copy(update={"model": {**sizes, **plan.model, "name": name}})
@@ -74,18 +78,25 @@ def with_model_data(data: DataSettings, settings: ModelSettings) -> DataSettings
         is_run = (path / "model.json").exists()
         wanted |= _of_run(path, settings) if is_run else _of_file(path, settings)
     given = data.images.model_fields_set
+    own = {
+        key: value
+        for key, value in wanted.items()
+        if not key.startswith("images.") and key not in data.model_fields_set
+    }
     changes: dict[str, Any] = {
         key.removeprefix("images."): value
         for key, value in wanted.items()
-        if key.removeprefix("images.") not in given
+        if key.startswith("images.") and key.removeprefix("images.") not in given
     }
     if {"mean", "std", "scaling"} & given:
         changes = {key: changes[key] for key in changes if key not in ("mean", "std", "scaling")}
-    return data.model_copy(update={"images": data.images.model_copy(update=changes)})
+    return data.model_copy(update={**own, "images": data.images.model_copy(update=changes)})
 
 
 def _of_file(path: Path, settings: ModelSettings) -> dict[str, Any]:
-    """The colours that the first convolution of a file of weights reads."""
+    """The colours that the first convolution of a file of weights reads, or its vocabulary."""
+    if settings.takes_texts and not settings.takes_numbers:
+        return {"vocabulary": str(path if path.is_dir() else path.parent)}
     if not isinstance(settings, ImageModelSettings):
         return {}
     with torch.device("meta"):
@@ -97,7 +108,7 @@ def _of_file(path: Path, settings: ModelSettings) -> dict[str, Any]:
 
 
 def _of_run(folder: Path, settings: ModelSettings) -> dict[str, Any]:
-    """How a run brought its images to its network."""
+    """How a run brought its images or texts to its network."""
     name, _ = _model_of_run(folder)
     if name != getattr(settings, "name", None):
         raise InputError(
@@ -107,6 +118,8 @@ def _of_run(folder: Path, settings: ModelSettings) -> dict[str, Any]:
             do="choose the model that the run trained",
         )
     encoders = Encoding.load(folder).encoders.values()
+    if any(isinstance(encoder, SubwordEncoder) for encoder in encoders):
+        return {"vocabulary": str(folder)}
     images = [encoder for encoder in encoders if isinstance(encoder, ImageEncoder)]
     if len(images) != 1:
         return {}
