@@ -11,7 +11,9 @@ from glial.models.image import ImageModelSettings
 from glial.models.mlp import MLPSettings
 from glial.models.neuron import NeuronSettings
 from glial.models.residual_cnn import ResidualCNNSettings
+from glial.models.seq2seq import Seq2SeqSettings
 from glial.models.tabular import TabularSettings
+from glial.models.transformer import TransformerSettings
 from glial.nn import ACTIVATIONS
 from glial.testing import LawBroken, check_model
 
@@ -23,6 +25,8 @@ SMALL = {
     "text_cnn": {"size": 4, "channels": 3},
     "text_gru": {"size": 4, "num_units": 3},
     "bert": {"size": 8, "layers": 2, "heads": 2, "context": 40},
+    "seq2seq": {"size": 4, "num_units": 3},
+    "transformer": {"size": 4, "layers": 2, "heads": 2},
     "mixed": {"image": "means", "text": {"name": "text_gru", "size": 4}, "width": 6},
 }
 # One of each family, and those that are built otherwise.
@@ -86,6 +90,11 @@ def test_every_published_network_keeps_the_laws(name):
         TabularSettings(hidden_sizes=[6], periodic=False, one_hot=0),
         TabularSettings(hidden_sizes=[6], members=2, one_hot=40),
         ResidualCNNSettings(widths=[4, 6], attention="spatial"),
+        Seq2SeqSettings(size=4, unit="lstm", num_layers=2, attention="additive", token_dropout=0.2),
+        Seq2SeqSettings(size=4, attention="scaled_dot"),
+        Seq2SeqSettings(size=4, attention="none"),
+        TransformerSettings(size=4, heads=2, layers=1, norm="last", positions="learned"),
+        TransformerSettings(size=8, heads=2, layers=1, positions="rotary", hidden=5),
     ],
 )
 def test_variants_keep_the_laws(settings):

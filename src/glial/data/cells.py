@@ -21,12 +21,19 @@ def texts(column: pl.Series) -> pl.Series:
         >>> texts(pl.Series([" a", "?", None])).to_list()
         ['a', None, None]
     """
-    column = _spelt(column)
+    column = spelt(column)
     return column.set(column.is_in(list(MISSING)).fill_null(False), None)
 
 
-def _spelt(column: pl.Series) -> pl.Series:
-    """Cells as text; whole floats as integers are spelt, so that 1.0 and 1 are one category."""
+def spelt(column: pl.Series) -> pl.Series:
+    """The cells as text, blanks around them removed, and no word taken for a missing one.
+
+    Whole floats are spelt as integers are, so that 1.0 and 1 are one category.
+
+    Example:
+        >>> spelt(pl.Series([" None", None])).to_list(), spelt(pl.Series([1.0])).to_list()
+        (['None', None], ['1'])
+    """
     if column.dtype == pl.String:
         return column.str.strip_chars()
     if is_nested(column):
@@ -40,6 +47,16 @@ def _spelt(column: pl.Series) -> pl.Series:
         whole = ((column % 1 == 0) & (column.abs() < 2**53)).fill_null(False)
         words = words.zip_with(~whole, column.cast(pl.Int64, strict=False).cast(pl.String))
     return words
+
+
+def blank(column: pl.Series) -> pl.Series:
+    """Which cells hold nothing at all; a word such as "None" is a text like any other.
+
+    Example:
+        >>> blank(pl.Series(["None", " ", None])).to_list()
+        [False, True, True]
+    """
+    return spelt(column).fill_null("") == ""
 
 
 def is_nested(column: pl.Series) -> bool:

@@ -11,6 +11,7 @@ import polars as pl
 from glial.core.errors import InputError, suggest, unknown_name
 from glial.data.cells import (
     YES_OR_NO,
+    blank,
     datetimes,
     floats,
     is_ambiguous_date,
@@ -233,7 +234,7 @@ def check_target(
         else pl.Series([], dtype=pl.Boolean)
     )
     for name in targets:
-        gone = gone | missing(frame[name])
+        gone = gone | (blank(frame[name]) if task == "translation" else missing(frame[name]))
     if gone.any():
         logger.warning("%d rows without a target are left out", int(gone.sum()))
         frame = frame.filter(~gone)
@@ -299,7 +300,10 @@ def check_finite(column: pl.Series, task: str | None, first: int = 0) -> None:
             got=f"cells of the type {column.dtype}",
             do="take another column, or write this one as text or numbers",
         )
-    if task in ("classification", "multilabel", "embedding") and column.dtype == pl.String:
+    if (
+        task in ("classification", "multilabel", "embedding", "translation")
+        and column.dtype == pl.String
+    ):
         return
     values = floats(column)
     if values.is_infinite().any():

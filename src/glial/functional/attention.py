@@ -17,6 +17,8 @@ Values = Float[Tensor, "row head place value"]
 Found = Float[Tensor, "row head query value"]
 # To be broadcast to [row, head, query, place].
 Mask = Bool[Tensor, "..."]
+# A symbol while a network is exported for texts of any length.
+Count = int | torch.SymInt
 
 
 def attention_weights(
@@ -78,7 +80,7 @@ def attend(
 
 
 def causal_mask(
-    num_queries: int, num_places: int, device: torch.device | None = None
+    num_queries: Count, num_places: Count, device: torch.device | None = None
 ) -> Bool[Tensor, "query place"]:
     """Each query may look at its own place and those before; the queries are the last places.
 
@@ -97,8 +99,8 @@ def causal_mask(
 
 
 def window_mask(
-    num_queries: int,
-    num_places: int,
+    num_queries: Count,
+    num_places: Count,
     before: int,
     after: int = 0,
     device: torch.device | None = None,

@@ -56,6 +56,8 @@ MODELS = Table(
         "text_cnn": "glial.models.text_cnn:TextCNNSettings",
         "text_gru": "glial.models.text_gru:TextGRUSettings",
         "bert": "glial.models.bert:BertSettings",
+        "seq2seq": "glial.models.seq2seq:Seq2SeqSettings",
+        "transformer": "glial.models.transformer:TransformerSettings",
         "mixed": "glial.models.mixed:MixedSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",

@@ -29,6 +29,7 @@ class ModelSettings(Settings):
             height, width], after the images.
         takes_texts: Whether it takes texts as tokens; if not, texts come as counts of words
             among the numbers.
+        num_texts: How many texts it takes, where it is called with a fixed number of them.
         per_position: Whether its network gives outputs for each position of a text, [row,
             position, output], and not for the whole, [row, output].
         max_one_hot: Categories with at most so many values come one-hot among the numbers,
@@ -63,6 +64,7 @@ class ModelSettings(Settings):
     any_size: ClassVar[bool] = False
     takes_masks: ClassVar[bool] = False
     takes_texts: ClassVar[bool] = False
+    num_texts: ClassVar[int] = 1
     per_position: ClassVar[bool] = False
     max_one_hot: ClassVar[int | None] = None
     loss: ClassVar[str] = "auto"

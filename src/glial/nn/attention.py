@@ -240,15 +240,17 @@ class MultiHeadAttention(nn.Module):
             vectors: Who asks.
             others: Who answers (cross attention); None is ``vectors`` themselves.
             mask: Of those who answer, who is no padding; None is all.
-            memory: Places that came before; these are added to it.
+            memory: Places that came before; these are added to it. In cross attention, keys and
+                values of ``others``: made at the first call, and taken as they are from then on.
         """
         rate = self.dropout if self.training else 0.0
-        query, key, value, seen = self._parts(vectors, others, memory)
-        if self.window is not None and others is None and seen == vectors.shape[1] and not rate:
+        query, key, value = self._parts(vectors, others, memory)
+        whole = self.window is not None and others is None and key.shape[2] == vectors.shape[1]
+        if self.window is not None and whole and not rate:
             after = 0 if self.causal else self.window
             mixed = attend_nearby(query, key, value, self.window, after, mask)
         else:
-            allowed = self._allowed(vectors.shape[1], seen, others is not None, mask)
+            allowed = self._allowed(query, key, others is not None, mask)
             mixed = attend(query, key, value, allowed, dropout=rate)
         output: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return output
@@ -266,15 +268,17 @@ class MultiHeadAttention(nn.Module):
             others: Who answers; None is ``vectors`` themselves.
             mask: Of those who answer, who is no padding; None is all.
         """
-        query, key, _, seen = self._parts(vectors, others, None)
-        allowed = self._allowed(vectors.shape[1], seen, others is not None, mask)
+        query, key, _ = self._parts(vectors, others, None)
+        allowed = self._allowed(query, key, others is not None, mask)
         return attention_weights(query, key, allowed)
 
     def _parts(
         self, vectors: Tensor, others: Tensor | None, memory: KeysAndValues | None
-    ) -> tuple[Tensor, Tensor, Tensor, int]:
-        """Queries, keys and values, [row, head, place, feature], and how many places are seen."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, [row, head, place, feature]."""
         size = vectors.shape[2]
+        if others is not None and memory is not None and memory.keys is not None:
+            return self._asked_again(vectors, memory)
         if others is None:
             projected = functional.linear(vectors, self.in_proj_weight, self.in_proj_bias)
             parts = projected.chunk(3, dim=2)
@@ -283,17 +287,31 @@ class MultiHeadAttention(nn.Module):
             query = functional.linear(vectors, of_query, self.in_proj_bias[:size])
             rest = functional.linear(others, of_rest, self.in_proj_bias[size:])
             parts = (query, *rest.chunk(2, dim=2))
-        query, key, value = (p.reshape(*p.shape[:2], self.heads, -1).transpose(1, 2) for p in parts)
+        query, key, value = (self._cut(part) for part in parts)
         if self.rotary and others is None:
             begin = memory.length if memory is not None else 0
             positions = torch.arange(begin, begin + vectors.shape[1], device=vectors.device)
             query, key = rotated(query, positions), rotated(key, positions)
         if memory is not None:
             key, value = memory.extend(key, value)
-        return query, key, value, key.shape[2]
+        return query, key, value
 
-    def _allowed(self, asking: int, seen: int, cross: bool, mask: Tensor | None) -> Tensor | None:
-        device = self.in_proj_weight.device
+    def _asked_again(self, vectors: Tensor, memory: KeysAndValues) -> tuple[Tensor, Tensor, Tensor]:
+        """As `_parts`, of places that are all remembered."""
+        assert memory.keys is not None and memory.values is not None  # noqa: S101, PT018 - narrows
+        size = vectors.shape[2]
+        query = functional.linear(vectors, self.in_proj_weight[:size], self.in_proj_bias[:size])
+        return self._cut(query), memory.keys, memory.values
+
+    def _cut(self, part: Tensor) -> Tensor:
+        """Vectors cut into heads, [row, head, place, feature]."""
+        return part.reshape(*part.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def _allowed(
+        self, query: Tensor, key: Tensor, cross: bool, mask: Tensor | None
+    ) -> Tensor | None:
+        """Where each query may look, to be broadcast to [row, head, query, place]."""
+        asking, seen, device = query.shape[2], key.shape[2], query.device
         allowed = None if mask is None else mask[:, None, None]
         if cross:
             return allowed

@@ -8,7 +8,7 @@ import polars as pl
 
 from glial.core.errors import InputError
 from glial.core.tables import Table
-from glial.data.settings import ScalingName
+from glial.data.settings import DataSettings, ScalingName
 from glial.tasks.settings import TaskSettings
 from glial.tasks.task import (
     Decoded,
@@ -27,6 +27,7 @@ TASKS = Table(
         "multilabel": "glial.tasks.multilabel:Multilabel",
         "regression": "glial.tasks.regression:Regression",
         "embedding": "glial.tasks.embedding:Embedding",
+        "translation": "glial.tasks.translation:Translation",
     },
 )
 
@@ -49,6 +50,7 @@ _LOSSES = {
         "custom",
     },
     "embedding": {"auto", "contrastive", "triplet", "proxy", "custom"},
+    "translation": {"auto", "cross_entropy", "custom"},
 }
 
 
@@ -59,6 +61,7 @@ def fit_task(
     *,
     scale_target: bool | ScalingName = True,
     loss: Loss | None = None,
+    data: DataSettings | None = None,
 ) -> Task:
     """The task of a plan, fitted on the training rows.
 
@@ -68,6 +71,7 @@ def fit_task(
         settings: The plan's ``task`` part, with the task's name decided.
         scale_target: How a regression's targets are scaled while they are learnt.
         loss: The user's own loss, ``loss(outputs, target)``.
+        data: The plan's ``data`` part, for targets that are texts.
 
     Raises:
         InputError: If the loss does not fit the task, or the targets do not.
@@ -94,6 +98,8 @@ def fit_task(
         )
     _check_decisions(settings)
     options: dict[str, Any] = {"scale": scale_target} if settings.name == "regression" else {}
+    if settings.name == "translation":
+        options = {"data": data}
     task: Task = TASKS.resolve(settings.name).fit(frame, targets, settings, loss, **options)
     return task
 
@@ -102,7 +108,8 @@ def _check_decisions(settings: TaskSettings) -> None:
     """Refuse costs and thresholds where there is nothing to decide between."""
     deciding = {
         "costs": settings.name == "classification" or settings.costs is None,
-        "threshold": settings.name not in ("regression", "embedding") or settings.threshold is None,
+        "threshold": settings.name not in ("regression", "embedding", "translation")
+        or settings.threshold is None,
     }
     for key, fits in deciding.items():
         if not fits:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from glial.core.settings import Settings
 
-TaskName = Literal["auto", "classification", "multilabel", "regression", "embedding"]
+TaskName = Literal["auto", "classification", "multilabel", "regression", "embedding", "translation"]
 LossName = Literal[
     "auto",
     "cross_entropy",
@@ -56,6 +56,9 @@ class TaskSettings(Settings):
         temperature: What the similarities of a ``proxy`` loss are divided by.
         rows_per_class: Rows of one class that stand in a batch together; None is 4 for losses of
             pairs and triplets, and no matter for ``proxy``.
+        beam: Prefixes that are kept while a text is written; 1 takes the likeliest token each time.
+        length_penalty: 0 orders written texts by likelihood; above, longer ones count for more.
+        best: Texts that are written for each row, at most ``beam``.
 
     Example:
         >>> TaskSettings().loss
@@ -77,6 +80,9 @@ class TaskSettings(Settings):
     mining: Literal["hard", "semi_hard"] = "semi_hard"
     temperature: float = Field(default=0.1, gt=0)
     rows_per_class: Annotated[int, Field(ge=1)] | None = None
+    beam: int = Field(default=4, ge=1)
+    length_penalty: float = Field(default=0.6, ge=0)
+    best: int = Field(default=1, ge=1)
 
     @field_validator("output_range")
     @classmethod

@@ -73,7 +73,7 @@ def _sizes(settings: ModelSettings) -> list[dict[str, Any]]:
     if settings.takes_images and not settings.takes_numbers:
         others["images"] = images
     if settings.takes_texts:
-        others["vocabularies"] = [VOCABULARY]
+        others["vocabularies"] = [VOCABULARY] * settings.num_texts
     numbers = NUM_INPUTS if settings.takes_numbers else 0
     counts = [1] if settings.max_outputs == 1 else [1, 3]
     found = [{"num_inputs": numbers, "num_outputs": count, **others} for count in counts]

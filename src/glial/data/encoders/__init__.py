@@ -22,6 +22,12 @@ from glial.data.encoders.categories import (
 from glial.data.encoders.dates import DatetimeEncoder
 from glial.data.encoders.images import ImageEncoder
 from glial.data.encoders.numbers import BooleanEncoder, NumberEncoder
+from glial.data.encoders.phrases import (
+    PhraseEncoder,
+    Phrases,
+    SubwordPhraseEncoder,
+    fit_phrases,
+)
 from glial.data.encoders.sounds import SoundEncoder
 from glial.data.encoders.subwords import SubwordEncoder
 from glial.data.encoders.tokens import TokenEncoder
@@ -40,14 +46,18 @@ __all__ = [
     "LookupEncoder",
     "NumberEncoder",
     "OneHotEncoder",
+    "PhraseEncoder",
+    "Phrases",
     "SoundEncoder",
     "SubwordEncoder",
+    "SubwordPhraseEncoder",
     "TensorEncoder",
     "TextEncoder",
     "TokenEncoder",
     "VariedImageEncoder",
     "fit_column",
     "fit_columns",
+    "fit_phrases",
 ]
 
 # What a saved encoding may name.
@@ -64,6 +74,8 @@ ENCODERS: dict[str, Any] = {
     "tokens": TokenEncoder,
     "subwords": SubwordEncoder,
     "varied-image": VariedImageEncoder,
+    "phrases": PhraseEncoder,
+    "subword-phrases": SubwordPhraseEncoder,
     "sound": SoundEncoder,
 }
 
