@@ -27,7 +27,15 @@ SMALL = {
     "bert": {"size": 8, "layers": 2, "heads": 2, "context": 40},
     "seq2seq": {"size": 4, "num_units": 3},
     "transformer": {"size": 4, "layers": 2, "heads": 2},
-    "mixed": {"image": "means", "text": {"name": "text_gru", "size": 4}, "width": 6},
+    "sequence_rnn": {"size": 4},
+    "sequence_transformer": {"size": 4, "heads": 2},
+    "sequence_cnn": {"size": 4, "layers": 2},
+    "mixed": {
+        "image": "means",
+        "text": {"name": "text_gru", "size": 4},
+        "width": 6,
+        "sequence": {"name": "sequence_rnn", "size": 4},
+    },
 }
 # One of each family, and those that are built otherwise.
 PUBLISHED = [
@@ -72,6 +80,22 @@ def test_every_model_keeps_the_laws(name, monkeypatch):
     monkeypatch.setitem(MODELS._own, "means", f"{__name__}:MeansSettings")
     kind = MODELS.resolve(name)
     check_model(kind.read(narrow(name)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"name": "sequence_rnn", "unit": unit} for unit in ("rnn", "lstm")),
+        {"name": "sequence_rnn", "bidirectional": False, "layers": 2, "hidden_dropout": 0.2},
+        *({"name": "sequence_rnn", "pooling": how} for how in ("last", "mean", "maximum")),
+        {"name": "sequence_rnn", "unit": "lstm", "each_step": True, "memory": 9},
+        {"name": "sequence_transformer", "heads": 2, "each_step": True},
+        {"name": "sequence_cnn", "layers": 2, "causal": True},
+        {"name": "sequence_cnn", "layers": 2, "each_step": True},
+    ],
+)
+def test_variants_of_sequence_models_keep_the_laws(settings):
+    check_model(MODELS.resolve(settings["name"]).read({**settings, "size": 4}))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -210,6 +210,8 @@ def _network(options: argparse.Namespace) -> tuple[Any, dict[str, Any], Callable
         sizes["num_inputs"] = 0
     if kind.takes_images and not kind.takes_numbers:
         sizes["images"] = [list(getattr(kind, "input_size", IMAGE))]
+    if kind.takes_sequences and not kind.takes_numbers:
+        sizes["sequences"] = [[options.inputs or 1]]
     if kind.takes_texts and not kind.takes_numbers:
         sizes["vocabularies"] = [options.inputs or VOCABULARY]
     pairs = [text.partition("=") for text in options.set]
@@ -224,7 +226,9 @@ def _trial(sizes: dict[str, Any], batch: int) -> tuple[Any, ...]:
 
     cardinalities, texts = sizes["cardinalities"], sizes.get("vocabularies", [])
     inputs = [torch.ones(batch, TOKENS, dtype=torch.int64) for _ in texts]
-    inputs = [torch.zeros(batch, *size) for size in sizes.get("images", [])] + inputs
+    steps = [torch.zeros(batch, TOKENS, *size) for size in sizes.get("sequences", [])]
+    images = [torch.zeros(batch, *size) for size in sizes.get("images", [])]
+    inputs = [*images, *steps, *inputs]
     if cardinalities:
         inputs = [torch.zeros(batch, len(cardinalities), dtype=torch.int64), *inputs]
     if sizes["num_inputs"] or cardinalities or not inputs:

@@ -22,11 +22,14 @@ from glial.data.cells import (
     texts,
 )
 from glial.data.media import medium_named
+from glial.data.sequences import holds_sequences
 from glial.data.settings import Kind
 
 logger = logging.getLogger(__name__)
 
-USED: tuple[Kind, ...] = ("number", "category", "boolean", "datetime", "text", "image", "sound")
+USED: tuple[Kind, ...] = (
+    *("number", "category", "boolean", "datetime", "text", "image", "sound", "sequence"),
+)
 _KEY_NAME = re.compile(
     r"^(?i:id|idx|index|uuid|guid|key|rownames|unnamed: 0)$"
     r"|[_\-. ](?i:id|idx|index|uuid|guid|key)$|[a-z](Id|ID|Uuid|UUID|Guid|GUID|Key|Index)$"
@@ -85,7 +88,7 @@ def nothing_left(kinds: Mapping[str, Kind]) -> InputError:
     """
     return InputError(
         "no column is left to learn from",
-        expected="a column of numbers, categories, yes/no, dates, text, images or sounds",
+        expected="a column of numbers, categories, yes/no, dates, text, images, sounds or sequences",
         got=", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:10]) or "none",
         do="add a column, or say what one is with --set data.types.COLUMN=number",
     )
@@ -113,11 +116,12 @@ def infer_kind(column: pl.Series) -> Kind:
     present = column.filter(~missing(column))
     if len(present) == 0:
         return "empty"
-    is_array = isinstance(column.dtype, pl.Array) and len(column.dtype.shape) in (2, 3)
-    if is_array:
+    if _holds_images(column):
         return "image"
     if medium := medium_named(column):
         return medium.kind
+    if holds_sequences(column):
+        return "sequence"
     if is_nested(column):
         return "text"
     distinct = present.n_unique()
@@ -135,6 +139,14 @@ def infer_kind(column: pl.Series) -> Kind:
     if _are_dates(present):
         return "datetime"
     return _kind_of_words(column, texts(present), unique)
+
+
+def _holds_images(column: pl.Series) -> bool:
+    """Whether cells are arrays of pixels: a height and a width, of bytes, or colours too."""
+    if not isinstance(column.dtype, pl.Array):
+        return False
+    shape = column.dtype.shape
+    return len(shape) == 3 or (column.dtype == pl.Array(pl.UInt8, shape) and len(shape) == 2)
 
 
 def _is_yes_or_no(present: pl.Series, distinct: int) -> bool:
@@ -181,7 +193,7 @@ def _notice(column: pl.Series, kind: Kind) -> None:
     }
     if kind in reasons:
         logger.warning("column %r is %s", column.name, reasons[kind])
-    if is_nested(column) and kind != "image":
+    if is_nested(column) and kind not in ("image", "sequence"):
         logger.warning("column %r is left aside: its cells are no single values", column.name)
     elif kind == "text":
         logger.info("column %r is free text", column.name)

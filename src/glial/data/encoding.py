@@ -25,6 +25,7 @@ from glial.data.encoders import (
     VariedImageEncoder,
     fit_columns,
 )
+from glial.data.encoders.sequences import SequenceEncoder, side_by_side
 from glial.data.features import Components, FeatureStep, Products, cross_name, with_crosses
 from glial.data.imputers import IMPUTERS, MAX_FITTED_ROWS, Imputer
 from glial.data.selection import judge_columns, target_numbers
@@ -41,8 +42,9 @@ _FLAG = "is missing"
 class Inputs(NamedTuple):
     """A table as tensors: numbers [row, number] and codes of categories [row, category].
 
-    Images [row, channel, height, width] and sounds [row, sample], and after them texts [row,
-    position], follow as tensors of their own, a column each.
+    Tensors of their own follow: images [row, channel, height, width] and sounds [row, sample], a
+    column each; all columns of sequences in one, [row, time, number]; texts [row, position], a
+    column each.
 
     Example:
         >>> Inputs(torch.zeros(2, 3), torch.zeros(2, 0, dtype=torch.int64)).numbers.shape
@@ -66,6 +68,9 @@ class Encoding:
         steps: What is made of the numbers, in turn.
         crosses: Sets of columns whose combined values are a column too.
         dropped: Columns that were judged not worth reading, and why.
+
+    Attributes:
+        held: The encoder of each tensor beside numbers and categories.
 
     Example:
         >>> frame = pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", "x"]})
@@ -92,6 +97,11 @@ class Encoding:
         own = {n: e for n, e in self.encoders.items() if isinstance(e, TensorEncoder)}
         # The columns with a tensor of their own, images first; with codes; and with numbers.
         self._tensors = dict(sorted(own.items(), key=lambda item: item[1].modality))
+        self._sequences = [n for n, e in self._tensors.items() if isinstance(e, SequenceEncoder)]
+        # The encoder of each tensor; that of the first sequence stands for all of them.
+        self.held: list[TensorEncoder] = [
+            e for n, e in self._tensors.items() if n not in self._sequences[1:]
+        ]
         self._embedded = {n: e for n, e in self.encoders.items() if isinstance(e, CategoryEncoder)}
         others = {*self._tensors, *self._embedded}
         self._numeric: dict[str, Any] = {n: e for n, e in self.encoders.items() if n not in others}
@@ -219,14 +229,15 @@ class Encoding:
         return [encoder.cardinality for encoder in self._embedded.values()]
 
     def sizes(self, modality: str) -> list[list[int]]:
-        """What a network must know of each ``image`` or each ``text`` column."""
-        return [e.size for e in self._tensors.values() if e.modality == modality]
+        """What a network must know of each ``image`` or ``text`` column, or of all sequences."""
+        sizes = [e.size for e in self._tensors.values() if e.modality == modality]
+        return [[sum(size for (size,) in sizes)]] if modality == "sequence" and sizes else sizes
 
     def arguments(self, inputs: Inputs) -> tuple[Tensor, ...]:
         """The tensors that stand for a network's arguments: those that the table has.
 
         Numbers come first, which may be none a row beside categories; then categories; then
-        each image and each text.
+        each image, the sequences and each text.
         """
         numbers = self.num_numbers or self.cardinalities or not inputs.tensors
         return (
@@ -237,9 +248,8 @@ class Encoding:
 
     def finish(self, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What a network is called with, for some rows of :meth:`arguments`."""
-        own = self._tensors.values()
-        first = len(arguments) - len(own)
-        finished = [e.finish(t) for e, t in zip(own, arguments[first:], strict=True)]
+        first = len(arguments) - len(self.held)
+        finished = [e.finish(t) for e, t in zip(self.held, arguments[first:], strict=True)]
         parts = [part if isinstance(part, tuple) else (part,) for part in finished]
         return (*arguments[:first], *(tensor for part in parts for tensor in part))
 
@@ -247,11 +257,6 @@ class Encoding:
     def image_bytes(self) -> int:
         """What the images of a row take as they are held, at most."""
         return sum(e.num_bytes for e in self._tensors.values() if isinstance(e, ImageEncoder))
-
-    @property
-    def held(self) -> list[TensorEncoder]:
-        """The encoder of each tensor beside numbers and categories."""
-        return list(self._tensors.values())
 
     @property
     def image_sizes(self) -> list[str]:
@@ -277,8 +282,8 @@ class Encoding:
         return tuple(opened.get(id(held), held) for held in arguments)
 
     def _varied(self, arguments: tuple[Tensor, ...]) -> list[tuple[VariedImageEncoder, Tensor]]:
-        held = arguments[len(arguments) - len(self._tensors) :]
-        pairs = zip(self._tensors.values(), held, strict=True)
+        held = arguments[len(arguments) - len(self.held) :]
+        pairs = zip(self.held, held, strict=True)
         return [(e, part) for e, part in pairs if isinstance(e, VariedImageEncoder)]
 
     def transform(self, frame: pl.DataFrame, *, notice: bool = True) -> Inputs:
@@ -312,8 +317,11 @@ class Encoding:
             numbers[rows] = np.clip(matrix, -limit, limit)
             for place, (name, encoder) in enumerate(embedded.items()):
                 codes[rows, place] = encoder.codes(stretch[name])
-        tensors = [encoder.tensor(frame[name]) for name, encoder in self._tensors.items()]
-        return Inputs(torch.from_numpy(numbers), torch.from_numpy(codes), tuple(tensors))
+        tensors = {name: encoder.tensor(frame[name]) for name, encoder in self._tensors.items()}
+        if names := self._sequences:
+            tensors[names[0]] = side_by_side([tensors.pop(name) for name in names], names)
+        held = [tensors[name] for name in self._tensors if name in tensors]
+        return Inputs(torch.from_numpy(numbers), torch.from_numpy(codes), tuple(held))
 
     def _encoded(self, frame: pl.DataFrame, training: dict[str, Floats]) -> Floats:
         numeric = self._numeric

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glial.core.errors import InputError
 from glial.data.images.arrays import inputs_of_array
+from glial.data.sequences import holds_sequences
 
 
 def _is_a(value: Any, module: str, name: str) -> bool:
@@ -27,7 +28,8 @@ def from_memory(source: Any) -> pl.DataFrame:
 
     Args:
         source: A table of polars, pandas or Arrow, a NumPy matrix (columns ``0``, ``1``, ...)
-            or images (column ``image``), a pair of these and targets (column ``target``), a
+            or images (column ``image``) or sequences [row, time, number] whose numbers cannot all
+            be pixels (column ``sequence``), a pair of these and targets (column ``target``), a
             scikit-learn bunch, or a dictionary of columns.
 
     Raises:
@@ -117,6 +119,9 @@ def _mixed(name: str, cells: list[Any]) -> pl.Series:
         return pl.Series(name, cells, dtype=pl.Boolean)
     if kinds <= {int, float, np.int64, np.float64}:
         return pl.Series(name, [None if c is None else float(c) for c in cells], dtype=pl.Float64)
+    if kinds and kinds <= {list, tuple, np.ndarray}:
+        lists = [c.tolist() if isinstance(c, np.ndarray) else c for c in cells]
+        return pl.Series(name, [None if c is None else list(c) for c in lists])
     return pl.Series(name, [None if c is None else str(c) for c in cells], dtype=pl.String)
 
 
@@ -136,7 +141,8 @@ def _from_matrix(matrix: NDArray[Any]) -> pl.DataFrame:
     if matrix.ndim == 1:
         matrix = matrix[:, None]
     if matrix.ndim in (3, 4):
-        return pl.DataFrame(inputs_of_array(matrix, "image"))
+        (column,) = inputs_of_array(matrix, "image")
+        return pl.DataFrame([column.alias("sequence") if holds_sequences(column) else column])
     if matrix.ndim != 2:
         raise _no_table(matrix, f"an array of {matrix.ndim} dimensions")
     if matrix.dtype.kind == "c":

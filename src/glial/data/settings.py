@@ -20,6 +20,7 @@ Kind = Literal[
     "text",
     "image",
     "sound",
+    "sequence",
     "identifier",
     "constant",
     "empty",

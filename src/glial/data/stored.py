@@ -31,7 +31,7 @@ def to_stored(part: Any, prefix: str = "") -> tuple[dict[str, Any], Arrays]:
 
     Args:
         part: A dataclass whose fields are floats, arrays, words, flags, whole numbers, lists
-            of words or dataclasses of such.
+            of words, or dataclasses of such and lists of these.
         prefix: What the arrays' names begin with.
 
     Example:
@@ -47,6 +47,11 @@ def to_stored(part: Any, prefix: str = "") -> tuple[dict[str, Any], Arrays]:
             inner, more = to_stored(value, f"{prefix}{item.name}.")
             values[item.name] = inner
             arrays.update(more)
+        elif isinstance(value, list) and value and is_dataclass(value[0]):
+            taken = [to_stored(one, f"{prefix}{item.name}.{i}.") for i, one in enumerate(value)]
+            values[item.name] = [inner for inner, _ in taken]
+            for _, more in taken:
+                arrays.update(more)
         elif isinstance(value, (float, np.ndarray)):
             arrays[prefix + item.name] = np.asarray(value)
         else:
@@ -79,6 +84,12 @@ def from_stored(kind: type[Part], values: dict[str, Any], arrays: Arrays, prefix
         key = prefix + item.name
         if is_dataclass(hint):
             found[item.name] = from_stored(hint, values[item.name], arrays, f"{key}.")  # type: ignore[arg-type]
+        elif get_origin(hint) is list and is_dataclass(get_args(hint)[0]):
+            one: Any = get_args(hint)[0]
+            found[item.name] = [
+                from_stored(one, inner, arrays, f"{key}.{number}.")
+                for number, inner in enumerate(values[item.name])
+            ]
         elif hint is float:
             found[item.name] = _number(arrays[key], key)
         elif key in arrays:

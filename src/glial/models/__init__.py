@@ -58,6 +58,9 @@ MODELS = Table(
         "bert": "glial.models.bert:BertSettings",
         "seq2seq": "glial.models.seq2seq:Seq2SeqSettings",
         "transformer": "glial.models.transformer:TransformerSettings",
+        "sequence_rnn": "glial.models.sequence_rnn:SequenceRNNSettings",
+        "sequence_transformer": "glial.models.sequence_transformer:SequenceTransformerSettings",
+        "sequence_cnn": "glial.models.sequence_cnn:SequenceCNNSettings",
         "mixed": "glial.models.mixed:MixedSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",
@@ -75,6 +78,7 @@ def build(
     num_classes: int | None = None,
     cardinalities: Sequence[int] = (),
     images: Sequence[Sequence[int]] = (),
+    sequences: Sequence[Sequence[int]] = (),
     vocabularies: Sequence[int] = (),
     **settings: Any,
 ) -> nn.Module:
@@ -90,11 +94,13 @@ def build(
         num_classes: The same, by another name.
         cardinalities: Number of codes of each category, the unknown bucket included.
         images: [channel, height, width] of each image.
+        sequences: [number], how many a step of the sequence has.
         vocabularies: Number of tokens of each text, padding and unknown ones included.
         settings: The model's own settings, such as ``hidden_sizes=[64]``.
 
     Returns:
-        The network, called with numbers, codes of categories, images and texts: those it has.
+        The network, called with numbers, codes of categories, images, a sequence's steps and
+        their number in each row, and texts: those it has.
 
     Raises:
         InputError: If the name, a setting or a size is wrong.
@@ -115,7 +121,7 @@ def build(
             got="neither",
             do=f"build({name!r}, num_outputs=...)",
         )
-    others = {"images": images, "vocabularies": vocabularies}
+    others = {"images": images, "sequences": sequences, "vocabularies": vocabularies}
     sizes = {key: value for key, value in others.items() if value}
     values = {**settings, "name": name} if "name" in kind.model_fields else settings
     read = kind.read(values, where="model")

@@ -1,10 +1,10 @@
-"""Numbers, categories, images and texts of a row in one network.
+"""Numbers, categories, images, sequences and texts of a row in one network.
 
-Each image and each text goes through a network of its own, found by name in the table of models,
-as far as its features; numbers and categories through a hidden layer. All parts are brought to one
-width, put side by side, and read by hidden layers.
+Each image, the sequence and each text goes through a network of its own, found by name in the table
+of models, as far as its features; numbers and categories through a hidden layer. All parts are
+brought to one width, put side by side, and read by hidden layers.
 
-Variants: any network of images and any of texts in the table, any hidden layers.
+Variants: any network of images, of sequences and of texts in the table, any hidden layers.
 
 Source:
     Gu and Budhkar (2021), "A package for learning on tabular and text data with transformers",
@@ -38,6 +38,7 @@ class MixedSettings(ModelSettings):
 
     Attributes:
         image: The network of each image: a name in `MODELS`, or ``name`` and its settings.
+        sequence: The network of the sequence, likewise.
         text: The network of each text, likewise.
         width: Numbers that each part of a row is brought to.
         hidden_sizes: Units of the hidden layers that read all parts.
@@ -52,12 +53,14 @@ class MixedSettings(ModelSettings):
 
     takes_categories: ClassVar[bool] = True
     takes_images: ClassVar[bool] = True
+    takes_sequences: ClassVar[bool] = True
     takes_texts: ClassVar[bool] = True
-    description: ClassVar[str] = "numbers, categories, images and texts of a row in one network"
+    description: ClassVar[str] = "numbers, categories, images, sequences and texts in one network"
     source: ClassVar[str] = "Shi et al. (2021), arXiv 2111.02705"
 
     name: Literal["mixed"] = "mixed"
     image: PartSettings = "residual_cnn"
+    sequence: PartSettings = "sequence_rnn"
     text: PartSettings = "bag_of_words"
     width: int = Field(default=64, ge=1)
     hidden_sizes: list[Annotated[int, Field(ge=1)]] = Field(default=[128])
@@ -90,14 +93,18 @@ class MixedSettings(ModelSettings):
         task: str = "classification",
         images: Sequence[Sequence[int]] = (),
     ) -> MixedSettings:
-        """The networks of images and texts with their sizes chosen for the data.
+        """The networks of images, sequences and texts with their sizes chosen for the data.
 
         Example:
             >>> MixedSettings().for_data(1000, 5, 1).text["size"]
             64
         """
         text = _settings_of(self.text, "text").for_data(num_rows, 0, num_outputs, task)
-        chosen: dict[str, Any] = {"text": text.model_dump(mode="json")}
+        steps = _settings_of(self.sequence, "sequence").for_data(num_rows, 0, num_outputs, task)
+        chosen: dict[str, Any] = {
+            "sequence": steps.model_dump(mode="json"),
+            "text": text.model_dump(mode="json"),
+        }
         if images:
             image = _settings_of(self.image, "image")
             sized = image.for_data(num_rows, 0, num_outputs, task, images=images[:1])  # type: ignore[call-arg]
@@ -110,6 +117,7 @@ class MixedSettings(ModelSettings):
         num_outputs: int,
         cardinalities: Sequence[int] = (),
         images: Sequence[Sequence[int]] = (),
+        sequences: Sequence[Sequence[int]] = (),
         vocabularies: Sequence[int] = (),
     ) -> nn.Module:
         """The network of the parts that there are.
@@ -119,22 +127,23 @@ class MixedSettings(ModelSettings):
             num_outputs: Numbers that the head gives for a row.
             cardinalities: Number of codes of each category, the unknown bucket included.
             images: [channel, height, width] of each image.
+            sequences: [number], how many a step of the sequence has.
             vocabularies: Number of tokens of each text.
 
         Raises:
             InputError: If a part's network does not take that part.
         """
-        self.check_sizes(
-            num_inputs, num_outputs, cardinalities, images=images, vocabularies=vocabularies
-        )
-        return Mixed(self, num_inputs, num_outputs, cardinalities, images, vocabularies)
+        parts = {"images": images, "sequences": sequences, "vocabularies": vocabularies}
+        self.check_sizes(num_inputs, num_outputs, cardinalities, **parts)  # type: ignore[arg-type]
+        return Mixed(self, num_inputs, num_outputs, cardinalities, images, sequences, vocabularies)
 
 
 class Mixed(nn.Module):
     """A branch for each part of a row, hidden layers over all, and a head.
 
     It is called with what the row holds, in this order: numbers and codes of categories, if there
-    are any (then numbers come first, even none a row), each image, each text.
+    are any (then numbers come first, even none a row), each image, a sequence's steps and lengths,
+    each text.
 
     Args:
         settings: The settings.
@@ -142,10 +151,11 @@ class Mixed(nn.Module):
         num_outputs: Outputs.
         cardinalities: Number of codes of each category.
         images: [channel, height, width] of each image.
+        sequences: [number], how many a step of the sequence has.
         vocabularies: Number of tokens of each text.
 
     Example:
-        >>> network = Mixed(MixedSettings(width=8), 0, 1, [3], [], [20])
+        >>> network = Mixed(MixedSettings(width=8), 0, 1, [3], [], [], [20])
         >>> rows = torch.zeros(2, 0), torch.ones(2, 1).long(), torch.ones(2, 4).long()
         >>> network(*rows).shape
         torch.Size([2, 1])
@@ -158,6 +168,7 @@ class Mixed(nn.Module):
         num_outputs: int,
         cardinalities: Sequence[int],
         images: Sequence[Sequence[int]],
+        sequences: Sequence[Sequence[int]],
         vocabularies: Sequence[int],
     ) -> None:
         super().__init__()
@@ -170,6 +181,7 @@ class Mixed(nn.Module):
         self.branches = nn.ModuleList(
             [
                 *(_Branch(_part(settings, "image", image), settings) for image in images),
+                *(_Branch(_part(settings, "sequence", one), settings, 2) for one in sequences),
                 *(_Branch(_part(settings, "text", count), settings) for count in vocabularies),
             ]
         )
@@ -189,7 +201,10 @@ class Mixed(nn.Module):
             if self.embeddings is not None:
                 found.append(self.embeddings(rest.pop(0)))
             parts.append(self.table(torch.cat(found, dim=1)))
-        parts += [branch(part) for branch, part in zip(self.branches, rest, strict=True)]
+        for branch in self.branches:
+            count = int(branch.num_inputs)  # type: ignore[arg-type]
+            parts.append(branch(*rest[:count]))
+            rest = rest[count:]
         hidden = torch.cat(parts, dim=1)
         for block in self.blocks:
             hidden = block(dropout(hidden, self.dropout, training=self.training))
@@ -200,8 +215,9 @@ class Mixed(nn.Module):
 class _Branch(nn.Module):
     """A network as far as its features, normalised and brought to the common width."""
 
-    def __init__(self, network: Any, settings: MixedSettings) -> None:
+    def __init__(self, network: Any, settings: MixedSettings, num_inputs: int = 1) -> None:
         super().__init__()
+        self.num_inputs = num_inputs
         num_features = network.num_features
         if isinstance(network, ImageNetwork):
             network.remove_head()
@@ -212,8 +228,8 @@ class _Branch(nn.Module):
         self.linear = DenseBlock(num_features, settings.width, "relu")
         self.dropout = settings.dropout
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        features = self.norm(self.network.embed(inputs))
+    def forward(self, *inputs: Tensor) -> Tensor:
+        features = self.norm(self.network.embed(*inputs))
         outputs: Tensor = self.linear(dropout(features, self.dropout, training=self.training))
         return outputs
 
@@ -237,7 +253,7 @@ def _settings_of(part: PartSettings, kind: str) -> ModelSettings:
 
 
 def _part(settings: MixedSettings, kind: str, size: Any) -> nn.Module:
-    """The network of one image or text; its own head is not used."""
-    if kind == "image":
-        return _settings_of(settings.image, kind).build(0, 1, images=[size])  # type: ignore[call-arg]
-    return _settings_of(settings.text, kind).build(0, 1, vocabularies=[size])  # type: ignore[call-arg]
+    """The network of one image, sequence or text; its own head is not used."""
+    found = _settings_of(getattr(settings, kind), kind)
+    argument = {"image": "images", "sequence": "sequences", "text": "vocabularies"}[kind]
+    return found.build(0, 1, **{argument: [size]})

@@ -27,6 +27,7 @@ class ModelSettings(Settings):
         any_size: Whether its network takes images of any size, so that one table may hold several.
         takes_masks: Whether its network can be called with a mask of the real pixels, [row, 1,
             height, width], after the images.
+        takes_sequences: Whether it takes sequences of numbers.
         takes_texts: Whether it takes texts as tokens; if not, texts come as counts of words
             among the numbers.
         num_texts: How many texts it takes, where it is called with a fixed number of them.
@@ -63,6 +64,7 @@ class ModelSettings(Settings):
     takes_images: ClassVar[bool] = False
     any_size: ClassVar[bool] = False
     takes_masks: ClassVar[bool] = False
+    takes_sequences: ClassVar[bool] = False
     takes_texts: ClassVar[bool] = False
     num_texts: ClassVar[int] = 1
     per_position: ClassVar[bool] = False
@@ -134,8 +136,9 @@ class ModelSettings(Settings):
     ) -> nn.Module:
         """The network.
 
-        A model that takes images or texts has further arguments with nothing by default:
-        ``images``, a [channel, height, width] each, and ``vocabularies``, a number of tokens each.
+        A model that takes images, sequences or texts has further arguments with nothing by
+        default: ``images``, a [channel, height, width] each, ``sequences``, a [number] of numbers
+        at each step, and ``vocabularies``, a number of tokens each.
 
         Args:
             num_inputs: Numbers in a row.
@@ -151,6 +154,7 @@ class ModelSettings(Settings):
         cardinalities: Sequence[int] = (),
         *,
         images: Sequence[Sequence[int]] = (),
+        sequences: Sequence[Sequence[int]] = (),
         vocabularies: Sequence[int] = (),
     ) -> None:
         """Refuse sizes that the model cannot have.
@@ -164,6 +168,7 @@ class ModelSettings(Settings):
             "numbers": num_inputs,
             "categories": len(cardinalities),
             "images": len(images),
+            "sequences": len(sequences),
             "texts": len(vocabularies),
         }
         takes = [kind for kind in counts if getattr(self, f"takes_{kind}")]

@@ -16,7 +16,7 @@ from math import isqrt
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
@@ -192,10 +192,17 @@ class EncoderLayer(nn.Module):
             nn.init.normal_(layer.bias, std=1e-6)
 
     def forward(
-        self, vectors: Float[Tensor, "row position size"]
+        self,
+        vectors: Float[Tensor, "row position size"],
+        mask: Bool[Tensor, "row position"] | None = None,
     ) -> Float[Tensor, "row position size"]:
-        """The vectors of the next layer."""
-        mixed = vectors + self.dropout(self.self_attention(self.ln_1(vectors)))
+        """The vectors of the next layer.
+
+        Args:
+            vectors: One a position.
+            mask: Positions that are no padding; None counts all.
+        """
+        mixed = vectors + self.dropout(self.self_attention(self.ln_1(vectors), mask=mask))
         output: Tensor = mixed + self.mlp(self.ln_2(mixed))
         return output
 

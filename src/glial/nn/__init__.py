@@ -20,6 +20,7 @@ from glial.nn.initialization import (
     initialize_bias,
 )
 from glial.nn.map_attention import SpatialAttention, SqueezeExcitation
+from glial.nn.memory import remember
 from glial.nn.normalization import LocalResponseNorm
 from glial.nn.pooling import (
     AntiAliasedMaxPool2d,
@@ -34,6 +35,7 @@ from glial.nn.pooling import (
 from glial.nn.receptive import ReceptiveField, receptive_field, receptive_field_of
 from glial.nn.recurrence import Recurrent, detached, reset
 from glial.nn.recurrent import GRU, LSTM, RNN, BidirectionalGRU
+from glial.nn.sequence_pooling import SequencePool
 from glial.nn.tokens import TokenVectors
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "Recurrent",
     "Residual",
     "SameConv2d",
+    "SequencePool",
     "Softmax",
     "SpatialAttention",
     "SpatialPyramidPool",
@@ -87,6 +90,7 @@ __all__ = [
     "initialize_bias",
     "receptive_field",
     "receptive_field_of",
+    "remember",
     "reset",
     "same_padding",
 ]

@@ -58,6 +58,8 @@ def make_network(
     }
     if images := prepared.encoding.sizes("image"):
         sizes["images"] = images
+    if sequences := prepared.encoding.sizes("sequence"):
+        sizes["sequences"] = sequences
     if texts := prepared.encoding.sizes("text"):
         sizes["vocabularies"] = [vocabulary for (vocabulary,) in texts]
     _check_size(prepared.settings, sizes)

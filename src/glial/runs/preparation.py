@@ -170,6 +170,8 @@ def suited_model(plan: Plan, kinds: dict[str, Kind]) -> str:
         'residual_cnn'
         >>> suited_model(Plan(), {"review": "text", "row": "identifier"})
         'bag_of_words'
+        >>> suited_model(Plan(), {"heart": "sequence", "breath": "sequence"})
+        'sequence_rnn'
         >>> suited_model(Plan(), {"review": "text", "price": "number"})
         'mixed'
     """
@@ -178,9 +180,12 @@ def suited_model(plan: Plan, kinds: dict[str, Kind]) -> str:
         used = ["number" if kind == "text" else kind for kind in used]
     if used in (["image"], ["sound"]):
         return "residual_cnn"
+    if set(used) == {"sequence"}:
+        return "sequence_rnn"
     if used == ["text"]:
         return "bag_of_words"
-    return "mixed" if {"image", "sound", "text"} & set(used) else DEFAULT_MODEL
+    own = {"image", "sequence", "sound", "text"}
+    return "mixed" if own & set(used) else DEFAULT_MODEL
 
 
 def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind], text: str) -> None:
@@ -197,6 +202,7 @@ def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind], te
         **dict.fromkeys(("number", "category", "boolean", "datetime"), cls.takes_numbers),
         "image": cls.takes_images,
         "sound": cls.takes_images,
+        "sequence": cls.takes_sequences,
         "text": text == "ignore" or (cls.takes_texts if as_tokens else cls.takes_numbers),
     }
     for column, kind in kinds.items():
@@ -360,6 +366,8 @@ def _say_how(
             logger.info("sounds: %s", held.told())
         elif held.modality == "image":
             _say_image(held.size, encoding.image_sizes, data.images.scaling)
+    for (count,) in encoding.sizes("sequence"):
+        logger.info("sequences: %d numbers at each step, scaled by %s", count, data.scaling)
 
 
 def _say_image(size: list[int], sizes: list[str], scaling: str) -> None:

@@ -307,6 +307,9 @@ def read_streamed(plan: Plan, source: Any) -> tuple[Plan, StreamedTables, list[s
             train.height,
         )
     kinds = infer_columns(train.drop(aside), data.types)
+    for name, kind in kinds.items():
+        if kind == "sequence":
+            raise _not_with_streams(f"the sequences of {name!r}", "columns of single values")
     decided = data.model_copy(update={"types": kinds, "stream": "always"})
     named = plan.task.model_copy(update={"name": task})
     return plan.model_copy(update={"task": named, "data": decided}), tables, aside

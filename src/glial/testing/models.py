@@ -5,6 +5,7 @@ A third party's test is one line: ``check_model(MySettings())``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ CARDINALITIES = (3, 4, 30)
 IMAGE = (3, 12, 10)
 VOCABULARY = 12
 LENGTH = 7
+NUM_NUMBERS = 2  # at each step of a sequence
 FEW, MOST = 3, 32  # positions of a text that an exported network takes
 ROW_COUNTS = (1, 2, 7)
 
@@ -72,6 +74,8 @@ def _sizes(settings: ModelSettings) -> list[dict[str, Any]]:
     images = [IMAGE if side <= min(IMAGE[1:]) else (3, side, side)]
     if settings.takes_images and not settings.takes_numbers:
         others["images"] = images
+    if settings.takes_sequences:
+        others["sequences"] = [[NUM_NUMBERS]]
     if settings.takes_texts:
         others["vocabularies"] = [VOCABULARY] * settings.num_texts
     numbers = NUM_INPUTS if settings.takes_numbers else 0
@@ -189,7 +193,7 @@ def check_rows(network: nn.Module, inputs: Sequence[Tensor]) -> None:
 
 
 def check_padding(network: nn.Module, inputs: Sequence[Tensor]) -> None:
-    """Padding behind the end of texts changes neither outputs nor gradients.
+    """Padding behind the end of texts and sequences changes neither outputs nor gradients.
 
     Raises:
         LawBroken: If it does.
@@ -244,8 +248,9 @@ def check_export(network: nn.Module, inputs: Sequence[Tensor]) -> None:
     few = tuple(part[:5] for part in inputs)
     shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for part in few:
-        positions = {1: torch.export.Dim("positions", min=FEW, max=MOST)} if _is_text(part) else {}
-        shapes[part] = {0: torch.export.Dim("rows"), **positions}
+        positions = {1: torch.export.Dim("positions", min=FEW, max=MOST)}
+        follows = _is_text(part) or _is_sequence(part)
+        shapes[part] = {0: torch.export.Dim("rows"), **(positions if follows else {})}
     exported = torch.export.export(network, few, dynamic_shapes=shapes).module()
     for parts in (inputs, _longer(inputs)):
         with torch.no_grad():
@@ -275,7 +280,7 @@ def _built(settings: ModelSettings, sizes: Mapping[str, Any], seed: int = 0) -> 
 
 
 def _inputs(network: nn.Module, sizes: Mapping[str, Any]) -> list[Tensor]:
-    """Rows for a network of these sizes; each text has another length."""
+    """Rows for a network of these sizes, the texts and sequences of unequal lengths."""
     generator = torch.Generator().manual_seed(0)
     cardinalities = sizes["cardinalities"]
     rows = 4 * max(cardinalities, default=8)
@@ -285,6 +290,10 @@ def _inputs(network: nn.Module, sizes: Mapping[str, Any]) -> list[Tensor]:
     if cardinalities:
         parts.append(torch.stack([torch.arange(rows) % count for count in cardinalities], dim=1))
     parts += [torch.randn(rows, *image, generator=generator) for image in sizes.get("images", ())]
+    for (count,) in sizes.get("sequences", ()):
+        steps = torch.randn(rows, LENGTH, count, generator=generator)
+        lengths = torch.arange(rows) % LENGTH + 1
+        parts += [steps * (torch.arange(LENGTH) < lengths[:, None])[:, :, None], lengths]
     for count in sizes.get("vocabularies", ()):
         tokens = torch.randint(1, count, (rows, LENGTH), generator=generator)
         length = torch.arange(rows)[:, None] % LENGTH + 1
@@ -306,7 +315,11 @@ def _plain(outputs: Any) -> Tensor:
 
 
 def _is_text(part: Tensor) -> bool:
-    return not part.is_floating_point() and part.shape[1] >= LENGTH
+    return not part.is_floating_point() and part.ndim == 2 and part.shape[1] >= LENGTH
+
+
+def _is_sequence(part: Tensor) -> bool:
+    return part.is_floating_point() and part.ndim == 3
 
 
 def _evaluated(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
@@ -317,21 +330,28 @@ def _evaluated(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
 
 
 def _longer(inputs: Sequence[Tensor]) -> list[Tensor]:
-    """The inputs with padding behind each text."""
-    return [functional.pad(part, (0, 3)) if _is_text(part) else part for part in inputs]
+    """The inputs with padding behind each text, and anything behind each sequence's end."""
+    longer = [functional.pad(part, (0, 3)) if _is_text(part) else part for part in inputs]
+    return [
+        functional.pad(part, (0, 0, 0, 3), value=7.0) if _is_sequence(part) else part
+        for part in longer
+    ]
 
 
 def _num_positions(inputs: Sequence[Tensor]) -> int:
-    """Positions of the first text."""
-    return next(part.shape[1] for part in inputs if _is_text(part))
+    """Positions of the first text or sequence."""
+    return next(part.shape[1] for part in inputs if _is_text(part) or _is_sequence(part))
 
 
 def _real(outputs: Tensor, inputs: Sequence[Tensor]) -> Tensor:
     """Outputs with zeros where they stand for padding, [row, position, output]; others as are."""
-    texts = [part for part in inputs if _is_text(part)]
-    if outputs.ndim != 3 or not texts or outputs.shape[1] != texts[0].shape[1]:
+    masks = [part != PADDING for part in inputs if _is_text(part)]
+    for steps, lengths in itertools.pairwise(inputs):
+        if _is_sequence(steps):
+            masks.append(torch.arange(steps.shape[1]) < lengths[:, None])
+    if outputs.ndim != 3 or not masks or outputs.shape[1] != masks[0].shape[1]:
         return outputs
-    return outputs * (texts[0] != PADDING)[:, :, None]
+    return outputs * masks[0][:, :, None]
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:

@@ -197,7 +197,7 @@ def test_channels_first_are_moved_and_alpha_is_laid_over_white(tmp_path: Path) -
         ({"a": np.zeros(3)}, "no inputs"),
         ({"x": np.zeros((2, 4, 4)), "y": np.zeros(3)}, "do not fit"),
         ({"x": np.zeros((2, 6, 6, 5))}, "neither a table nor images"),
-        ({"x": np.full((2, 4, 4), -1.0)}, "no pixels"),
+        ({"x": np.full((2, 4, 4, 3), -1.0)}, "no pixels"),
         ({"x": np.array([object()])}, "cannot be read"),
         ({"x": np.zeros((0, 4, 4))}, "no rows"),
     ],

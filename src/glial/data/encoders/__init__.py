@@ -28,6 +28,7 @@ from glial.data.encoders.phrases import (
     SubwordPhraseEncoder,
     fit_phrases,
 )
+from glial.data.encoders.sequences import SequenceEncoder
 from glial.data.encoders.sounds import SoundEncoder
 from glial.data.encoders.subwords import SubwordEncoder
 from glial.data.encoders.tokens import TokenEncoder
@@ -48,6 +49,7 @@ __all__ = [
     "OneHotEncoder",
     "PhraseEncoder",
     "Phrases",
+    "SequenceEncoder",
     "SoundEncoder",
     "SubwordEncoder",
     "SubwordPhraseEncoder",
@@ -77,6 +79,7 @@ ENCODERS: dict[str, Any] = {
     "phrases": PhraseEncoder,
     "subword-phrases": SubwordPhraseEncoder,
     "sound": SoundEncoder,
+    "sequence": SequenceEncoder,
 }
 
 
@@ -91,17 +94,17 @@ class ColumnEncoder(Protocol):
 
 @runtime_checkable
 class TensorEncoder(Protocol):
-    """Turns a column into a tensor of its own beside the numbers: pixels, or tokens.
+    """Turns a column into a tensor of its own beside the numbers: pixels, steps or tokens.
 
     Attributes:
         modality: What the tensor holds.
     """
 
-    modality: ClassVar[Literal["image", "text"]]
+    modality: ClassVar[Literal["image", "sequence", "text"]]
 
     @property
     def size(self) -> list[int]:
-        """What a network must know of it: [channel, height, width], or [vocabulary]."""
+        """What a network must know of it: [channel, height, width], [number] or [vocabulary]."""
 
     def tensor(self, column: pl.Series) -> Tensor:
         """The column in the form in which it is held: the smaller, the better."""
@@ -151,6 +154,7 @@ def fit_column(
             "datetime": DatetimeEncoder,
             "sound": SoundEncoder,
             "image": VariedImageEncoder if settings.images.size == "varied" else ImageEncoder,
+            "sequence": SequenceEncoder,
         }
         encoder = encoders.get(kind)
         return (None if encoder is None else encoder.fit(column, settings)), None  # type: ignore[attr-defined]

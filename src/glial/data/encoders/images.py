@@ -46,7 +46,7 @@ class ImageEncoder:
         tensor([-1.,  1.,  1., -1.])
     """
 
-    modality: ClassVar[Literal["image", "text"]] = "image"
+    modality: ClassVar[Literal["image", "sequence", "text"]] = "image"
 
     form: ImageForm
     mean: Floats

@@ -48,7 +48,7 @@ class Phrases(Protocol):
         max_length: The most tokens of a text that are kept.
     """
 
-    modality: ClassVar[Literal["image", "text"]]
+    modality: ClassVar[Literal["image", "sequence", "text"]]
 
     @property
     def max_length(self) -> int:
@@ -124,7 +124,7 @@ class PhraseEncoder:
         ['Delete %(name)s?']
     """
 
-    modality: ClassVar[Literal["image", "text"]] = "text"
+    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
 
     by: By
     tokens: list[str]
@@ -213,7 +213,7 @@ class SubwordPhraseEncoder:
         ['The slow owl']
     """
 
-    modality: ClassVar[Literal["image", "text"]] = "text"
+    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
 
     subwords: Subwords
     max_length: int

@@ -109,7 +109,7 @@ class SoundEncoder:
         (torch.Size([1, 1, 40, 11]), [1, 40, 11])
     """
 
-    modality: ClassVar[Literal["image", "text"]] = "image"
+    modality: ClassVar[Literal["image", "sequence", "text"]] = "image"
 
     form: SoundForm
     spectrum: SpectrumForm

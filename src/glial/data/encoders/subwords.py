@@ -233,7 +233,7 @@ class SubwordEncoder:
         [[2, 17, 3], [2, 3, 0]]
     """
 
-    modality: ClassVar[Literal["image", "text"]] = "text"
+    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
 
     subwords: Subwords
     max_length: int

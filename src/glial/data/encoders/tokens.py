@@ -60,7 +60,7 @@ class TokenEncoder:
         [[3, 2, 0], [2, 1, 1], [1, 0, 0]]
     """
 
-    modality: ClassVar[Literal["image", "text"]] = "text"
+    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
 
     by: By
     tokens: list[str]

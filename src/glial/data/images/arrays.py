@@ -123,13 +123,15 @@ def _table(inputs: NDArray[Any], target: NDArray[Any] | None, where: str) -> pl.
 def inputs_of_array(array: NDArray[Any], name: str) -> list[pl.Series]:
     """An array of inputs as columns: numbers for one or two axes, images for three or four.
 
+    Three axes whose numbers cannot all be pixels are sequences, [row, time, number].
+
     Args:
-        array: [row], [row, number], [row, height, width], [row, height, width, channel] or
-            [row, channel, height, width], with 1, 3 or 4 channels.
+        array: [row], [row, number], [row, height, width], [row, time, number], [row, height,
+            width, channel] or [row, channel, height, width], with 1, 3 or 4 channels.
         name: Name of a column of images; columns of numbers are called by their place.
 
     Raises:
-        InputError: If it has other axes, or numbers that are no pixels.
+        InputError: If it has other axes, or images hold numbers that are no pixels.
 
     Example:
         >>> inputs_of_array(np.zeros((2, 3, 8, 8)), "x")[0].dtype
@@ -153,6 +155,8 @@ def inputs_of_array(array: NDArray[Any], name: str) -> list[pl.Series]:
     try:
         pixels = to_bytes(images)
     except UnreadableImageError as error:
+        if array.ndim == 3 and array.dtype.kind in "iuf":
+            return [pl.Series(name, array.astype(np.float64))]
         raise InputError(
             "the images hold numbers that are no pixels",
             expected="0 to 255, 16 bits from 0 to 65535, or fractions from 0 to 1",
