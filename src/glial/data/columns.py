@@ -88,7 +88,7 @@ def nothing_left(kinds: Mapping[str, Kind]) -> InputError:
     """
     return InputError(
         "no column is left to learn from",
-        expected="a column of numbers, categories, yes/no, dates, text, images, sounds or sequences",
+        expected="a column of numbers, categories, yes/no, dates, text, images, sounds, sequences",
         got=", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:10]) or "none",
         do="add a column, or say what one is with --set data.types.COLUMN=number",
     )
