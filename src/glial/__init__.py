@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     )
     from glial.core.errors import GlialError, InputError
     from glial.doctor.session import Doctor
-    from glial.runs import Plan, Run, diagnose, embed, evaluate, inspect, load, predict, train
+    from glial.runs import (
+        Plan,
+        Run,
+        diagnose,
+        embed,
+        evaluate,
+        generate,
+        inspect,
+        load,
+        predict,
+        train,
+    )
 
 
 __all__ = [
@@ -42,6 +53,7 @@ __all__ = [
     "embed",
     "evaluate",
     "functional",
+    "generate",
     "inspect",
     "load",
     "models",
@@ -65,6 +77,7 @@ _HOMES = {
     "diagnose": "glial.runs",
     "embed": "glial.runs",
     "evaluate": "glial.runs",
+    "generate": "glial.runs",
     "inspect": "glial.runs",
     "load": "glial.runs",
     "predict": "glial.runs",

@@ -36,6 +36,8 @@ SMALL = {
         "width": 6,
         "sequence": {"name": "sequence_rnn", "size": 4},
     },
+    "gpt2": {"size": 8, "layers": 1, "heads": 2, "context": 64},
+    "lstm_lm": {"size": 4, "layers": 1},
 }
 # One of each family, and those that are built otherwise.
 PUBLISHED = [

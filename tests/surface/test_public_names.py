@@ -38,6 +38,7 @@ TOP = [
     "embed",
     "evaluate",
     "functional",
+    "generate",
     "inspect",
     "load",
     "models",

@@ -38,7 +38,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """
     add = parser.add_argument
     add("--target", action="append", metavar="COL", help="column to predict; may be repeated")
-    add("--task", metavar="T", help="classification, multilabel, regression or embedding")
+    add("--task", metavar="T", help="such as regression, embedding or language-modelling")
     add("--val", metavar="FILE", help="validation rows")
     add("--test", metavar="FILE", help="test rows")
     add("--group", metavar="COL", help="equal values of this column stay in one split")

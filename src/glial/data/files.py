@@ -92,10 +92,7 @@ def read_file(path: Path) -> pl.DataFrame:
         ...
         glial.core.errors.InputError: there is no file no-such-file.csv. ...
     """
-    content = _bytes(path)
-    ending = path.suffix.lower()
-    if ending == ".gz":
-        content, ending = _unpacked(content, path), Path(path.stem).suffix.lower()
+    content, ending = read_content(path)
     if not content.strip():
         raise InputError(
             f"{path} is empty", expected="a table", got="no content", do="check the file"
@@ -134,11 +131,27 @@ def _sniffed(content: bytes) -> Callable[[bytes, str], pl.DataFrame] | None:
     return read_delimited if any(cut.encode() in header for cut in DELIMITERS) else None
 
 
-def _bytes(path: Path) -> bytes:
+def read_content(path: Path) -> tuple[bytes, str]:
+    """The bytes of a file, unpacked where it is packed, and its ending without ``.gz``.
+
+    Raises:
+        InputError: If the file is missing, may not be read, or is no whole gzip file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt.gz"
+        >>> _ = path.write_bytes(gzip.compress(b"text"))
+        >>> read_content(path)
+        (b'text', '.txt')
+    """
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except (OSError, ValueError) as error:
         raise not_opened(path, error) from error
+    ending = path.suffix.lower()
+    if ending != ".gz":
+        return content, ending
+    return unpacked(content, path), Path(path.stem).suffix.lower()
 
 
 def not_opened(path: Path, error: OSError | ValueError) -> InputError:
@@ -183,8 +196,20 @@ def _max_unpacked_bytes() -> int:
     return int(said) if said.isdecimal() else MAX_UNPACKED_BYTES
 
 
-def _unpacked(content: bytes, path: Path) -> bytes:
-    """The content of a gzip file, unless it is cut short or unpacks to more than is allowed."""
+def unpacked(content: bytes, path: Path) -> bytes:
+    """The content of a gzip file.
+
+    Args:
+        content: The file's bytes.
+        path: Its name, for messages.
+
+    Raises:
+        InputError: If it is cut short, or unpacks to more than is allowed.
+
+    Example:
+        >>> unpacked(gzip.compress(b"text"), Path("a.gz"))
+        b'text'
+    """
     limit = _max_unpacked_bytes()
     parts, size = [], 0
     try:
@@ -194,7 +219,7 @@ def _unpacked(content: bytes, path: Path) -> bytes:
                 if size > limit:
                     raise InputError(
                         f"{path} unpacks to more than {limit} bytes",
-                        expected="a table that fits in memory",
+                        expected="a file that fits in memory",
                         got="more",
                         do="unpack it yourself, or raise GLIAL_MAX_UNPACKED_BYTES",
                     )

@@ -55,6 +55,7 @@ def attend(
     mask: Mask | None = None,
     *,
     dropout: float = 0.0,
+    causal: bool = False,
 ) -> Found:
     """Each query's mixture of the values, by `attention_weights`, in one kernel.
 
@@ -64,6 +65,8 @@ def attend(
         values: What is taken from there.
         mask: Where a query may look; None is everywhere.
         dropout: Share of the weights dropped.
+        causal: Whether each query looks at its own place and those before alone, as by
+            `causal_mask` but quicker; then there are as many queries as places, and no mask.
 
     Returns:
         The mixtures; zeros for a query that may look nowhere.
@@ -76,7 +79,9 @@ def attend(
         >>> attend(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 2, 2), values).item()
         2.0
     """
-    return functional.scaled_dot_product_attention(queries, keys, values, mask, dropout)
+    return functional.scaled_dot_product_attention(
+        queries, keys, values, mask, dropout, is_causal=causal
+    )
 
 
 def causal_mask(

@@ -61,6 +61,8 @@ MODELS = Table(
         "sequence_rnn": "glial.models.sequence_rnn:SequenceRNNSettings",
         "sequence_transformer": "glial.models.sequence_transformer:SequenceTransformerSettings",
         "sequence_cnn": "glial.models.sequence_cnn:SequenceCNNSettings",
+        "gpt2": "glial.models.gpt2:GPT2Settings",
+        "lstm_lm": "glial.models.recurrent_lm:RecurrentLMSettings",
         "mixed": "glial.models.mixed:MixedSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",

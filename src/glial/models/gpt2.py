@@ -8,7 +8,8 @@ Source:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,21 +17,29 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from glial.core.settings import Settings
 from glial.functional import attend, causal_mask
+from glial.models.settings import ModelSettings
+from glial.models.text import check_one_text, language_recipe
 from glial.nn.attention import KeysAndValues, check_heads, check_length
 
 SPREAD = 0.02
 EPSILON = 1e-5
 Tokens = Int[Tensor, "row place"]
+# For texts of at most so many tokens: the size of vectors, layers, heads and context.
+SIZES: tuple[tuple[int | None, int, int, int, int], ...] = (
+    (50_000, 64, 2, 4, 64),
+    (5_000_000, 128, 4, 4, 128),
+    (50_000_000, 256, 6, 8, 256),
+    (None, 512, 8, 8, 512),
+)
 
 
-class GPT2Settings(Settings):
-    """The sizes of a GPT-2.
+class GPT2Settings(ModelSettings):
+    """The sizes of a GPT-2: by default the published ones, and in a plan those that suit the text.
 
     Attributes:
         vocabulary: Number of tokens.
-        context: The most places.
+        context: The most places; a training's windows are as long.
         size: Numbers of a vector.
         layers: Layers.
         heads: Heads of the attention, by which ``size`` can be divided.
@@ -42,7 +51,12 @@ class GPT2Settings(Settings):
         torch.Size([1, 2, 50])
     """
 
-    description: ClassVar[str] = "tokens: the next one by a causal transformer"
+    tasks: ClassVar[tuple[str, ...]] = ("language-modelling",)
+    takes_numbers: ClassVar[bool] = False
+    takes_texts: ClassVar[bool] = True
+    per_position: ClassVar[bool] = True
+    num_classes: ClassVar[int] = 50_257
+    description: ClassVar[str] = "running text: the next token by a causal transformer"
     source: ClassVar[str] = "Radford et al. (2019)"
 
     name: Literal["gpt2"] = "gpt2"
@@ -53,20 +67,96 @@ class GPT2Settings(Settings):
     heads: int = Field(default=12, ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
 
-    def network(self) -> GPT2:
+    @classmethod
+    def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
+        """AdamW with a short memory, a warm-up and one cosine fall.
+
+        Args:
+            task: Name of the task.
+            num_rows: Tokens of the training text.
+
+        Example:
+            >>> GPT2Settings.train_defaults("language-modelling")["betas"]
+            [0.9, 0.99]
+        """
+        return language_recipe(num_rows, lr=0.002)
+
+    def for_data(
+        self, num_rows: int, num_inputs: int, num_outputs: int, task: str = "language-modelling"
+    ) -> GPT2Settings:
+        """The settings with sizes for a text where none were given.
+
+        Args:
+            num_rows: Tokens of the training text.
+            num_inputs: Is not used.
+            num_outputs: Tokens of the vocabulary.
+            task: Name of the task.
+
+        Example:
+            >>> chosen = GPT2Settings(layers=3).for_data(1_000_000, 1, 65)
+            >>> chosen.size, chosen.layers, chosen.context, chosen.vocabulary
+            (128, 3, 128, 65)
+        """
+        size, layers, heads, context = next(
+            sizes for most, *sizes in SIZES if most is None or num_rows <= most
+        )
+        chosen = {
+            "vocabulary": num_outputs,
+            "context": context,
+            "size": size,
+            "layers": layers,
+            "heads": heads,
+            "dropout": 0.0,
+        }
+        given = self.model_fields_set
+        return self.model_copy(update={k: v for k, v in chosen.items() if k not in given})
+
+    def build(
+        self,
+        num_inputs: int = 0,
+        num_outputs: int | None = None,
+        cardinalities: Sequence[int] = (),
+        vocabularies: Sequence[int] = (),
+    ) -> nn.Module:
+        """The network; with no sizes that of the settings, such as the published one.
+
+        Args:
+            num_inputs: 0.
+            num_outputs: Scores of each place; those of all tokens share the tokens' vectors.
+            cardinalities: None.
+            vocabularies: Number of tokens of the one text.
+
+        Raises:
+            InputError: If there is anything beside one text, or the size cannot be divided by the
+                heads.
+        """
+        if not vocabularies:
+            return self.network(num_outputs)
+        outputs = vocabularies[0] if num_outputs is None else num_outputs
+        self.check_sizes(num_inputs, outputs, cardinalities, vocabularies=vocabularies)
+        check_one_text(self.name, num_inputs, vocabularies)
+        return self.model_copy(update={"vocabulary": vocabularies[0]}).network(outputs)
+
+    def network(self, num_outputs: int | None = None) -> GPT2:
         """The network.
+
+        Args:
+            num_outputs: Scores of each place; None is the number of tokens.
 
         Raises:
             InputError: If the size cannot be divided by the heads.
         """
         check_heads(self.size, self.heads)
-        return GPT2(self)
+        return GPT2(self, num_outputs)
 
-    def converted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def converted(
+        self, state: Mapping[str, Tensor], network: nn.Module | None = None
+    ) -> dict[str, Tensor]:
         """Published weights with the network's names: of a file with or without ``transformer.``.
 
         Args:
             state: Tensors by name; masks that older files hold are left out.
+            network: Is not used.
 
         Example:
             >>> sorted(GPT2Settings().converted({"ln_f.bias": torch.zeros(1)}))
@@ -135,12 +225,13 @@ class CausalAttention(nn.Module):
         """
         parts = self.c_attn(vectors).chunk(3, dim=2)
         query, key, value = (p.reshape(*p.shape[:2], self.heads, -1).transpose(1, 2) for p in parts)
+        whole = memory is None or memory.length == 0
         if memory is not None:
             key, value = memory.extend(key, value)
         asking, seen = query.shape[2], key.shape[2]
-        mask = causal_mask(asking, seen, vectors.device) if asking > 1 else None
+        mask = None if whole or asking == 1 else causal_mask(asking, seen, vectors.device)
         rate = self.dropout if self.training else 0.0
-        mixed = attend(query, key, value, mask, dropout=rate)
+        mixed = attend(query, key, value, mask, dropout=rate, causal=whole)
         found: Tensor = self.c_proj(mixed.transpose(1, 2).flatten(2))
         return found
 
@@ -234,6 +325,7 @@ class GPT2(nn.Module):
 
     Args:
         settings: The settings.
+        num_outputs: Scores of each place; None is the number of tokens.
 
     Example:
         >>> network = GPT2(GPT2Settings(vocabulary=9, context=8, size=8, layers=1, heads=2))
@@ -242,11 +334,15 @@ class GPT2(nn.Module):
         (torch.Size([1, 9]), 1)
     """
 
-    def __init__(self, settings: GPT2Settings) -> None:
+    def __init__(self, settings: GPT2Settings, num_outputs: int | None = None) -> None:
         super().__init__()
+        outputs = num_outputs or settings.vocabulary
+        self.context = settings.context
         self.transformer = Transformer(settings)
-        self.lm_head = nn.Linear(settings.size, settings.vocabulary, bias=False)
-        self.lm_head.weight = self.transformer.wte.weight
+        self.lm_head = nn.Linear(settings.size, outputs, bias=False)
+        nn.init.normal_(self.lm_head.weight, std=SPREAD)
+        if outputs == settings.vocabulary:
+            self.lm_head.weight = self.transformer.wte.weight
         # What layers add grows with their number: each begins smaller (section 2.3).
         for name, weight in self.named_parameters():
             if name.endswith("c_proj.weight"):
@@ -274,7 +370,7 @@ class GPT2(nn.Module):
             tokens: A token of each row, or several, such as a prompt.
             state: What came before.
         """
-        state = [KeysAndValues(part.keys, part.values) for part in state]
+        state = [replace(part) for part in state]
         tokens = tokens[:, None] if tokens.ndim == 1 else tokens
         found: Tensor = self.lm_head(self.transformer(tokens, state)[:, -1])
         return found, state

@@ -16,6 +16,8 @@ from glial.models.settings import ModelSettings
 from glial.nn.tokens import TokenVectors
 
 MANY_ROWS = 20_000
+# A language model learns from about so many tokens in all, in passes over shorter texts.
+LEARNT_TOKENS = 10_000_000
 
 
 class TextSettings(ModelSettings):
@@ -206,6 +208,54 @@ def text_recipe(num_rows: int, *, lr: float, epochs: int) -> dict[str, Any]:
         "epochs": round(epochs * longer),
         "schedule": "cosine",
         "weight_decay": 0.01,
+        "clip_norm": 1.0,
+        "monitor": "loss",
+    }
+
+
+def check_one_text(name: str, num_inputs: int, vocabularies: Sequence[int]) -> None:
+    """Refuse anything beside one text.
+
+    Args:
+        name: The model.
+        num_inputs: Numbers of a row.
+        vocabularies: Number of tokens of each text.
+
+    Raises:
+        InputError: If there are numbers, or several texts.
+
+    Example:
+        >>> check_one_text("text_cnn", 0, [100])
+    """
+    if num_inputs or len(vocabularies) > 1:
+        raise InputError(
+            f"the model {name!r} takes one text and nothing else",
+            expected="one column of text",
+            got=f"{num_inputs} numbers and {len(vocabularies)} texts",
+            do="choose the model mixed",
+        )
+
+
+def language_recipe(num_tokens: int, *, lr: float) -> dict[str, Any]:
+    """AdamW with a warm-up and one cosine fall, over about ten million tokens.
+
+    Args:
+        num_tokens: Tokens of the training text.
+        lr: The highest learning rate.
+
+    Example:
+        >>> language_recipe(1_000_000, lr=0.002)["epochs"]
+        10
+    """
+    return {
+        "optimizer": "adamw",
+        "lr": lr,
+        "betas": [0.9, 0.99],
+        "batch_size": 32,
+        "epochs": max(1, min(100, round(LEARNT_TOKENS / max(1, num_tokens)))),
+        "schedule": "cosine",
+        "warmup": 0.02,
+        "weight_decay": 0.1,
         "clip_norm": 1.0,
         "monitor": "loss",
     }

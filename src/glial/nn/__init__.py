@@ -5,6 +5,7 @@ from glial.nn.activations import ACTIVATIONS, ParametricActivation, Softmax, Ste
 from glial.nn.attention import Attention, KeysAndValues, MultiHeadAttention
 from glial.nn.auxiliary import WithAuxiliary
 from glial.nn.blocks import DenseConcatenation, InceptionBlock, ParallelBranches, Residual
+from glial.nn.carrying import Carrying
 from glial.nn.convolution import (
     DepthwiseSeparableConv2d,
     SameConv2d,
@@ -52,6 +53,7 @@ __all__ = [
     "BiasKind",
     "BidirectionalGRU",
     "BlurPool2d",
+    "Carrying",
     "Dense",
     "DenseBlock",
     "DenseConcatenation",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -22,6 +22,7 @@ from glial.functional import (
 
 ScoreName = Literal["dot", "scaled_dot", "general", "additive"]
 Vectors = Float[Tensor, "row place size"]
+BLOCK = 64  # places that a memory keeps room for
 
 
 class Attention(nn.Module):
@@ -142,8 +143,19 @@ def check_length(length: int | torch.SymInt, context: int) -> None:
 
 
 @dataclass
+class _Room:
+    """Memory for keys and values of more places than have come: [row, head, place, feature]."""
+
+    keys: Tensor
+    values: Tensor
+    filled: int
+
+
+@dataclass
 class KeysAndValues:
     """What one layer of attention remembers of the places that came: a cache for decoding.
+
+    Without gradients, room is kept for places to come, so that a step copies its own place only.
 
     Attributes:
         keys: [row, head, place, feature]; None before the first place.
@@ -159,6 +171,7 @@ class KeysAndValues:
 
     keys: Tensor | None = None
     values: Tensor | None = None
+    _room: _Room | None = field(default=None, repr=False, compare=False)
 
     @property
     def length(self) -> int:
@@ -168,16 +181,39 @@ class KeysAndValues:
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Remember further places; all so far come back."""
         if self.keys is not None and self.values is not None:
-            keys = torch.cat([self.keys, keys], dim=2)
-            values = torch.cat([self.values, values], dim=2)
+            if torch.is_grad_enabled():
+                keys = torch.cat([self.keys, keys], dim=2)
+                values = torch.cat([self.values, values], dim=2)
+            else:
+                keys, values = self._put_behind(self.keys, self.values, keys, values)
         self.keys, self.values = keys, values
         return keys, values
+
+    def _put_behind(
+        self, old_keys: Tensor, old_values: Tensor, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        begin, end = self.length, self.length + keys.shape[2]
+        room = self._room
+        # Behind these places another copy of this memory may have put others already.
+        if room is None or room.filled != begin or room.keys.shape[2] < end:
+            room = self._room = _Room(_with_room(old_keys, end), _with_room(old_values, end), 0)
+        room.keys[:, :, begin:end] = keys
+        room.values[:, :, begin:end] = values
+        room.filled = end
+        return room.keys[:, :, :end], room.values[:, :, :end]
 
     def select(self, rows: Int[Tensor, " chosen"]) -> KeysAndValues:
         """The memory of some rows, in their order."""
         if self.keys is None or self.values is None:
             return KeysAndValues()
         return KeysAndValues(self.keys[rows], self.values[rows])
+
+
+def _with_room(held: Tensor, length: int) -> Tensor:
+    """A copy with room for half as many places again, and at least for a block of them."""
+    more = held.new_empty(*held.shape[:2], length + max(BLOCK, length // 2), held.shape[3])
+    more[:, :, : held.shape[2]] = held
+    return more
 
 
 class MultiHeadAttention(nn.Module):
@@ -250,8 +286,11 @@ class MultiHeadAttention(nn.Module):
             after = 0 if self.causal else self.window
             mixed = attend_nearby(query, key, value, self.window, after, mask)
         else:
-            allowed = self._allowed(query, key, others is not None, mask)
-            mixed = attend(query, key, value, allowed, dropout=rate)
+            cross = others is not None
+            causal = self.causal and not cross and self.window is None and mask is None
+            causal = causal and bool(key.shape[2] == vectors.shape[1])
+            allowed = None if causal else self._allowed(query, key, cross, mask)
+            mixed = attend(query, key, value, allowed, dropout=rate, causal=causal)
         output: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return output
 

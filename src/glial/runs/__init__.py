@@ -5,6 +5,7 @@ from glial.runs.comparison import compare
 from glial.runs.diagnosing import diagnose
 from glial.runs.drafting import draft
 from glial.runs.embedding import embed
+from glial.runs.generation import generate
 from glial.runs.inspection import inspect
 from glial.runs.loading import load
 from glial.runs.plan import Plan
@@ -21,6 +22,7 @@ __all__ = [
     "draft",
     "embed",
     "evaluate",
+    "generate",
     "inspect",
     "load",
     "predict",

@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from glial.core.errors import InputError
 from glial.core.seeds import seeded
+from glial.data import Encoding
 from glial.data.batches import Batch, Batches
+from glial.functional import Stepwise
 from glial.models import MODELS
 from glial.models.weights import start_from
 from glial.objectives import PerceptronRule
 from glial.runs.plan import Plan
-from glial.runs.preparation import Prepared
 from glial.tasks import Task
 from glial.training import Descent, Objective, lr_range_test, outputs_of
 from glial.training.freezing import Freezing
@@ -26,8 +27,28 @@ from glial.training.objective import LossFunction, Mass
 logger = logging.getLogger(__name__)
 
 
+class Fitted(Protocol):
+    """What a network is built for."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan, its model chosen."""
+
+    @property
+    def settings(self) -> Any:
+        """The model's settings; None for the user's own module."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the source becomes tensors."""
+
+    @property
+    def task(self) -> Task:
+        """What is learnt."""
+
+
 def make_network(
-    prepared: Prepared, rows: Batch, own: nn.Module | None
+    prepared: Fitted, rows: Batch, own: nn.Module | None
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network with its first weights, and its sizes as ``model.json`` holds them.
 
@@ -68,7 +89,8 @@ def make_network(
         if prepared.settings.weights is not None:
             start_from(network, prepared.settings)
         start = getattr(network, "start", None)
-        if start is not None:
+        # Of a network that tells the next token it is what decoding starts from.
+        if start is not None and not isinstance(network, Stepwise):
             start(*(part.cpu() for part in rows.inputs))
     Freezing(network, prepared.plan.train)  # refuses what cannot be frozen
     name = prepared.plan.model["name"]
@@ -94,7 +116,7 @@ def _check_size(settings: Any, sizes: dict[str, Any]) -> None:
         ) from cause
 
 
-def _check_own_model(model: nn.Module, prepared: Prepared, rows: Batch) -> None:
+def _check_own_model(model: nn.Module, prepared: Fitted, rows: Batch) -> None:
     wanted = prepared.task.num_outputs
     try:
         few = tuple(part[:2].cpu() for part in rows.inputs)

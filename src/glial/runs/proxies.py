@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from glial.core.seeds import seeded
+from glial.nn.carrying import Carrying
 from glial.nn.proxies import WithProxies
 from glial.tasks import Task
 
@@ -33,10 +34,10 @@ def with_proxies(network: nn.Module, task: Task, seed: int) -> nn.Module:
 
 
 def without_proxies(network: nn.Module) -> nn.Module:
-    """The network alone.
+    """The network alone, without what stood around it in training.
 
     Example:
         >>> without_proxies(WithProxies(nn.Linear(2, 4), 3, 4))
         Linear(in_features=2, out_features=4, bias=True)
     """
-    return network.network if isinstance(network, WithProxies) else network
+    return network.network if isinstance(network, (WithProxies, Carrying)) else network

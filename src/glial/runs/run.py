@@ -172,7 +172,8 @@ class Run:
     def _save_network(self, folder: Path) -> None:
         write_atomic(folder / "model.json", to_json({"format": FORMAT, **self.sizes}))
         # Copies: a file takes no two names for one tensor, as tied weights have.
-        weights = {n: v.detach().cpu().clone() for n, v in self.model.state_dict().items()}
+        held = self.model.state_dict().items()
+        weights = {name: value.detach().cpu().contiguous().clone() for name, value in held}
         write_atomic(folder / "model.safetensors", safetensors.torch.save(weights))
         write_atomic(folder / "history.csv", history_text(self.history))
 

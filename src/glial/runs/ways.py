@@ -31,6 +31,7 @@ WAYS = Table(
         TABLE: "glial.runs.prediction:TABLE_WAY",
         LOADER: "glial.runs.loaders:LOADER_WAY",
         "translation": "glial.runs.translation:TRANSLATION_WAY",
+        "language-modelling": "glial.runs.language:LANGUAGE_WAY",
     },
 )
 

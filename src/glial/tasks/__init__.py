@@ -28,6 +28,7 @@ TASKS = Table(
         "regression": "glial.tasks.regression:Regression",
         "embedding": "glial.tasks.embedding:Embedding",
         "translation": "glial.tasks.translation:Translation",
+        "language-modelling": "glial.tasks.language:LanguageModelling",
     },
 )
 
@@ -51,6 +52,7 @@ _LOSSES = {
     },
     "embedding": {"auto", "contrastive", "triplet", "proxy", "custom"},
     "translation": {"auto", "cross_entropy", "custom"},
+    "language-modelling": {"auto", "cross_entropy", "custom"},
 }
 
 
@@ -108,7 +110,7 @@ def _check_decisions(settings: TaskSettings) -> None:
     """Refuse costs and thresholds where there is nothing to decide between."""
     deciding = {
         "costs": settings.name == "classification" or settings.costs is None,
-        "threshold": settings.name not in ("regression", "embedding", "translation")
+        "threshold": settings.name in ("classification", "multilabel")
         or settings.threshold is None,
     }
     for key, fits in deciding.items():

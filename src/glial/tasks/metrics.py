@@ -216,7 +216,8 @@ REGRESSION_METRICS = (
 )
 
 LOWER_IS_BETTER = frozenset(
-    {*REGRESSION_METRICS} - {"r2"} | {"log_loss", "hamming_loss", "loss", "brier_score", "cost"}
+    {*REGRESSION_METRICS} - {"r2"}
+    | {"log_loss", "hamming_loss", "loss", "brier_score", "cost", "perplexity"}
 )
 
 

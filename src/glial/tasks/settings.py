@@ -8,7 +8,15 @@ from pydantic import Field, field_validator
 
 from glial.core.settings import Settings
 
-TaskName = Literal["auto", "classification", "multilabel", "regression", "embedding", "translation"]
+TaskName = Literal[
+    "auto",
+    "classification",
+    "multilabel",
+    "regression",
+    "embedding",
+    "translation",
+    "language-modelling",
+]
 LossName = Literal[
     "auto",
     "cross_entropy",

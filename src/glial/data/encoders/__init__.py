@@ -28,6 +28,7 @@ from glial.data.encoders.phrases import (
     SubwordPhraseEncoder,
     fit_phrases,
 )
+from glial.data.encoders.running import RunningTextEncoder
 from glial.data.encoders.sequences import SequenceEncoder
 from glial.data.encoders.sounds import SoundEncoder
 from glial.data.encoders.subwords import SubwordEncoder
@@ -49,6 +50,7 @@ __all__ = [
     "OneHotEncoder",
     "PhraseEncoder",
     "Phrases",
+    "RunningTextEncoder",
     "SequenceEncoder",
     "SoundEncoder",
     "SubwordEncoder",
@@ -75,6 +77,7 @@ ENCODERS: dict[str, Any] = {
     "image": ImageEncoder,
     "tokens": TokenEncoder,
     "subwords": SubwordEncoder,
+    "running-text": RunningTextEncoder,
     "varied-image": VariedImageEncoder,
     "phrases": PhraseEncoder,
     "subword-phrases": SubwordPhraseEncoder,
