@@ -35,7 +35,7 @@ class RunningTextEncoder:
         [3, 6, 7, 3, 9, 8, 3]
     """
 
-    modality: ClassVar[Literal["image", "text"]] = "text"
+    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
 
     by: Literal["word", "character", "bpe", "wordpiece"]
     tokens: list[str]
