@@ -25,6 +25,7 @@ SMALL = {
     "text_cnn": {"size": 4, "channels": 3},
     "text_gru": {"size": 4, "num_units": 3},
     "bert": {"size": 8, "layers": 2, "heads": 2, "context": 40},
+    "tagger": {"size": 4, "feature_size": 3, "letter_size": 3, "channels": 4, "num_units": 4},
     "seq2seq": {"size": 4, "num_units": 3},
     "transformer": {"size": 4, "layers": 2, "heads": 2},
     "sequence_rnn": {"size": 4},

@@ -24,7 +24,7 @@ from glial.core.errors import InputError, unknown_name
 
 MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg", *PICTURE_OPTIONS)
 SOURCE_OPTIONS = ("target", "task", "val", "test", "group", "time", "weight", "seed", "augment")
-VOCABULARY, TOKENS = 1000, 16  # of a trial text
+VOCABULARY, TOKENS, LETTERS = 1000, 16, 10  # of a trial text
 IMAGE = (3, 32, 32)  # of a model that was published for no size
 
 logger = logging.getLogger(__name__)
@@ -214,6 +214,9 @@ def _network(options: argparse.Namespace) -> tuple[Any, dict[str, Any], Callable
         sizes["sequences"] = [[options.inputs or 1]]
     if kind.takes_texts and not kind.takes_numbers:
         sizes["vocabularies"] = [options.inputs or VOCABULARY]
+    if kind.takes_words:
+        sizes["words"] = [[options.inputs or VOCABULARY] * 2]
+        sizes["num_outputs"] = max(2, outputs)
     pairs = [text.partition("=") for text in options.set]
     settings = override({}, {key: value for key, _, value in pairs})
     network = build(options.subject, **sizes, **settings)
@@ -228,7 +231,11 @@ def _trial(sizes: dict[str, Any], batch: int) -> tuple[Any, ...]:
     inputs = [torch.ones(batch, TOKENS, dtype=torch.int64) for _ in texts]
     steps = [torch.zeros(batch, TOKENS, *size) for size in sizes.get("sequences", [])]
     images = [torch.zeros(batch, *size) for size in sizes.get("images", [])]
-    inputs = [*images, *steps, *inputs]
+    words = [
+        torch.ones(batch, TOKENS, len(counts) + LETTERS, dtype=torch.int64)
+        for counts in sizes.get("words", [])
+    ]
+    inputs = [*images, *steps, *inputs, *words]
     if cardinalities:
         inputs = [torch.zeros(batch, len(cardinalities), dtype=torch.int64), *inputs]
     if sizes["num_inputs"] or cardinalities or not inputs:

@@ -21,6 +21,7 @@ from glial.data.cells import (
     numbers,
     texts,
 )
+from glial.data.lists import flat, is_list, is_word_list, listed
 from glial.data.media import medium_named
 from glial.data.sequences import holds_sequences
 from glial.data.settings import Kind
@@ -28,7 +29,8 @@ from glial.data.settings import Kind
 logger = logging.getLogger(__name__)
 
 USED: tuple[Kind, ...] = (
-    *("number", "category", "boolean", "datetime", "text", "image", "sound", "sequence"),
+    *("number", "category", "boolean", "datetime"),
+    *("text", "image", "sound", "sequence", "words"),
 )
 _KEY_NAME = re.compile(
     r"^(?i:id|idx|index|uuid|guid|key|rownames|unnamed: 0)$"
@@ -193,7 +195,7 @@ def _notice(column: pl.Series, kind: Kind) -> None:
     }
     if kind in reasons:
         logger.warning("column %r is %s", column.name, reasons[kind])
-    if is_nested(column) and kind not in ("image", "sequence"):
+    if is_nested(column) and kind not in ("image", "sequence", "words"):
         logger.warning("column %r is left aside: its cells are no single values", column.name)
     elif kind == "text":
         logger.info("column %r is free text", column.name)
@@ -259,7 +261,9 @@ def check_target(
             do="add rows, or check that the target is the right column",
         )
     for name in targets if varied else ():
-        if texts(frame[name]).n_unique() < 2:
+        column = frame[name]
+        values = texts(flat(listed(column)) if task == "tagging" or is_list(column) else column)
+        if values.n_unique() < 2:
             raise InputError(
                 f"the target {name!r} has one value only",
                 expected="at least two values, so that there is something to learn",
@@ -305,17 +309,17 @@ def check_finite(column: pl.Series, task: str | None, first: int = 0) -> None:
     Example:
         >>> check_finite(pl.Series("y", [1.0, 2.0]), "regression")
     """
+    if is_word_list(column) if task is None else is_list(column) and task == "tagging":
+        return
     if is_nested(column):
         raise InputError(
             f"the target {column.name!r} cannot be learnt",
-            expected="a column of numbers, words or yes/no",
+            expected="a column of numbers, words or yes/no, or for tagging lists of such",
             got=f"cells of the type {column.dtype}",
             do="take another column, or write this one as text or numbers",
         )
-    if (
-        task in ("classification", "multilabel", "embedding", "translation")
-        and column.dtype == pl.String
-    ):
+    by_class = ("classification", "multilabel", "embedding", "translation", "tagging")
+    if task in by_class and column.dtype == pl.String:
         return
     values = floats(column)
     if values.is_infinite().any():
@@ -336,7 +340,7 @@ def infer_task(frame: pl.DataFrame, targets: Sequence[str]) -> str:
         targets: The target columns.
 
     Returns:
-        ``classification``, ``multilabel`` or ``regression``.
+        ``classification``, ``multilabel``, ``regression``, or ``tagging`` for lists.
 
     Raises:
         InputError: If several targets are neither all yes-or-no nor all numbers.
@@ -346,6 +350,8 @@ def infer_task(frame: pl.DataFrame, targets: Sequence[str]) -> str:
         'classification'
     """
     columns = [frame[name] for name in targets]
+    if len(columns) == 1 and is_word_list(columns[0]):
+        return "tagging"
     if len(columns) == 1:
         name = _task_of_one(columns[0])
         logger.info("task: %s, by the values of %r (another with --task)", name, targets[0])

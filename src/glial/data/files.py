@@ -13,7 +13,9 @@ from typing import Any
 import polars as pl
 
 from glial.core.errors import InputError, suggest
-from glial.data.delimited import DELIMITERS, read_delimited
+from glial.data.conll import ENDINGS as CONLL_ENDINGS
+from glial.data.conll import read_conll
+from glial.data.delimited import DELIMITERS, decode, read_delimited
 
 MAX_UNPACKED_BYTES = 8 << 30
 
@@ -57,6 +59,7 @@ READERS: dict[str, Callable[[bytes, str], pl.DataFrame]] = {
     ".arrow": _arrow,
     ".feather": _arrow,
     ".ipc": _arrow,
+    **dict.fromkeys(CONLL_ENDINGS, read_conll),
 }
 _SIGNS = {
     b"PAR1": "Parquet",
@@ -115,6 +118,27 @@ def read_file(path: Path) -> pl.DataFrame:
             got=" ".join(str(error).split())[:200],
             do="check that the file is whole, and what its ending says",
         ) from error
+
+
+def read_lines(path: Path) -> pl.Series:
+    """The lines of a plain text.
+
+    Raises:
+        InputError: If the file is missing, empty or no text.
+
+    Example:
+        >>> read_lines(Path("no-such-file.txt"))
+        Traceback (most recent call last):
+        ...
+        glial.core.errors.InputError: there is no file no-such-file.txt. ...
+    """
+    text = decode(_bytes(path), str(path))
+    if not text.strip():
+        raise InputError(
+            f"{path} is empty", expected="a sentence a line", got="no words", do="check the file"
+        )
+    lines = text.removesuffix("\n").split("\n")
+    return pl.Series("line", [line.rstrip("\r") for line in lines])
 
 
 def _sniffed(content: bytes) -> Callable[[bytes, str], pl.DataFrame] | None:

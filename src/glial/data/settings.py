@@ -21,10 +21,13 @@ Kind = Literal[
     "image",
     "sound",
     "sequence",
+    "words",
     "identifier",
     "constant",
     "empty",
 ]
+# What a tensor that a column has for itself holds.
+HeldAs = Literal["image", "sequence", "text", "words"]
 ScalingName = Literal["standard", "minmax", "robust", "quantile", "power", "none"]
 MissingName = Literal[
     "mean", "median", "mode", "constant", "knn", "iterative", "factorization", "mask"

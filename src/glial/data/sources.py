@@ -14,6 +14,7 @@ import polars as pl
 from glial.core.errors import InputError, suggest
 from glial.data.archives import is_zip, list_files
 from glial.data.cells import texts
+from glial.data.conll import TAGS, is_conll_name, read_conll_folder
 from glial.data.datasets import DATASETS, load_dataset
 from glial.data.delimited import check_names
 from glial.data.files import read_file
@@ -66,8 +67,14 @@ def read_source(source: Any, names: str | None = None) -> Source:
         >>> read_source({"a": [1, 2]}).frame.shape
         (2, 1)
     """
-    found = _read_images(Path(source)) if is_image_source(source) else Source(_read_table(source))
+    found = _read_folder(Path(source)) if is_image_source(source) else _read_files(source)
     return found if names is None else _with_names(found, source, names)
+
+
+def _read_files(source: Any) -> Source:
+    table, files = _read_table(source), files_of(source)
+    tagged = bool(files) and all(is_conll_name(path.name) for path in files)
+    return Source(table, target=TAGS if tagged and TAGS in table.columns else None)
 
 
 def read(source: Any, names: str | None = None) -> pl.DataFrame:
@@ -78,10 +85,10 @@ def read(source: Any, names: str | None = None) -> pl.DataFrame:
 
     Args:
         source: A path, a glob pattern or a list of paths, of tables, images or sounds, a folder
-            of images or sounds or a zip archive of one, an ``.npz`` file, the name of a data set
-            (see ``glial datasets``), or a table in memory: polars, pandas, Arrow, a NumPy matrix
-            or images, a pair of these and targets, a scikit-learn bunch, or a dictionary of
-            columns.
+            of images, sounds or CoNLL files or a zip archive of one, an ``.npz`` file, the name of
+            a data set (see ``glial datasets``), or a table in memory: polars, pandas, Arrow, a
+            NumPy matrix or images, a pair of these and targets, a scikit-learn bunch, or a
+            dictionary of columns.
         names: What the parts of the names of images or sounds are: see
             :class:`glial.data.names.NamePattern`.
 
@@ -158,17 +165,19 @@ def is_of_files(source: Any) -> bool:
     return is_image_source(source) or are_rows(files_of(source))
 
 
-def _read_images(path: Path) -> Source:
+def _read_folder(path: Path) -> Source:
     if path.suffix.lower() == ".npz" and not path.is_dir():
         tables = read_npz(path)
     else:
         files = list_files(path)
         if has_idx_files(files):
             tables = read_idx_folder(path, files)
+        elif any(is_conll_name(name) for name in files):
+            tables = read_conll_folder(path, files)
         else:
             tables = read_folder(path, files, checked_medium(path, files))
     frame = tables.pop("train")
-    target = next((name for name in (LABEL, TARGET) if name in frame.columns), None)
+    target = next((name for name in (LABEL, TARGET, TAGS) if name in frame.columns), None)
     for split in [split for split, table in tables.items() if table.columns != frame.columns]:
         logger.warning("the %s rows of %s have other columns: left aside", split, path)
         del tables[split]

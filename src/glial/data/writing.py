@@ -45,7 +45,7 @@ def check_table_ending(path: Path, others: Sequence[str] = ()) -> None:
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
-    r"""Write a table whole, in the format that the ending names.
+    r"""Write a table whole, in the format that the ending names; CSV holds lists joined by blanks.
 
     Raises:
         InputError: If the ending is not known, or the place cannot be written.
@@ -62,7 +62,7 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     ending = path.suffix.lower()
     try:
         if ending == ".csv":
-            frame.write_csv(buffer)
+            _joined(frame).write_csv(buffer)
         elif ending == ".parquet":
             frame.write_parquet(buffer)
         else:
@@ -70,3 +70,9 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     except OSError as error:
         raise cannot_write(path, error) from error
     write_atomic(path, buffer.getvalue())
+
+
+def _joined(frame: pl.DataFrame) -> pl.DataFrame:
+    """The table with lists as text, a blank between items: a cell of CSV holds no list."""
+    lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
+    return frame.with_columns(pl.col(n).cast(pl.List(pl.String)).list.join(" ") for n in lists)

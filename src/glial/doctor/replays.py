@@ -215,7 +215,9 @@ class ReplayWatcher(Watcher):
         return self._looking and super()._alert()
 
 
-def _as_table(inputs: Sequence[Tensor], target: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Rows as numbers: ``[rows, columns]``, and their targets."""
+def _as_table(inputs: Sequence[Tensor], target: Tensor) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Rows as numbers: ``[rows, columns]``, and their targets, unless each position has one."""
     parts = [part.detach().reshape(len(part), -1).cpu().float() for part in inputs]
-    return torch.cat(parts, 1).numpy(), target.detach().cpu().double().numpy()
+    rows = torch.cat(parts, 1).numpy()
+    of_positions = target.ndim > 1 and not target.is_floating_point()
+    return rows, None if of_positions else target.detach().cpu().double().numpy()

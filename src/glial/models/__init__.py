@@ -63,6 +63,7 @@ MODELS = Table(
         "sequence_cnn": "glial.models.sequence_cnn:SequenceCNNSettings",
         "gpt2": "glial.models.gpt2:GPT2Settings",
         "lstm_lm": "glial.models.recurrent_lm:RecurrentLMSettings",
+        "tagger": "glial.models.tagger:TaggerSettings",
         "mixed": "glial.models.mixed:MixedSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",
@@ -82,6 +83,7 @@ def build(
     images: Sequence[Sequence[int]] = (),
     sequences: Sequence[Sequence[int]] = (),
     vocabularies: Sequence[int] = (),
+    words: Sequence[Sequence[int]] = (),
     **settings: Any,
 ) -> nn.Module:
     """A network by name: a plain module.
@@ -98,6 +100,7 @@ def build(
         images: [channel, height, width] of each image.
         sequences: [number], how many a step of the sequence has.
         vocabularies: Number of tokens of each text, padding and unknown ones included.
+        words: Of each column of words, how many numbers each feature may be.
         settings: The model's own settings, such as ``hidden_sizes=[64]``.
 
     Returns:
@@ -123,7 +126,12 @@ def build(
             got="neither",
             do=f"build({name!r}, num_outputs=...)",
         )
-    others = {"images": images, "sequences": sequences, "vocabularies": vocabularies}
+    others = {
+        "images": images,
+        "sequences": sequences,
+        "vocabularies": vocabularies,
+        "words": words,
+    }
     sizes = {key: value for key, value in others.items() if value}
     values = {**settings, "name": name} if "name" in kind.model_fields else settings
     read = kind.read(values, where="model")

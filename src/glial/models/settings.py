@@ -18,6 +18,7 @@ class ModelSettings(Settings):
 
     Attributes:
         tasks: The tasks that the model can learn.
+        min_outputs: The fewest outputs that it can have.
         max_outputs: The most outputs that it can have; None is any number.
         scaling: What suits it where the plan's ``data.scaling`` is "auto".
         takes_numbers: Whether it takes numbers.
@@ -31,6 +32,7 @@ class ModelSettings(Settings):
         takes_texts: Whether it takes texts as tokens; if not, texts come as counts of words
             among the numbers.
         num_texts: How many texts it takes, where it is called with a fixed number of them.
+        takes_words: Whether it takes words that are given one by one, with their features.
         per_position: Whether its network gives outputs for each position of a text, [row,
             position, output], and not for the whole, [row, output].
         max_one_hot: Categories with at most so many values come one-hot among the numbers,
@@ -57,6 +59,7 @@ class ModelSettings(Settings):
         "regression",
         "embedding",
     )
+    min_outputs: ClassVar[int] = 1
     max_outputs: ClassVar[int | None] = None
     scaling: ClassVar[ScalingName] = "standard"
     takes_numbers: ClassVar[bool] = True
@@ -67,6 +70,7 @@ class ModelSettings(Settings):
     takes_sequences: ClassVar[bool] = False
     takes_texts: ClassVar[bool] = False
     num_texts: ClassVar[int] = 1
+    takes_words: ClassVar[bool] = False
     per_position: ClassVar[bool] = False
     max_one_hot: ClassVar[int | None] = None
     loss: ClassVar[str] = "auto"
@@ -136,9 +140,10 @@ class ModelSettings(Settings):
     ) -> nn.Module:
         """The network.
 
-        A model that takes images, sequences or texts has further arguments with nothing by
+        A model that takes images, sequences, texts or words has further arguments with nothing by
         default: ``images``, a [channel, height, width] each, ``sequences``, a [number] of numbers
-        at each step, and ``vocabularies``, a number of tokens each.
+        at each step, ``vocabularies``, a number of tokens each, and ``words``, for each column how
+        many numbers each feature may be.
 
         Args:
             num_inputs: Numbers in a row.
@@ -156,6 +161,7 @@ class ModelSettings(Settings):
         images: Sequence[Sequence[int]] = (),
         sequences: Sequence[Sequence[int]] = (),
         vocabularies: Sequence[int] = (),
+        words: Sequence[Sequence[int]] = (),
     ) -> None:
         """Refuse sizes that the model cannot have.
 
@@ -170,6 +176,7 @@ class ModelSettings(Settings):
             "images": len(images),
             "sequences": len(sequences),
             "texts": len(vocabularies),
+            "words": len(words),
         }
         takes = [kind for kind in counts if getattr(self, f"takes_{kind}")]
         if num_inputs < 0 or not sum(counts[kind] for kind in takes):
@@ -179,10 +186,11 @@ class ModelSettings(Settings):
                 got=", ".join(f"{count} {kind}" for kind, count in counts.items()),
                 do="keep at least one column beside the target",
             )
-        if num_outputs < 1 or (self.max_outputs and num_outputs > self.max_outputs):
+        few, most = self.min_outputs, self.max_outputs
+        if num_outputs < few or (most and num_outputs > most):
             raise InputError(
                 f"the model {name!r} cannot have {num_outputs} outputs",
-                expected=f"from 1 to {self.max_outputs}" if self.max_outputs else "at least 1",
+                expected=f"from {few} to {most}" if most else f"at least {few}",
                 got=str(num_outputs),
                 do="choose another model, such as mlp" if num_outputs > 1 else "name a target",
             )

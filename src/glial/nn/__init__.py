@@ -6,6 +6,8 @@ from glial.nn.attention import Attention, KeysAndValues, MultiHeadAttention
 from glial.nn.auxiliary import WithAuxiliary
 from glial.nn.blocks import DenseConcatenation, InceptionBlock, ParallelBranches, Residual
 from glial.nn.carrying import Carrying
+from glial.nn.chains import ChainScores
+from glial.nn.characters import CharacterVectors
 from glial.nn.convolution import (
     DepthwiseSeparableConv2d,
     SameConv2d,
@@ -54,6 +56,8 @@ __all__ = [
     "BidirectionalGRU",
     "BlurPool2d",
     "Carrying",
+    "ChainScores",
+    "CharacterVectors",
     "Dense",
     "DenseBlock",
     "DenseConcatenation",

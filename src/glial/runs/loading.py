@@ -213,12 +213,14 @@ def _built(folder: Path, sizes: Any) -> nn.Module:
 
 
 def _other_inputs(sizes: dict[str, Any]) -> dict[str, Any]:
-    """The sizes of images, sequences and texts, for a network that has any."""
+    """The sizes of images, sequences, texts and words, for a network that has any."""
     found: dict[str, Any] = {}
     if "images" in sizes:
         found["images"] = [[int(length) for length in image] for image in sizes["images"]]
     if "sequences" in sizes:
         found["sequences"] = [[int(length) for length in one] for one in sizes["sequences"]]
+    if "words" in sizes:
+        found["words"] = [[int(count) for count in column] for column in sizes["words"]]
     if "vocabularies" in sizes:
         found["vocabularies"] = [int(count) for count in sizes["vocabularies"]]
     return found

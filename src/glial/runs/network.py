@@ -83,6 +83,8 @@ def make_network(
         sizes["sequences"] = sequences
     if texts := prepared.encoding.sizes("text"):
         sizes["vocabularies"] = [vocabulary for (vocabulary,) in texts]
+    if words := prepared.encoding.sizes("words"):
+        sizes["words"] = words
     _check_size(prepared.settings, sizes)
     with seeded(seed, "initial weights"):
         network: nn.Module = prepared.settings.build(**sizes)
@@ -128,7 +130,7 @@ def _check_own_model(model: nn.Module, prepared: Fitted, rows: Batch) -> None:
             got=str(error).splitlines()[0],
             do=f"give its first layer {prepared.encoding.num_numbers} inputs",
         ) from error
-    if len(shape) not in (2, 3) or shape[-1] != wanted:
+    if len(shape) not in (2, 3, 4) or shape[-1] != wanted:
         raise InputError(
             "the model's outputs do not fit the task",
             expected=f"[row, {wanted}]",

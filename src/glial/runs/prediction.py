@@ -12,10 +12,19 @@ from numpy.typing import NDArray
 
 from glial.core.errors import InputError
 from glial.data import check_target, read, to_kind_of
-from glial.data.encoders import ColumnEncoder, ImageEncoder, SoundEncoder, TensorEncoder
+from glial.data.conll import TOKENS
+from glial.data.encoders import (
+    ColumnEncoder,
+    ImageEncoder,
+    SoundEncoder,
+    TensorEncoder,
+    WordFeaturesEncoder,
+)
+from glial.data.files import read_lines
 from glial.data.folders import PATH
+from glial.data.lists import check_same_lengths, split_words
 from glial.data.names import NamePattern
-from glial.data.sources import is_of_files
+from glial.data.sources import files_of, is_of_files
 from glial.runs.loading import load
 from glial.runs.preparation import weights_of
 from glial.runs.ready import make_ready
@@ -72,7 +81,8 @@ def read_for(run: Run, source: Any) -> tuple[pl.DataFrame, pl.Series | None]:
         source: As for `predict`.
 
     Returns:
-        The rows, those of images and sounds sorted by path, and the column ``path``, or None.
+        The rows, those of images and sounds sorted by path, and the column ``path``, or None; of
+        plain text for a network that tags words, these in the column ``tokens``.
 
     Example:
         >>> import glial
@@ -81,6 +91,9 @@ def read_for(run: Run, source: Any) -> tuple[pl.DataFrame, pl.Series | None]:
         >>> frame.height, paths
         (150, None)
     """
+    words = [n for n, e in run.encoding.encoders.items() if isinstance(e, WordFeaturesEncoder)]
+    if words:
+        return _read_sentences(words[0], source)
     frame = read(source, _names_read(run) if is_of_files(source) else None)
     if not is_of_files(source) or PATH not in frame.columns:
         return frame, None
@@ -97,6 +110,23 @@ def _names_read(run: Run) -> str | None:
     names = run.plan.data.names
     fields = [] if names is None else NamePattern.read(names).fields
     return names if set(fields) & set(run.encoding.columns) else None
+
+
+def _read_sentences(name: str, source: Any) -> tuple[pl.DataFrame, pl.Series | None]:
+    """Rows of words: of a table, or of plain text with a sentence a line, which is cut into words.
+
+    Args:
+        name: The column of words that training read.
+        source: As for `predict`.
+    """
+    files = files_of(source)
+    if files and all(path.suffix.lower() == ".txt" for path in files):
+        words = pl.concat([split_words(read_lines(path)) for path in files]).alias(TOKENS)
+        return pl.DataFrame({name: words}), words
+    frame = read(source)
+    if name not in frame.columns and TOKENS in frame.columns:
+        frame = frame.rename({TOKENS: name})
+    return frame, None
 
 
 def predictions(run: Run, frame: pl.DataFrame) -> pl.DataFrame:
@@ -195,6 +225,8 @@ def _evaluate_rows(run: Run, source: Any) -> dict[str, Any]:
             logger.warning(
                 "classes that training never showed count as errors: %s", ", ".join(unseen[:10])
             )
+    for name in (n for n, e in run.encoding.encoders.items() if isinstance(e, WordFeaturesEncoder)):
+        check_same_lengths(frame[name], frame[decoder.targets[0]])
     notice_differences(run, frame)
     weight = weights_of(frame, run.plan.data.weight)
     outputs = run.outputs(frame)

@@ -132,7 +132,6 @@ def choose_model(plan: Plan, num_rows: int, kinds: dict[str, Kind]) -> tuple[Pla
         return plan.model_copy(update={"data": data}), None
     name = suited_model(plan, kinds) if name == "auto" else name
     cls = MODELS.resolve(name)
-    _check_kinds(cls, name, kinds, plan.data.text)
     settings = cls.read({**plan.model, "name": name}, where="model")
     if plan.task.name not in cls.tasks:
         raise InputError(
@@ -141,6 +140,7 @@ def choose_model(plan: Plan, num_rows: int, kinds: dict[str, Kind]) -> tuple[Pla
             got=plan.task.name,
             do="choose another model: glial models lists them",
         )
+    _check_kinds(cls, name, kinds, plan.data.text)
     transfers = settings.weights is not None
     recipe = settings.transfer_defaults if transfers else cls.train_defaults
     defaults = dict(recipe(plan.task.name, num_rows))
@@ -174,6 +174,8 @@ def suited_model(plan: Plan, kinds: dict[str, Kind]) -> str:
         'sequence_rnn'
         >>> suited_model(Plan(), {"review": "text", "price": "number"})
         'mixed'
+        >>> suited_model(Plan(), {"tokens": "words"})
+        'tagger'
     """
     used = [kind for kind in kinds.values() if kind in USED]
     if plan.data.text not in ("auto", "tokens"):
@@ -184,6 +186,8 @@ def suited_model(plan: Plan, kinds: dict[str, Kind]) -> str:
         return "sequence_rnn"
     if used == ["text"]:
         return "bag_of_words"
+    if used == ["words"]:
+        return "tagger"
     own = {"image", "sequence", "sound", "text"}
     return "mixed" if own & set(used) else DEFAULT_MODEL
 
@@ -203,6 +207,7 @@ def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind], te
         "image": cls.takes_images,
         "sound": cls.takes_images,
         "sequence": cls.takes_sequences,
+        "words": cls.takes_words,
         "text": text == "ignore" or (cls.takes_texts if as_tokens else cls.takes_numbers),
     }
     for column, kind in kinds.items():

@@ -27,6 +27,7 @@ from glial.data import (
 )
 from glial.data.columns import USED
 from glial.data.images import ImageForm
+from glial.data.lists import check_same_lengths, find_words
 from glial.data.media import MEDIA
 from glial.data.names import NamePattern
 from glial.data.opening import Form
@@ -169,13 +170,21 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
     task = known or infer_task(frame, targets)
     check_target(frame, targets, task)
     aside = [*targets, *columns_aside(plan, frame.columns)]
-    kinds = infer_columns(frame.drop(aside), {**_unused_names(plan, aside), **plan.data.types})
+    types = {**_unused_names(plan, aside), **plan.data.types}
+    words = find_words(frame.drop(aside[1:]), targets[0], types) if task == "tagging" else None
+    if words is not None:
+        aside += _beside(words, [name for name in frame.columns if name not in aside])
+        types = {words: "words"}
+    kinds = infer_columns(frame.drop(aside), types)
     tables = {
         "train": frame,
         "val": _own_split(plan, plan.data.val, found.val, task),
         "test": _own_split(plan, plan.data.test, found.test, task),
     }
     there = {name: table for name, table in tables.items() if table is not None}
+    if words is not None:
+        for table in there.values():
+            check_same_lengths(table[words], table[targets[0]])
     used = [kind for kind in kinds.values() if kind in USED]
     needed = len(used) == 1 and used[0] in {medium.kind for medium in MEDIA}
     opened = open_files(list(there.values()), kinds, plan.data, needed=needed, decode=decode)
@@ -254,6 +263,14 @@ def columns_aside(plan: Plan, columns: Sequence[str]) -> list[str]:
         if key != "data.split.time":
             aside.append(name)
     return aside
+
+
+def _beside(words: str, columns: list[str]) -> list[str]:
+    """The columns beside the one of words, which are left aside."""
+    others = [name for name in columns if name != words]
+    if others:
+        logger.warning("columns beside the words are left aside: %s", ", ".join(others[:10]))
+    return others
 
 
 def _own_split(

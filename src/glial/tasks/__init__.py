@@ -29,6 +29,7 @@ TASKS = Table(
         "embedding": "glial.tasks.embedding:Embedding",
         "translation": "glial.tasks.translation:Translation",
         "language-modelling": "glial.tasks.language:LanguageModelling",
+        "tagging": "glial.tasks.tagging:Tagging",
     },
 )
 
@@ -53,6 +54,7 @@ _LOSSES = {
     "embedding": {"auto", "contrastive", "triplet", "proxy", "custom"},
     "translation": {"auto", "cross_entropy", "custom"},
     "language-modelling": {"auto", "cross_entropy", "custom"},
+    "tagging": {"auto", "custom"},
 }
 
 

@@ -14,6 +14,7 @@ TaskName = Literal[
     "multilabel",
     "regression",
     "embedding",
+    "tagging",
     "translation",
     "language-modelling",
 ]

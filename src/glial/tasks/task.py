@@ -30,7 +30,7 @@ class Decoded:
         {}
     """
 
-    predictions: dict[str, NDArray[Any]]
+    predictions: dict[str, Any]
     probabilities: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def frame(self) -> pl.DataFrame:
@@ -130,7 +130,9 @@ def healthy_first_loss(task: Task, target: Tensor) -> float:
         >>> healthy_first_loss(task, torch.tensor([[-1.0], [1.0]]))
         1.0
     """
-    return float(task.loss(target.new_zeros(len(target), task.num_outputs).float(), target))
+    positions = () if target.is_floating_point() else target.shape[1:]
+    outputs = torch.zeros(len(target), *positions, task.num_outputs, device=target.device)
+    return float(task.loss(outputs, target))
 
 
 def trivial_scores(

@@ -25,6 +25,8 @@ IMAGE = (3, 12, 10)
 VOCABULARY = 12
 LENGTH = 7
 NUM_NUMBERS = 2  # at each step of a sequence
+FEATURES = (9, 5, 11)  # numbers that features of a word may be, and last its letters
+LETTERS = 4
 FEW, MOST = 3, 32  # positions of a text that an exported network takes
 ROW_COUNTS = (1, 2, 7)
 
@@ -80,7 +82,9 @@ def _sizes(settings: ModelSettings) -> list[dict[str, Any]]:
     if settings.takes_texts:
         others["vocabularies"] = [VOCABULARY] * settings.num_texts
     numbers = NUM_INPUTS if settings.takes_numbers else 0
-    counts = [1] if settings.max_outputs == 1 else [1, 3]
+    if settings.takes_words:
+        others["words"] = [list(FEATURES)]
+    counts = [1] if settings.max_outputs == 1 else [settings.min_outputs, 3]
     found = [{"num_inputs": numbers, "num_outputs": count, **others} for count in counts]
     if settings.takes_categories:
         found.append({**found[-1], "cardinalities": CARDINALITIES})
@@ -115,6 +119,8 @@ def check_outputs(
 ) -> None:
     """Any number of rows gives finite floats, [row, output] or [row, member, output].
 
+    For each position they are [row, position, output], or potentials of a chain.
+
     Args:
         network: The network.
         inputs: Rows.
@@ -125,14 +131,16 @@ def check_outputs(
         LawBroken: If not.
     """
     members = getattr(network, "num_members", None)
-    shape = (num_outputs,) if members is None else (members, num_outputs)
+    shapes: list[tuple[int, ...]] = [(num_outputs,) if members is None else (members, num_outputs)]
     if per_position:
-        shape = (_num_positions(inputs), num_outputs)
+        positions = _num_positions(inputs)
+        shapes = [(positions, num_outputs), (positions, num_outputs, num_outputs)]
     for training in (True, False):
         network.train(training)
         for rows in ROW_COUNTS:
             outputs = _plain(network(*(part[:rows] for part in inputs)))
-            _law(outputs.shape == (rows, *shape), f"outputs {tuple(outputs.shape)} of {rows} rows")
+            fits = tuple(outputs.shape) in [(rows, *shape) for shape in shapes]
+            _law(fits, f"outputs {tuple(outputs.shape)} of {rows} rows")
             _law(outputs.is_floating_point(), "outputs are not floats")
             _law(bool(outputs.isfinite().all()), "outputs are not finite")
 
@@ -205,7 +213,7 @@ def check_padding(network: nn.Module, inputs: Sequence[Tensor]) -> None:
         network.zero_grad()
         outputs = _real(network(*parts), parts)
         outputs.square().sum().backward()  # type: ignore[no-untyped-call]
-        held = outputs[:, :LENGTH] if outputs.ndim == 3 else outputs
+        held = outputs[:, :LENGTH] if outputs.ndim > 2 else outputs
         found.append([held, *(p.grad for p in network.parameters() if p.grad is not None)])
     network.zero_grad()
     for few, many in zip(*found, strict=True):
@@ -300,6 +308,13 @@ def _inputs(network: nn.Module, sizes: Mapping[str, Any]) -> list[Tensor]:
         tokens = torch.randint(1, count, (rows, LENGTH), generator=generator)
         length = torch.arange(rows)[:, None] % LENGTH + 1
         parts.append(tokens.where(torch.arange(LENGTH) < length, 0))
+    for sizes_of_word in sizes.get("words", ()):
+        *features, letters = sizes_of_word
+        counts = [*features, *[letters] * LETTERS]
+        told = [torch.randint(1, count, (rows, LENGTH), generator=generator) for count in counts]
+        length = torch.arange(rows)[:, None, None] % LENGTH + 1
+        positions = torch.arange(LENGTH)[:, None]
+        parts.append(torch.stack(told, dim=2).where(positions < length, 0))
     start = getattr(network, "start", None)
     if callable(start) and not isinstance(network, Stepwise):
         start(*parts)
@@ -317,7 +332,7 @@ def _plain(outputs: Any) -> Tensor:
 
 
 def _is_text(part: Tensor) -> bool:
-    return not part.is_floating_point() and part.ndim == 2 and part.shape[1] >= LENGTH
+    return not part.is_floating_point() and part.ndim in (2, 3) and part.shape[1] >= LENGTH
 
 
 def _is_sequence(part: Tensor) -> bool:
@@ -333,7 +348,10 @@ def _evaluated(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
 
 def _longer(inputs: Sequence[Tensor]) -> list[Tensor]:
     """The inputs with padding behind each text, and anything behind each sequence's end."""
-    longer = [functional.pad(part, (0, 3)) if _is_text(part) else part for part in inputs]
+    longer = [
+        functional.pad(part, (*[0, 0] * (part.ndim - 2), 0, 3)) if _is_text(part) else part
+        for part in inputs
+    ]
     return [
         functional.pad(part, (0, 0, 0, 3), value=7.0) if _is_sequence(part) else part
         for part in longer
@@ -346,14 +364,19 @@ def _num_positions(inputs: Sequence[Tensor]) -> int:
 
 
 def _real(outputs: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-    """Outputs with zeros where they stand for padding, [row, position, output]; others as are."""
-    masks = [part != PADDING for part in inputs if _is_text(part)]
+    """Outputs with zeros where they stand for padding, [row, position, ...]; others as are."""
+    masks = [_first(part) != PADDING for part in inputs if _is_text(part)]
     for steps, lengths in itertools.pairwise(inputs):
         if _is_sequence(steps):
             masks.append(torch.arange(steps.shape[1]) < lengths[:, None])
-    if outputs.ndim != 3 or not masks or outputs.shape[1] != masks[0].shape[1]:
+    if outputs.ndim < 3 or not masks or outputs.shape[1] != masks[0].shape[1]:
         return outputs
-    return outputs * masks[0][:, :, None]
+    return outputs * masks[0].view(*masks[0].shape, *[1] * (outputs.ndim - 2))
+
+
+def _first(part: Tensor) -> Tensor:
+    """The tokens of texts, or the first feature of words."""
+    return part if part.ndim == 2 else part[:, :, 0]
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:

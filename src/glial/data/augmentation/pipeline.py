@@ -15,7 +15,7 @@ from glial.data.augmentation.settings import AugmentSettings
 from glial.data.augmentation.sounds import Spectra, changed_sounds
 from glial.data.batches import Batch, Finish
 
-Modality = Literal["number", "category", "image", "sequence", "text", "sound"]
+Modality = Literal["number", "category", "image", "sequence", "text", "words", "sound"]
 PADDING, UNKNOWN = 0, 1
 
 

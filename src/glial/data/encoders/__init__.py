@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -34,8 +34,9 @@ from glial.data.encoders.sounds import SoundEncoder
 from glial.data.encoders.subwords import SubwordEncoder
 from glial.data.encoders.tokens import TokenEncoder
 from glial.data.encoders.varied import VariedImageEncoder
+from glial.data.encoders.word_features import WordFeaturesEncoder
 from glial.data.encoders.words import TextEncoder
-from glial.data.settings import DataSettings, Kind
+from glial.data.settings import DataSettings, HeldAs, Kind
 
 __all__ = [
     "ENCODERS",
@@ -59,6 +60,7 @@ __all__ = [
     "TextEncoder",
     "TokenEncoder",
     "VariedImageEncoder",
+    "WordFeaturesEncoder",
     "fit_column",
     "fit_columns",
     "fit_phrases",
@@ -83,6 +85,7 @@ ENCODERS: dict[str, Any] = {
     "subword-phrases": SubwordPhraseEncoder,
     "sound": SoundEncoder,
     "sequence": SequenceEncoder,
+    "word-features": WordFeaturesEncoder,
 }
 
 
@@ -97,17 +100,17 @@ class ColumnEncoder(Protocol):
 
 @runtime_checkable
 class TensorEncoder(Protocol):
-    """Turns a column into a tensor of its own beside the numbers: pixels, steps or tokens.
+    """Turns a column into a tensor of its own beside the numbers: pixels, steps, tokens, words.
 
     Attributes:
         modality: What the tensor holds.
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]]
+    modality: ClassVar[HeldAs]
 
     @property
     def size(self) -> list[int]:
-        """What a network must know of it: [channel, height, width], [number] or [vocabulary]."""
+        """What a network must know of it, such as [channel, height, width] or [vocabulary]."""
 
     def tensor(self, column: pl.Series) -> Tensor:
         """The column in the form in which it is held: the smaller, the better."""
@@ -156,6 +159,7 @@ def fit_column(
             "boolean": BooleanEncoder,
             "datetime": DatetimeEncoder,
             "sound": SoundEncoder,
+            "words": WordFeaturesEncoder,
             "image": VariedImageEncoder if settings.images.size == "varied" else ImageEncoder,
             "sequence": SequenceEncoder,
         }

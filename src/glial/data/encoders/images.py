@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ from glial.data.images.columns import choose_form, decode_images, scan_images
 from glial.data.images.decoding import ImageForm, Pixels
 from glial.data.images.settings import ImageSettings
 from glial.data.media import name_unreadable
-from glial.data.settings import DataSettings
+from glial.data.settings import DataSettings, HeldAs
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class ImageEncoder:
         tensor([-1.,  1.,  1., -1.])
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]] = "image"
+    modality: ClassVar[HeldAs] = "image"
 
     form: ImageForm
     mean: Floats

@@ -16,7 +16,7 @@ from torch import Tensor
 from glial.core.errors import InputError
 from glial.data.cells import spelt
 from glial.data.encoders.subwords import Subwords, train_subwords
-from glial.data.settings import DataSettings
+from glial.data.settings import DataSettings, HeldAs
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Phrases(Protocol):
         max_length: The most tokens of a text that are kept.
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]]
+    modality: ClassVar[HeldAs]
 
     @property
     def max_length(self) -> int:
@@ -124,7 +124,7 @@ class PhraseEncoder:
         ['Delete %(name)s?']
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
+    modality: ClassVar[HeldAs] = "text"
 
     by: By
     tokens: list[str]
@@ -213,7 +213,7 @@ class SubwordPhraseEncoder:
         ['The slow owl']
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
+    modality: ClassVar[HeldAs] = "text"
 
     subwords: Subwords
     max_length: int

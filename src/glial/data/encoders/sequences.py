@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ from torch import Tensor
 from glial.core.errors import InputError
 from glial.data.scaling import Scaling
 from glial.data.sequences import unpack
-from glial.data.settings import DataSettings
+from glial.data.settings import DataSettings, HeldAs
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ class SequenceEncoder:
         (torch.Size([2, 3, 2]), tensor([3, 2]))
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]] = "sequence"
+    modality: ClassVar[HeldAs] = "sequence"
 
     scalings: list[Scaling]
     fills: Floats

@@ -16,7 +16,7 @@ from torch import Tensor
 from glial.core.errors import InputError
 from glial.data.cells import missing
 from glial.data.media import name_unreadable
-from glial.data.settings import DataSettings
+from glial.data.settings import DataSettings, HeldAs
 from glial.data.sounds import SoundForm, choose_sound_form, decode_sounds, scan_sounds
 from glial.data.sounds.settings import Normalization, SoundSettings
 from glial.functional.spectrograms import (
@@ -109,7 +109,7 @@ class SoundEncoder:
         (torch.Size([1, 1, 40, 11]), [1, 40, 11])
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]] = "image"
+    modality: ClassVar[HeldAs] = "image"
 
     form: SoundForm
     spectrum: SpectrumForm

@@ -19,7 +19,7 @@ from torch import Tensor
 from glial.core.errors import InputError
 from glial.core.optional import require
 from glial.data.cells import texts as texts_of
-from glial.data.settings import DataSettings
+from glial.data.settings import DataSettings, HeldAs
 
 logger = logging.getLogger(__name__)
 
@@ -233,7 +233,7 @@ class SubwordEncoder:
         [[2, 17, 3], [2, 3, 0]]
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
+    modality: ClassVar[HeldAs] = "text"
 
     subwords: Subwords
     max_length: int

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from glial.data.cells import texts
-from glial.data.settings import DataSettings
+from glial.data.settings import DataSettings, HeldAs
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class TokenEncoder:
         [[3, 2, 0], [2, 1, 1], [1, 0, 0]]
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
+    modality: ClassVar[HeldAs] = "text"
 
     by: By
     tokens: list[str]
