@@ -132,7 +132,7 @@ def read_lines(path: Path) -> pl.Series:
         ...
         glial.core.errors.InputError: there is no file no-such-file.txt. ...
     """
-    text = decode(_bytes(path), str(path))
+    text = decode(read_content(path)[0], str(path))
     if not text.strip():
         raise InputError(
             f"{path} is empty", expected="a sentence a line", got="no words", do="check the file"

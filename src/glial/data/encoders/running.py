@@ -11,6 +11,8 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from glial.data.settings import HeldAs
+
 if TYPE_CHECKING:
     from glial.data.vocabularies import Vocabulary
 
@@ -35,7 +37,7 @@ class RunningTextEncoder:
         [3, 6, 7, 3, 9, 8, 3]
     """
 
-    modality: ClassVar[Literal["image", "sequence", "text"]] = "text"
+    modality: ClassVar[HeldAs] = "text"
 
     by: Literal["word", "character", "bpe", "wordpiece"]
     tokens: list[str]
