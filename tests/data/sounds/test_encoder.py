@@ -43,7 +43,7 @@ def test_decibels_are_those_of_the_functions() -> None:
     assert torch.allclose(encoder.finish(sounds)[:, 0], wanted / 20, atol=1e-5)
 
 
-@pytest.mark.parametrize("normalization", ["peak", "sound"])
+@pytest.mark.parametrize("normalization", ["peak", "sound", "bands"])
 def test_volume_does_not_matter_where_sounds_are_measured_by_themselves(normalization) -> None:
     encoder = encoder_of(normalization=normalization)
     loud, soft = encoder.finish(held(tone(700, 0.9), tone(700, 0.09)))
@@ -58,6 +58,8 @@ def test_a_sound_s_own_moments() -> None:
     seen = encoder_of(normalization="sound").finish(held(tone(300), tone(900)))
     assert torch.allclose(seen.mean(dim=(1, 2, 3)), torch.zeros(2), atol=1e-4)
     assert torch.allclose(seen.std(dim=(1, 2, 3)), torch.ones(2), atol=1e-3)
+    bands = encoder_of(normalization="bands").finish(held(tone(300), tone(900)))
+    assert torch.allclose(bands.mean(dim=3), torch.zeros(2, 1, 40), atol=1e-4)
     peak = encoder_of(range_db=60.0).finish(held(tone(300), tone(900)))
     assert float(peak.max()) == pytest.approx(1.5)
     assert float(peak.min()) == pytest.approx(-1.5)

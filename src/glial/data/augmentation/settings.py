@@ -44,7 +44,7 @@ class AugmentSettings(Settings):
             or longer vocal tract.
         gain: The most decibels that a sound becomes louder or softer by.
         sound_noise: The most standard deviation of noise on a sound, of which 1 is its loudest
-            sample.
+            sample; the square root of the share of it is uniform.
         band_mask: The most bands of frequencies that are hidden, next to each other, as a share.
         frame_mask: The most of its length that is hidden, in one piece, as a share.
 

@@ -16,7 +16,7 @@ Spectra = Callable[[Tensor, Tensor | None], Tensor]
 FULL = 32767.0
 
 # What suits speech and other sounds alike: nothing is mirrored, and nothing becomes another word.
-SAFE: dict[str, Any] = {"sound_shift": 0.1, "speed": 0.1, "tract": 0.1}
+SAFE: dict[str, Any] = {"tract": 0.1, "sound_noise": 0.1, "band_mask": 0.2, "frame_mask": 0.15}
 
 
 def changed_sounds(
@@ -96,8 +96,8 @@ def _changed(sounds: Tensor, settings: AugmentSettings, draw: _Draw) -> Tensor:
     if settings.gain:
         sounds = sounds * 10 ** (draw.uniform(-settings.gain, settings.gain) / 20)[:, None]
     if settings.sound_noise:
-        loudest = sounds.abs().amax(dim=1) * draw.uniform(0.0, settings.sound_noise)
-        sounds = sounds + loudest[:, None] * draw.noise()
+        share = settings.sound_noise * draw.uniform(0.0, 1.0).square()
+        sounds = sounds + (share * sounds.abs().amax(dim=1))[:, None] * draw.noise()
     return sounds
 
 

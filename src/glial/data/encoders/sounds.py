@@ -26,6 +26,7 @@ from glial.functional.spectrograms import (
     mel_filters,
     mfcc,
     power_spectrogram,
+    standardized_frames,
 )
 
 logger = logging.getLogger(__name__)
@@ -246,6 +247,8 @@ class SoundEncoder:
         elif form.normalization == "sound":
             middle = bands.mean(dim=(1, 2), keepdim=True)
             bands = (bands - middle) / bands.std(dim=(1, 2), keepdim=True).clamp_min(1.0)
+        elif form.normalization == "bands":
+            bands = standardized_frames(bands)
         elif form.normalization == "peak":
             bands = 3 * bands / form.range_db + 1.5  # from -1.5 to 1.5
         else:

@@ -10,7 +10,7 @@ from glial.core.settings import Settings
 from glial.functional.spectrograms import MelScale
 
 Hertz = Annotated[int, Field(ge=100, le=384_000)]
-Normalization = Literal["peak", "sound", "training", "none"]
+Normalization = Literal["peak", "sound", "bands", "training", "none"]
 
 
 class SoundSettings(Settings):
@@ -37,8 +37,8 @@ class SoundSettings(Settings):
         range_db: What lies so far below the loudest place of a sound is as silent.
         normalization: ``peak`` measures decibels from the loudest place of each sound, so that
             its volume does not matter; ``sound`` makes each sound's values 0 on average, with a
-            standard deviation of 1; ``training`` does so for each band over all training sounds;
-            ``none`` leaves decibels divided by 20.
+            standard deviation of 1; ``bands`` does so for each band of each sound; ``training``
+            for each band over all training sounds; ``none`` leaves decibels divided by 20.
         max_unreadable: The largest share of rows that may be left out because their sounds
             cannot be read.
 
