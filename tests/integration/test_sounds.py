@@ -22,10 +22,10 @@ def test_two_digits_of_a_speaker_who_was_not_heard(shared_data, tmp_path):
                 (tmp_path / folder).mkdir(exist_ok=True)
                 (tmp_path / folder / name).write_bytes(file.read(member))
     settings = {
-        "model.widths": [8, 16, 32],
+        "model.widths": [16, 32, 64],
         "train.batch_size": 16,
         "data.names": "{digit}_{speaker}_{index}",
         "data.test": str(tmp_path / "unheard"),
     }
-    run = glial.train(str(tmp_path / "heard"), target="digit", epochs=10, out=False, set=settings)
+    run = glial.train(str(tmp_path / "heard"), target="digit", epochs=12, out=False, set=settings)
     assert run.metrics["test"]["accuracy"] > 0.85 > 0.6 > run.metrics["baseline"]["accuracy"]
