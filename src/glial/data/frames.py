@@ -196,7 +196,7 @@ def to_kind_of(frame: pl.DataFrame, like: Any) -> Any:
     names: ``array["prediction"]``.
 
     Args:
-        frame: Ours, a row for each of the caller's.
+        frame: Ours; where it has a row for each of the caller's, these keep their index.
         like: What the caller gave.
 
     Returns:
@@ -209,7 +209,8 @@ def to_kind_of(frame: pl.DataFrame, like: Any) -> Any:
     if _is_a(like, "pandas", "DataFrame"):
         pandas = sys.modules["pandas"]
         return pandas.DataFrame(
-            {c.name: c.to_numpy() for c in frame.iter_columns()}, index=like.index
+            {c.name: c.to_numpy() for c in frame.iter_columns()},
+            index=like.index if frame.height == len(like) else None,
         )
     if _is_a(like, "pyarrow", "Table"):
         return frame.to_arrow()

@@ -75,6 +75,7 @@ from glial.functional.pooling import (
     subsample2d,
     sum_pool2d,
 )
+from glial.functional.quantiles import quantile_loss
 from glial.functional.recurrent import gru, lstm, rnn
 from glial.functional.spectrograms import (
     cosine_basis,
@@ -147,6 +148,7 @@ __all__ = [
     "power_spectrogram",
     "proxy_anchor",
     "proxy_nca",
+    "quantile_loss",
     "recall_at",
     "reduce",
     "retrieval_scores",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -65,6 +65,9 @@ MODELS = Table(
         "lstm_lm": "glial.models.recurrent_lm:RecurrentLMSettings",
         "tagger": "glial.models.tagger:TaggerSettings",
         "mixed": "glial.models.mixed:MixedSettings",
+        "forecast_mlp": "glial.models.forecast_mlp:ForecastMLPSettings",
+        "forecast_rnn": "glial.models.forecast_rnn:ForecastRNNSettings",
+        "forecast_tcn": "glial.models.forecast_tcn:ForecastTCNSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",
         "perceptron": "glial.models.perceptron:PerceptronSettings",
@@ -84,6 +87,7 @@ def build(
     sequences: Sequence[Sequence[int]] = (),
     vocabularies: Sequence[int] = (),
     words: Sequence[Sequence[int]] = (),
+    windows: Mapping[str, int] | None = None,
     **settings: Any,
 ) -> nn.Module:
     """A network by name: a plain module.
@@ -101,6 +105,9 @@ def build(
         sequences: [number], how many a step of the sequence has.
         vocabularies: Number of tokens of each text, padding and unknown ones included.
         words: Of each column of words, how many numbers each feature may be.
+        windows: ``context``, ``horizon``, ``season`` and ``targets`` of windows of series; then
+            ``num_inputs`` counts what is known of each step, and ``num_outputs`` all numbers that
+            are forecast.
         settings: The model's own settings, such as ``hidden_sizes=[64]``.
 
     Returns:
@@ -126,11 +133,12 @@ def build(
             got="neither",
             do=f"build({name!r}, num_outputs=...)",
         )
-    others = {
+    others: dict[str, Any] = {
         "images": images,
         "sequences": sequences,
         "vocabularies": vocabularies,
         "words": words,
+        "windows": windows,
     }
     sizes = {key: value for key, value in others.items() if value}
     values = {**settings, "name": name} if "name" in kind.model_fields else settings

@@ -33,6 +33,7 @@ class ModelSettings(Settings):
             among the numbers.
         num_texts: How many texts it takes, where it is called with a fixed number of them.
         takes_words: Whether it takes words that are given one by one, with their features.
+        takes_series: Whether it takes windows of series in time, and nothing else.
         per_position: Whether its network gives outputs for each position of a text, [row,
             position, output], and not for the whole, [row, output].
         max_one_hot: Categories with at most so many values come one-hot among the numbers,
@@ -71,6 +72,7 @@ class ModelSettings(Settings):
     takes_texts: ClassVar[bool] = False
     num_texts: ClassVar[int] = 1
     takes_words: ClassVar[bool] = False
+    takes_series: ClassVar[bool] = False
     per_position: ClassVar[bool] = False
     max_one_hot: ClassVar[int | None] = None
     loss: ClassVar[str] = "auto"

@@ -8,6 +8,7 @@ from glial.runs.members import member_plans
 from glial.runs.plan import Plan
 from glial.runs.preparation import prepare
 from glial.runs.request import make_request
+from glial.runs.ways import TABLE, WAYS, way_name
 
 
 def draft(source: Any, changes: dict[str, Any] | None = None) -> Plan:
@@ -29,6 +30,9 @@ def draft(source: Any, changes: dict[str, Any] | None = None) -> Plan:
     """
     request = make_request(source, changes or {})
     asked = request.plan
+    way = way_name(request, asked)
+    if way != TABLE:
+        return Plan.from_values(WAYS.resolve(way).make_ready(request, asked).plan.to_values())
     # The first network of several stands for all.
     plan = prepare([*member_plans(asked), asked][0], request.source).plan
     split = plan.data.split.model_copy(update={"fold": asked.data.split.fold})

@@ -132,7 +132,8 @@ def _load_single(folder: Path, model: nn.Module | None) -> Run:
     network.eval()
     sizes = {key: value for key, value in sizes.items() if key != "format"}
     history = read_history(folder / "history.csv")
-    encoding = Encoding({}) if sizes.get("source") == LOADER else Encoding.load(folder)
+    reads_none = sizes.get("source") == LOADER or ("windows" in sizes and not sizes["num_inputs"])
+    encoding = Encoding({}) if reads_none else Encoding.load(folder)
     return _assembled(folder, network, encoding, sizes=sizes, history=history)
 
 
@@ -221,6 +222,8 @@ def _other_inputs(sizes: dict[str, Any]) -> dict[str, Any]:
         found["sequences"] = [[int(length) for length in one] for one in sizes["sequences"]]
     if "words" in sizes:
         found["words"] = [[int(count) for count in column] for column in sizes["words"]]
+    if "windows" in sizes:
+        found["windows"] = {name: int(count) for name, count in sizes["windows"].items()}
     if "vocabularies" in sizes:
         found["vocabularies"] = [int(count) for count in sizes["vocabularies"]]
     return found

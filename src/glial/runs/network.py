@@ -60,7 +60,6 @@ def make_network(
     Raises:
         InputError: If the network does not fit the data, the task or this machine.
     """
-    seed = prepared.plan.train.seed
     if own is not None:
         _check_own_model(own, prepared, rows)
         Freezing(own, prepared.plan.train)
@@ -85,18 +84,35 @@ def make_network(
         sizes["vocabularies"] = [vocabulary for (vocabulary,) in texts]
     if words := prepared.encoding.sizes("words"):
         sizes["words"] = words
-    _check_size(prepared.settings, sizes)
-    with seeded(seed, "initial weights"):
-        network: nn.Module = prepared.settings.build(**sizes)
-        if prepared.settings.weights is not None:
-            start_from(network, prepared.settings)
+    return built_network(prepared.settings, sizes, prepared.plan, rows)
+
+
+def built_network(
+    settings: Any, sizes: dict[str, Any], plan: Plan, rows: Batch
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A network of Glial's with its first weights, and its sizes as ``model.json`` holds them.
+
+    Args:
+        settings: The model's settings.
+        sizes: What they build a network of.
+        plan: The plan.
+        rows: Training rows, for models whose first weights look at them.
+
+    Raises:
+        InputError: If the network does not fit this machine.
+    """
+    _check_size(settings, sizes)
+    with seeded(plan.train.seed, "initial weights"):
+        network: nn.Module = settings.build(**sizes)
+        if settings.weights is not None:
+            start_from(network, settings)
         start = getattr(network, "start", None)
         # Of a network that tells the next token it is what decoding starts from.
         if start is not None and not isinstance(network, Stepwise):
             start(*(part.cpu() for part in rows.inputs))
-    Freezing(network, prepared.plan.train)  # refuses what cannot be frozen
-    name = prepared.plan.model["name"]
-    return network, {"name": name, "settings": prepared.settings.model_dump(mode="json"), **sizes}
+    Freezing(network, plan.train)  # refuses what cannot be frozen
+    name = plan.model["name"]
+    return network, {"name": name, "settings": settings.model_dump(mode="json"), **sizes}
 
 
 def _check_size(settings: Any, sizes: dict[str, Any]) -> None:

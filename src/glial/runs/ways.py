@@ -32,6 +32,7 @@ WAYS = Table(
         LOADER: "glial.runs.loaders:LOADER_WAY",
         "translation": "glial.runs.translation:TRANSLATION_WAY",
         "language-modelling": "glial.runs.language:LANGUAGE_WAY",
+        "forecasting": "glial.runs.forecasting:FORECASTING_WAY",
     },
 )
 

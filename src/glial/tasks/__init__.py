@@ -30,6 +30,7 @@ TASKS = Table(
         "translation": "glial.tasks.translation:Translation",
         "language-modelling": "glial.tasks.language:LanguageModelling",
         "tagging": "glial.tasks.tagging:Tagging",
+        "forecasting": "glial.tasks.forecasting:Forecasting",
     },
 )
 
@@ -55,6 +56,15 @@ _LOSSES = {
     "translation": {"auto", "cross_entropy", "custom"},
     "language-modelling": {"auto", "cross_entropy", "custom"},
     "tagging": {"auto", "custom"},
+    "forecasting": {
+        "auto",
+        "quantile",
+        "mean_squared_error",
+        "half_squared_error",
+        "mean_absolute_error",
+        "huber",
+        "custom",
+    },
 }
 
 

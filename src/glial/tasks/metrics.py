@@ -218,6 +218,7 @@ REGRESSION_METRICS = (
 LOWER_IS_BETTER = frozenset(
     {*REGRESSION_METRICS} - {"r2"}
     | {"log_loss", "hamming_loss", "loss", "brier_score", "cost", "perplexity"}
+    | {"smape", "mase", "quantile_loss", "scaled_mae"}
 )
 
 

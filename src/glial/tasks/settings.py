@@ -17,6 +17,7 @@ TaskName = Literal[
     "tagging",
     "translation",
     "language-modelling",
+    "forecasting",
 ]
 LossName = Literal[
     "auto",
@@ -29,6 +30,7 @@ LossName = Literal[
     "contrastive",
     "triplet",
     "proxy",
+    "quantile",
     "custom",
 ]
 
@@ -68,6 +70,21 @@ class TaskSettings(Settings):
         beam: Prefixes that are kept while a text is written; 1 takes the likeliest token each time.
         length_penalty: 0 orders written texts by likelihood; above, longer ones count for more.
         best: Texts that are written for each row, at most ``beam``.
+        horizon: Steps that are forecast at once; ``auto`` is the fewest whole seasons of at least
+            six steps, 48 steps at most.
+        context: Steps that a forecast looks back on; ``auto`` is a few seasons.
+        season: Steps of a season, 1 for none; ``auto`` asks the calendar, or the values.
+        quantiles: Shares of what may come, each with a forecast that so much lies below.
+        strategy: Whether all steps of the horizon are forecast at once, or one, which is then taken
+            for known to forecast the next. Quantiles of the latter are those of one step each.
+        known: Columns that are known in advance; ``auto`` takes all but those that lack values
+            where the target does.
+        transform: Whether the logarithms of values are learnt; ``auto`` does so where positive
+            values swing the more the higher they are.
+        window_scale: Whether a window's values are in units of how much all of its series' past
+            changes from season to season, or its context alone.
+        stride: Steps from one moment that is forecast from to the next where forecasts are judged;
+            ``auto`` is 1, and more where that would be over 200 moments a series.
 
     Example:
         >>> TaskSettings().loss
@@ -92,6 +109,24 @@ class TaskSettings(Settings):
     beam: int = Field(default=4, ge=1)
     length_penalty: float = Field(default=0.6, ge=0)
     best: int = Field(default=1, ge=1)
+    horizon: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    context: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    season: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    quantiles: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default=[0.1, 0.5, 0.9], min_length=1
+    )
+    strategy: Literal["direct", "recursive"] = "direct"
+    known: list[str] | Literal["auto"] = "auto"
+    transform: Literal["auto", "none", "log"] = "auto"
+    window_scale: Literal["series", "window"] = "series"
+    stride: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+
+    @field_validator("quantiles")
+    @classmethod
+    def _distinct(cls, value: list[float]) -> list[float]:
+        if len(set(value)) != len(value):
+            raise ValueError("each quantile once")
+        return value
 
     @field_validator("output_range")
     @classmethod

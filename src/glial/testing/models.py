@@ -27,6 +27,7 @@ LENGTH = 7
 NUM_NUMBERS = 2  # at each step of a sequence
 FEATURES = (9, 5, 11)  # numbers that features of a word may be, and last its letters
 LETTERS = 4
+WINDOWS = {"context": 6, "horizon": 1, "season": 2, "targets": 1}
 FEW, MOST = 3, 32  # positions of a text that an exported network takes
 ROW_COUNTS = (1, 2, 7)
 
@@ -81,11 +82,15 @@ def _sizes(settings: ModelSettings) -> list[dict[str, Any]]:
         others["sequences"] = [[NUM_NUMBERS]]
     if settings.takes_texts:
         others["vocabularies"] = [VOCABULARY] * settings.num_texts
+    if settings.takes_series:
+        others["windows"] = WINDOWS
     numbers = NUM_INPUTS if settings.takes_numbers else 0
     if settings.takes_words:
         others["words"] = [list(FEATURES)]
     counts = [1] if settings.max_outputs == 1 else [settings.min_outputs, 3]
     found = [{"num_inputs": numbers, "num_outputs": count, **others} for count in counts]
+    if settings.takes_series:
+        found.append({**found[-1], "num_inputs": NUM_INPUTS})
     if settings.takes_categories:
         found.append({**found[-1], "cardinalities": CARDINALITIES})
     if settings.takes_images and settings.takes_numbers:
@@ -259,7 +264,7 @@ def check_export(network: nn.Module, inputs: Sequence[Tensor]) -> None:
     shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for part in few:
         positions = {1: torch.export.Dim("positions", min=FEW, max=MOST)}
-        follows = _is_text(part) or _is_sequence(part)
+        follows = _is_text(part) or _is_sequence(part, inputs)
         shapes[part] = {0: torch.export.Dim("rows"), **(positions if follows else {})}
     exported = torch.export.export(network, few, dynamic_shapes=shapes).module()
     for parts in (inputs, _longer(inputs)):
@@ -295,6 +300,8 @@ def _inputs(network: nn.Module, sizes: Mapping[str, Any]) -> list[Tensor]:
     cardinalities = sizes["cardinalities"]
     rows = 4 * max(cardinalities, default=8)
     parts = []
+    if "windows" in sizes:
+        return _windows(sizes, rows, generator)
     if sizes["num_inputs"] or cardinalities:
         parts.append(torch.randn(rows, sizes["num_inputs"], generator=generator))
     if cardinalities:
@@ -321,6 +328,15 @@ def _inputs(network: nn.Module, sizes: Mapping[str, Any]) -> list[Tensor]:
     return parts
 
 
+def _windows(sizes: Mapping[str, Any], rows: int, generator: torch.Generator) -> list[Tensor]:
+    """Windows of series: what went before and, if anything is, what is known of all steps."""
+    windows = sizes["windows"]
+    shapes = [(windows["context"], windows["targets"])]
+    if sizes["num_inputs"]:
+        shapes.append((windows["context"] + windows["horizon"], sizes["num_inputs"]))
+    return [torch.randn(rows, *shape, generator=generator) for shape in shapes]
+
+
 def _has_more(outputs: Any) -> bool:
     return isinstance(outputs, WithAuxiliary)
 
@@ -335,8 +351,9 @@ def _is_text(part: Tensor) -> bool:
     return not part.is_floating_point() and part.ndim in (2, 3) and part.shape[1] >= LENGTH
 
 
-def _is_sequence(part: Tensor) -> bool:
-    return part.is_floating_point() and part.ndim == 3
+def _is_sequence(part: Tensor, inputs: Sequence[Tensor]) -> bool:
+    """Whether a part holds sequences, whose lengths then stand among the inputs."""
+    return part.is_floating_point() and part.ndim == 3 and any(other.ndim == 1 for other in inputs)
 
 
 def _evaluated(network: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
@@ -353,21 +370,21 @@ def _longer(inputs: Sequence[Tensor]) -> list[Tensor]:
         for part in inputs
     ]
     return [
-        functional.pad(part, (0, 0, 0, 3), value=7.0) if _is_sequence(part) else part
+        functional.pad(part, (0, 0, 0, 3), value=7.0) if _is_sequence(part, inputs) else part
         for part in longer
     ]
 
 
 def _num_positions(inputs: Sequence[Tensor]) -> int:
     """Positions of the first text or sequence."""
-    return next(part.shape[1] for part in inputs if _is_text(part) or _is_sequence(part))
+    return next(part.shape[1] for part in inputs if _is_text(part) or _is_sequence(part, inputs))
 
 
 def _real(outputs: Tensor, inputs: Sequence[Tensor]) -> Tensor:
     """Outputs with zeros where they stand for padding, [row, position, ...]; others as are."""
     masks = [_first(part) != PADDING for part in inputs if _is_text(part)]
     for steps, lengths in itertools.pairwise(inputs):
-        if _is_sequence(steps):
+        if _is_sequence(steps, inputs):
             masks.append(torch.arange(steps.shape[1]) < lengths[:, None])
     if outputs.ndim < 3 or not masks or outputs.shape[1] != masks[0].shape[1]:
         return outputs
