@@ -30,8 +30,19 @@ HeadName = Literal["masked", "classification", "tagging", "span"]
 MANY_ROWS = 50_000
 SMALL = {"size": 128, "layers": 2, "heads": 4}
 LARGER = {"size": 256, "layers": 4, "heads": 4}
+LARGE = 512
 # Numbers of each head of every published size.
 OF_A_HEAD = 64
+_RECIPE = {
+    "optimizer": "adamw",
+    "lr": 0.0005,
+    "batch_size": 32,
+    "schedule": "cosine",
+    "warmup": 0.1,
+    "weight_decay": 0.01,
+    "clip_norm": 1.0,
+    "monitor": "loss",
+}
 _HEADS: dict[str, HeadName] = {"pretrain": "masked", "tagging": "tagging"}
 
 
@@ -48,7 +59,13 @@ class BertSettings(BertSizes):
         torch.Size([1, 3])
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "regression", "embedding")
+    tasks: ClassVar[tuple[str, ...]] = (
+        "classification",
+        "multilabel",
+        "regression",
+        "embedding",
+        "pretrain",
+    )
     num_classes: ClassVar[int] = 2
     description: ClassVar[str] = "a text or a pair of texts: a transformer from both ends"
     source: ClassVar[str] = "Devlin et al. (2019), arXiv 1810.04805"
@@ -64,18 +81,10 @@ class BertSettings(BertSizes):
             >>> BertSettings.train_defaults("classification", 20_000)["epochs"]
             10
         """
-        longer = min(4.0, max(1.0, 10_000 / max(1, num_rows)))
-        return {
-            "optimizer": "adamw",
-            "lr": 0.0005,
-            "batch_size": 32,
-            "epochs": round(10 * longer),
-            "schedule": "cosine",
-            "warmup": 0.1,
-            "weight_decay": 0.01,
-            "clip_norm": 1.0,
-            "monitor": "loss",
-        }
+        if task == "pretrain":
+            longer = min(6.0, max(0.3, 10_000 / max(1, num_rows)))
+            return {**_RECIPE, "lr": 0.001, "batch_size": 64, "epochs": round(10 * longer)}
+        return {**_RECIPE, "epochs": round(min(100, max(10, 60_000 / max(1, num_rows))))}
 
     def transfer_defaults(self, task: str, num_rows: int = 1000) -> dict[str, Any]:
         """Fewer passes at a lower rate; at the published one for networks as large as "base".
@@ -84,8 +93,9 @@ class BertSettings(BertSizes):
             >>> BertSettings(weights="folder").transfer_defaults("classification")["lr"]
             3e-05
         """
-        lr = 3e-5 if self.size >= 512 else 2e-4
-        return {**self.train_defaults(task, num_rows), "lr": lr, "epochs": 10}
+        lr = 3e-5 if self.size >= LARGE else 5e-4
+        epochs = round(min(60, max(4, 20_000 / max(1, num_rows))))
+        return {**self.train_defaults(task, num_rows), "lr": lr, "epochs": epochs}
 
     def data_defaults(self) -> dict[str, Any]:
         """Texts as pieces of words, all columns by one vocabulary."""

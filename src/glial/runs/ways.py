@@ -33,6 +33,7 @@ WAYS = Table(
         "translation": "glial.runs.translation:TRANSLATION_WAY",
         "language-modelling": "glial.runs.language:LANGUAGE_WAY",
         "forecasting": "glial.runs.forecasting:FORECASTING_WAY",
+        "pretrain": "glial.runs.pretraining:PRETRAINING_WAY",
     },
 )
 

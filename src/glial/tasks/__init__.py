@@ -31,6 +31,7 @@ TASKS = Table(
         "language-modelling": "glial.tasks.language:LanguageModelling",
         "tagging": "glial.tasks.tagging:Tagging",
         "forecasting": "glial.tasks.forecasting:Forecasting",
+        "pretrain": "glial.tasks.pretraining:Pretraining",
     },
 )
 
@@ -65,6 +66,7 @@ _LOSSES = {
         "huber",
         "custom",
     },
+    "pretrain": {"auto", "cross_entropy", "custom"},
 }
 
 

@@ -216,6 +216,6 @@ class _State(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    task: Literal["language-modelling"]
+    task: Literal["language-modelling", "pretrain"]
     targets: list[str] = Field(min_length=1, max_length=1)
     counts: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)

@@ -18,6 +18,7 @@ TaskName = Literal[
     "translation",
     "language-modelling",
     "forecasting",
+    "pretrain",
 ]
 LossName = Literal[
     "auto",
