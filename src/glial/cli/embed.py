@@ -1,4 +1,4 @@
-"""``glial embed``: rows as vectors; what is near what, and what is nearly the same."""
+"""``glial embed``: rows or words as vectors; what is near what, and what is nearly the same."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ SHOWN_PAIRS = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
     add = parser.add_argument
-    add("run", metavar="RUN", help="the run's folder")
-    add("source", metavar="SOURCE", help="rows to embed")
-    add("--out", required=True, metavar="FILE", help="a .csv, .parquet, .jsonl or .npz file")
+    add("run", metavar="RUN", help="the run's folder, or a file of word vectors")
+    add("source", nargs="?", metavar="SOURCE", help="rows to embed; none for words")
+    add("--out", metavar="FILE", help="of rows .csv, .parquet, .jsonl, .npz; of words .txt, .bin")
+    add("--words", nargs="+", metavar="WORD", help="these words of a run of word vectors")
+    add("--analogy", nargs=3, metavar=("A", "B", "C"), help="what is to C as B is to A")
+    add("--method", choices=["add", "multiply"], default="add", help="of --analogy (add)")
     add("--layer", metavar="NAME", help="the layer to take; by default what the head sees")
-    add("--near", type=number(int), metavar="K", help="the K nearest rows of each row")
+    add("--near", type=number(int), metavar="K", help="the K nearest rows of each row, or words")
     add("--copies", type=number(float), metavar="THRESHOLD", help="pairs of at least this cosine")
     add("--against", metavar="SOURCE2", help="search these rows instead of the others")
     add("--metric", choices=["cosine", "euclidean"], default="cosine", help="of --near (cosine)")
@@ -28,10 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the embeddings whole or not at all, and say what is near or nearly the same."""
+    if options.source is None:
+        from glial.cli.words import show_words
+
+        return show_words(options)
     from glial.data import check_table_ending
     from glial.runs import load
     from glial.runs.embedding import ARRAYS, embed_rows
 
+    _check_rows(options)
     out = Path(options.out)
     check_table_ending(out, [ARRAYS])
     if options.against is not None and options.near is None and options.copies is None:
@@ -60,6 +68,24 @@ def run(options: argparse.Namespace) -> int:
     if copies is not None:
         _show(copies)
     return 0
+
+
+def _check_rows(options: argparse.Namespace) -> None:
+    """Refuse what only words have, and the want of a file."""
+    if options.words or options.analogy:
+        raise InputError(
+            "--words and --analogy ask for words, and SOURCE for rows",
+            expected="one of the two",
+            got=f"SOURCE {options.source}",
+            do="leave SOURCE out; a word behind the options belongs to them",
+        )
+    if options.out is None:
+        raise InputError(
+            "embeddings of rows need --out",
+            expected="--out FILE",
+            got="none",
+            do="add --out, with a .csv, .parquet, .jsonl or .npz file",
+        )
 
 
 def _show(copies: list[dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ from glial.data.settings import DataSettings, Kind, SplitSettings
 from glial.data.sounds import SoundSettings
 from glial.data.sources import Source, is_image_source, read, read_source
 from glial.data.splits import Splits, folds, split_rows
+from glial.data.word_vectors import WordVectors
 from glial.data.writing import check_table_ending, write_table
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "SplitSettings",
     "Splits",
     "TensorBatches",
+    "WordVectors",
     "agree_on_labels",
     "check_table_ending",
     "check_target",

@@ -89,6 +89,15 @@ from glial.functional.spectrograms import (
     standardized_frames,
     warped_frequencies,
 )
+from glial.functional.word_losses import (
+    glove,
+    glove_weight,
+    huffman_tree,
+    kept_share,
+    negative_sampling,
+    noise_distribution,
+    path_log_probability,
+)
 
 __all__ = [
     "Decoded",
@@ -119,11 +128,15 @@ __all__ = [
     "forbid",
     "frames_needed",
     "generalized_mean_pool2d",
+    "glove",
+    "glove_weight",
     "greedy",
     "gru",
     "half_squared_error",
     "hertz_to_mel",
     "huber",
+    "huffman_tree",
+    "kept_share",
     "l2_norm_pool2d",
     "largest_curvature",
     "last_within",
@@ -141,8 +154,11 @@ __all__ = [
     "mfcc",
     "near_copies",
     "nearest",
+    "negative_sampling",
+    "noise_distribution",
     "pair_scores",
     "pairwise_distances",
+    "path_log_probability",
     "penalized",
     "places_within",
     "power_spectrogram",

@@ -41,6 +41,8 @@ class ModelSettings(Settings):
         loss: The loss it is trained with where the plan's ``task.loss`` is "auto"; "auto" is
             the task's own.
         objective: How it learns: a name in ``glial.objectives.OBJECTIVES``.
+        way: The way in which its data is prepared, where that is not its task's: a name in
+            ``glial.runs.ways.WAYS``.
         description: One sentence.
         source: The paper.
         weights: What the network starts from: ``imagenet`` for weights published with the paper,
@@ -77,6 +79,7 @@ class ModelSettings(Settings):
     max_one_hot: ClassVar[int | None] = None
     loss: ClassVar[str] = "auto"
     objective: ClassVar[str] = "descent"
+    way: ClassVar[str | None] = None
     description: ClassVar[str] = ""
     source: ClassVar[str] = ""
 

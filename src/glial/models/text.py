@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -11,9 +12,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from glial.core.errors import InputError
+from glial.data.encoders.tokens import FIRST
+from glial.data.word_vectors import WordVectors, vector_size
 from glial.functional import dropout
 from glial.models.settings import ModelSettings
 from glial.nn.tokens import TokenVectors
+
+logger = logging.getLogger(__name__)
 
 MANY_ROWS = 20_000
 # A language model learns from about so many tokens in all, in passes over shorter texts.
@@ -24,7 +29,10 @@ class TextSettings(ModelSettings):
     """A network of one text: vectors of tokens, features of the whole, a linear head.
 
     Attributes:
-        size: Length of a token's vector; None is 64, and 128 from 20,000 rows on.
+        size: Length of a token's vector; None is that of ``vectors``, else 64, and 128 from
+            20,000 rows on.
+        vectors: A file of word vectors, as `glial.data.word_vectors.WordVectors` reads them, with
+            which those of known words start; None starts all at random.
         token_dropout: Share of tokens taken for unknown in training.
         dropout: Share of features dropped in training, before the head.
 
@@ -37,14 +45,23 @@ class TextSettings(ModelSettings):
     takes_texts: ClassVar[bool] = True
 
     size: int | None = Field(default=None, ge=1)
+    vectors: str | None = None
     token_dropout: float = Field(default=0.1, ge=0, lt=1)
     dropout: float = Field(default=0.3, ge=0, lt=1)
 
     def for_data(
         self, num_rows: int, num_inputs: int, num_outputs: int, task: str = "classification"
     ) -> TextSettings:
-        """Longer vectors where there are many rows."""
-        size = self.size or (64 if num_rows < MANY_ROWS else 128)
+        """Longer vectors where there are many rows, or as long as those that they start from."""
+        own = None if self.vectors is None else vector_size(self.vectors)
+        if own is not None and self.size not in (None, own):
+            raise InputError(
+                "the vectors of the file have another size than the model",
+                expected=f"model.size {own}",
+                got=f"model.size {self.size}",
+                do="leave model.size out",
+            )
+        size = own or self.size or (64 if num_rows < MANY_ROWS else 128)
         return self.model_copy(update={"size": size})
 
     def build(
@@ -186,6 +203,50 @@ def check_pair(name: str, num_inputs: int, vocabularies: Sequence[int]) -> None:
             got=f"vocabularies of {' and '.join(map(str, vocabularies))} tokens",
             do="set data.shared_vocabulary=true",
         )
+
+
+def start_from_vectors(network: nn.Module, words: Sequence[str], path: str) -> int:
+    """Put the vectors of a file into a network's table of tokens; others get their usual length.
+
+    A word takes the vector of the same spelling, else of one that is spelt so in lower case.
+
+    Args:
+        network: The network, with a layer `TokenVectors` in which words begin at 2.
+        words: The words, as a `TokenEncoder` holds them.
+        path: The file.
+
+    Returns:
+        How many words have a vector there.
+
+    Raises:
+        InputError: If the file cannot be read, its vectors have another size, or none is found.
+
+    Example:
+        >>> start_from_vectors(TokenVectors(3, 4), ["a"], "no-such-file.txt")
+        Traceback (most recent call last):
+        ...
+        glial.core.errors.InputError: there is no file no-such-file.txt. ...
+    """
+    table = next(part.weight for part in network.modules() if isinstance(part, TokenVectors))
+    found = WordVectors.load(path, only=set(words))
+    places: dict[str, int] = {}
+    for row, word in enumerate(found.words):
+        places.setdefault(word.lower(), row)
+    places.update({word: row for row, word in enumerate(found.words)})
+    known = [number for number, word in enumerate(words) if word in places]
+    logger.info("%s: vectors of %d of %d words", path, len(known), len(words))
+    if not known or found.size != table.shape[1]:
+        raise InputError(
+            f"the vectors of {path} do not fit",
+            expected=f"vectors of {table.shape[1]} numbers for the words of the text",
+            got=f"{found.size} numbers, for {len(known)} of {len(words)} words",
+            do="give a file of the text's language, and leave model.size out",
+        )
+    held = found.matrix[[places[words[number]] for number in known]]
+    with torch.no_grad():
+        table *= held.std(correction=0) / table[FIRST:].std(correction=0)
+        table[torch.tensor(known) + FIRST] = held
+    return len(known)
 
 
 def text_recipe(num_rows: int, *, lr: float, epochs: int) -> dict[str, Any]:

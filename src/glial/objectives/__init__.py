@@ -2,14 +2,16 @@
 
 from glial.core.tables import Table
 from glial.objectives.perceptron import PerceptronRule
+from glial.objectives.row_descent import RowDescent
 
 OBJECTIVES = Table(
     "objective",
     "objectives",
     {
         "descent": "glial.training.objective:Descent",
+        "row_descent": "glial.objectives.row_descent:RowDescent",
         "perceptron_rule": "glial.objectives.perceptron:PerceptronRule",
     },
 )
 
-__all__ = ["OBJECTIVES", "PerceptronRule"]
+__all__ = ["OBJECTIVES", "PerceptronRule", "RowDescent"]

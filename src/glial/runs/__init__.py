@@ -12,6 +12,7 @@ from glial.runs.plan import Plan
 from glial.runs.prediction import evaluate, predict
 from glial.runs.run import Run, TrainingInterrupted
 from glial.runs.training import train
+from glial.runs.word_vectors import word_vectors
 
 __all__ = [
     "Plan",
@@ -28,4 +29,5 @@ __all__ = [
     "predict",
     "preview_augmentation",
     "train",
+    "word_vectors",
 ]

@@ -14,8 +14,10 @@ from glial.core.errors import InputError
 from glial.core.seeds import seeded
 from glial.data import Encoding
 from glial.data.batches import Batch, Batches
+from glial.data.encoders import TokenEncoder
 from glial.functional import Stepwise
 from glial.models import MODELS
+from glial.models.text import start_from_vectors
 from glial.models.weights import start_from
 from glial.objectives import PerceptronRule
 from glial.runs.plan import Plan
@@ -84,7 +86,23 @@ def make_network(
         sizes["vocabularies"] = [vocabulary for (vocabulary,) in texts]
     if words := prepared.encoding.sizes("words"):
         sizes["words"] = words
-    return built_network(prepared.settings, sizes, prepared.plan, rows)
+    network, held = built_network(prepared.settings, sizes, prepared.plan, rows)
+    if (vectors := getattr(prepared.settings, "vectors", None)) is not None:
+        start_from_vectors(network, _words_of(prepared), vectors)
+    return network, held
+
+
+def _words_of(prepared: Fitted) -> list[str]:
+    """The words of the one text, which vectors of words can stand for."""
+    encoder = next(iter(prepared.encoding.encoders.values()))
+    if not isinstance(encoder, TokenEncoder) or encoder.by != "word":
+        raise InputError(
+            "vectors of words need words",
+            expected="data.tokens: word",
+            got=f"data.tokens: {getattr(encoder, 'by', prepared.plan.data.tokens)}",
+            do="set data.tokens=word, or leave model.vectors out",
+        )
+    return encoder.tokens
 
 
 def built_network(

@@ -13,6 +13,7 @@ from glial.core.tables import Table
 from glial.data import Encoding
 from glial.data.batches import Batch, Batches
 from glial.data.streams import is_loader
+from glial.models import MODELS
 from glial.runs.plan import Plan
 from glial.runs.preparation import weights_of
 from glial.runs.request import Request
@@ -34,6 +35,7 @@ WAYS = Table(
         "language-modelling": "glial.runs.language:LANGUAGE_WAY",
         "forecasting": "glial.runs.forecasting:FORECASTING_WAY",
         "pretrain": "glial.runs.pretraining:PRETRAINING_WAY",
+        "word-vectors": "glial.runs.word_vectors:WORDS_WAY",
     },
 )
 
@@ -122,7 +124,7 @@ class Way:
 
 
 def way_name(request: Request, plan: Plan) -> str:
-    """The way of what was asked for: its source's, or its task's own, or that of tables.
+    """The way of what was asked for: its source's, its model's or its task's, or that of tables.
 
     A way of its own has the task's name, and a run that was trained so says it in its sizes, under
     ``source``.
@@ -137,6 +139,9 @@ def way_name(request: Request, plan: Plan) -> str:
     """
     if is_loader(request.source):
         return LOADER
+    own = MODELS.resolve(plan.model["name"]).way if plan.model["name"] in MODELS else None
+    if own is not None:
+        return str(own)
     return plan.task.name if plan.task.name in WAYS else TABLE
 
 

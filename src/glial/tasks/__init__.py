@@ -32,6 +32,7 @@ TASKS = Table(
         "tagging": "glial.tasks.tagging:Tagging",
         "forecasting": "glial.tasks.forecasting:Forecasting",
         "pretrain": "glial.tasks.pretraining:Pretraining",
+        "word-embedding": "glial.tasks.word_embedding:WordEmbedding",
     },
 )
 

@@ -92,6 +92,7 @@ def make_schedule(settings: TrainSettings) -> Schedule:
         "plateau": lambda moment: 1.0,
         "step": lambda moment: gamma ** (moment.epoch // every),
         "exponential": lambda moment: gamma**moment.epoch,
+        "linear": lambda moment: 1.0 - moment.fraction,
         "cosine": lambda moment: cosine(moment.fraction),
         "flat_cosine": lambda moment: flat_cosine(moment.fraction),
         "one_cycle": lambda moment: one_cycle(moment.fraction),

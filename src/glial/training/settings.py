@@ -12,7 +12,15 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 OptimizerName = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
 ScheduleName = Literal[
-    "constant", "step", "exponential", "cosine", "flat_cosine", "one_cycle", "coslog4", "plateau"
+    "constant",
+    "step",
+    "exponential",
+    "linear",
+    "cosine",
+    "flat_cosine",
+    "one_cycle",
+    "coslog4",
+    "plateau",
 ]
 
 
