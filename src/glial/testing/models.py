@@ -14,20 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glial.functional import Stepwise
 from glial.models.settings import ModelSettings
 from glial.nn import WithAuxiliary
 from glial.nn.tokens import PADDING
+from glial.testing.inputs import LENGTH, NUM_INPUTS, inputs_of, sizes_of
 
-NUM_INPUTS = 5
-CARDINALITIES = (3, 4, 30)
-IMAGE = (3, 12, 10)
-VOCABULARY = 12
-LENGTH = 7
-NUM_NUMBERS = 2  # at each step of a sequence
-FEATURES = (9, 5, 11)  # numbers that features of a word may be, and last its letters
-LETTERS = 4
-WINDOWS = {"context": 6, "horizon": 1, "season": 2, "targets": 1}
 FEW, MOST = 3, 32  # positions of a text that an exported network takes
 ROW_COUNTS = (1, 2, 7)
 
@@ -56,9 +47,9 @@ def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = 
         >>> check_model(LinearSettings())
     """
     check_settings(settings)
-    for sizes in _sizes(settings):
+    for sizes in sizes_of(settings):
         network = _built(settings, sizes)
-        inputs = _inputs(network, sizes)
+        inputs = inputs_of(network, sizes)
         check_outputs(network, inputs, sizes["num_outputs"], per_position=settings.per_position)
         check_gradients(network, inputs, without_gradient)
         check_evaluation(network, inputs)
@@ -68,35 +59,6 @@ def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = 
         check_seed(settings, sizes)
         check_export(network, inputs)
         check_precision(network, inputs)
-
-
-def _sizes(settings: ModelSettings) -> list[dict[str, Any]]:
-    """Sizes of networks to try: of one output, of three, with categories, and with images."""
-    others: dict[str, Any] = {"cardinalities": ()}
-    # At the least side maps may end as one place, of which one row has no variance.
-    side = 2 * getattr(settings, "min_side", 0)
-    images = [IMAGE if side <= min(IMAGE[1:]) else (3, side, side)]
-    if settings.takes_images and not settings.takes_numbers:
-        others["images"] = images
-    if settings.takes_sequences:
-        others["sequences"] = [[NUM_NUMBERS]]
-    if settings.takes_texts:
-        others["vocabularies"] = [VOCABULARY] * settings.num_texts
-    if settings.takes_series:
-        others["windows"] = WINDOWS
-    numbers = NUM_INPUTS if settings.takes_numbers else 0
-    if settings.takes_words:
-        others["words"] = [list(FEATURES)]
-    counts = [1] if settings.max_outputs == 1 else [settings.min_outputs, 3]
-    found = [{"num_inputs": numbers, "num_outputs": count, **others} for count in counts]
-    if settings.takes_series:
-        found.append({**found[-1], "num_inputs": NUM_INPUTS})
-    if settings.takes_categories:
-        found.append({**found[-1], "cardinalities": CARDINALITIES})
-    if settings.takes_images and settings.takes_numbers:
-        alone = {**found[0], "num_inputs": 0, "images": images}
-        found += [alone, {**found[-1], "images": images}]
-    return found
 
 
 def check_settings(settings: ModelSettings) -> None:
@@ -292,49 +254,6 @@ def _built(settings: ModelSettings, sizes: Mapping[str, Any], seed: int = 0) -> 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return settings.build(**sizes)
-
-
-def _inputs(network: nn.Module, sizes: Mapping[str, Any]) -> list[Tensor]:
-    """Rows for a network of these sizes, the texts and sequences of unequal lengths."""
-    generator = torch.Generator().manual_seed(0)
-    cardinalities = sizes["cardinalities"]
-    rows = 4 * max(cardinalities, default=8)
-    parts = []
-    if "windows" in sizes:
-        return _windows(sizes, rows, generator)
-    if sizes["num_inputs"] or cardinalities:
-        parts.append(torch.randn(rows, sizes["num_inputs"], generator=generator))
-    if cardinalities:
-        parts.append(torch.stack([torch.arange(rows) % count for count in cardinalities], dim=1))
-    parts += [torch.randn(rows, *image, generator=generator) for image in sizes.get("images", ())]
-    for (count,) in sizes.get("sequences", ()):
-        steps = torch.randn(rows, LENGTH, count, generator=generator)
-        lengths = torch.arange(rows) % LENGTH + 1
-        parts += [steps * (torch.arange(LENGTH) < lengths[:, None])[:, :, None], lengths]
-    for count in sizes.get("vocabularies", ()):
-        tokens = torch.randint(1, count, (rows, LENGTH), generator=generator)
-        length = torch.arange(rows)[:, None] % LENGTH + 1
-        parts.append(tokens.where(torch.arange(LENGTH) < length, 0))
-    for sizes_of_word in sizes.get("words", ()):
-        *features, letters = sizes_of_word
-        counts = [*features, *[letters] * LETTERS]
-        told = [torch.randint(1, count, (rows, LENGTH), generator=generator) for count in counts]
-        length = torch.arange(rows)[:, None, None] % LENGTH + 1
-        positions = torch.arange(LENGTH)[:, None]
-        parts.append(torch.stack(told, dim=2).where(positions < length, 0))
-    start = getattr(network, "start", None)
-    if callable(start) and not isinstance(network, Stepwise):
-        start(*parts)
-    return parts
-
-
-def _windows(sizes: Mapping[str, Any], rows: int, generator: torch.Generator) -> list[Tensor]:
-    """Windows of series: what went before and, if anything is, what is known of all steps."""
-    windows = sizes["windows"]
-    shapes = [(windows["context"], windows["targets"])]
-    if sizes["num_inputs"]:
-        shapes.append((windows["context"] + windows["horizon"], sizes["num_inputs"]))
-    return [torch.randn(rows, *shape, generator=generator) for shape in shapes]
 
 
 def _has_more(outputs: Any) -> bool:
