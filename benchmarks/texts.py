@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ import numpy as np
 import polars as pl
 
 import glial
+from glial.data import read
 from glial.data.settings import SplitSettings
 from glial.data.splits import split_rows
 
@@ -47,9 +49,7 @@ def baseline(train: pl.DataFrame, test: pl.DataFrame, text: str, target: str) ->
 
     network = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
-        LogisticRegressionCV(
-            Cs=STRENGTHS, cv=5, scoring="neg_log_loss", max_iter=1000, l1_ratios=(0,)
-        ),
+        LogisticRegressionCV(Cs=STRENGTHS, cv=5, scoring="neg_log_loss", max_iter=1000),
     )
     network.fit(train[text].fill_null("").to_list(), train[target].to_list())
     probability = network.predict_proba(test[text].fill_null("").to_list())[:, 1]
@@ -64,12 +64,19 @@ def baseline(train: pl.DataFrame, test: pl.DataFrame, text: str, target: str) ->
 
 def spam(seed: int, options: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
     """One division of the messages: Glial's figures and the baseline's."""
-    frame = glial.read(FOLDER / "sms-spam.csv.gz")
-    train, val, test, _ = split_rows(frame, SplitSettings(), target="label", seed=seed)
-    run = glial.train(str(FOLDER / "sms-spam.csv.gz"), "label", seed=seed, out=False, **options)
+    frame = read(FOLDER / "sms-spam.csv.gz")
+    codes = (frame["label"] == "spam").cast(pl.Int64).to_numpy()
+    rows = split_rows(frame, SplitSettings(), labels=codes, seed=seed)[:3]
+    parts = {name: frame[part] for name, part in zip(("train", "val", "test"), rows, strict=True)}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, part in parts.items():
+            part.write_csv(f"{folder}/{name}.csv")
+        val, test = f"{folder}/val.csv", f"{folder}/test.csv"
+        source = f"{folder}/train.csv"
+        run = glial.train(source, "label", val=val, test=test, seed=seed, out=False, **options)
     (text,) = (name for name in frame.columns if name != "label")
-    known = pl.concat([frame[train], frame[val]])
-    return run.metrics["test"], baseline(known, frame[test], text, "label")
+    known = pl.concat([parts["train"], parts["val"]])
+    return run.metrics["test"], baseline(known, parts["test"], text, "label")
 
 
 def reviews(seed: int, options: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
