@@ -127,7 +127,7 @@ class ImageModelSettings(ModelSettings):
                 expected=f"at least {self.min_side} x {self.min_side} pixels",
                 got=f"{image[1]} x {image[2]}",
                 do=f"set data.images.size=[{self.min_side},{self.min_side}], "
-                "or choose the model residual_cnn",
+                "for sounds more data.sounds.bands or seconds, or choose the model residual_cnn",
             )
         outputs = self.num_classes if num_outputs is None else num_outputs
         self.check_sizes(0, outputs, images=[image])
