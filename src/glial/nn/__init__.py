@@ -39,6 +39,7 @@ from glial.nn.receptive import ReceptiveField, receptive_field, receptive_field_
 from glial.nn.recurrence import Recurrent, detached, reset
 from glial.nn.recurrent import GRU, LSTM, RNN, BidirectionalGRU
 from glial.nn.sequence_pooling import SequencePool
+from glial.nn.through_time import draw_gradients, gradients_over_time
 from glial.nn.tokens import TokenVectors
 
 __all__ = [
@@ -92,6 +93,8 @@ __all__ = [
     "conv_output_size",
     "detached",
     "draw_activation",
+    "draw_gradients",
+    "gradients_over_time",
     "initialize",
     "initialize_bias",
     "receptive_field",

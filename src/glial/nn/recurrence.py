@@ -34,6 +34,8 @@ class Recurrent(nn.RNNBase):
 
     Attributes:
         gates: How many weight matrices of a kind lie one below the other.
+        taken: Where what each step computes is put, a list a layer and direction, while somebody
+            looks (`glial.nn.gradients_over_time`); None where nobody does.
 
     Source:
         Gal and Ghahramani (2016), arXiv 1512.05287 (dropout that is the same at all times); Ba,
@@ -71,6 +73,7 @@ class Recurrent(nn.RNNBase):
         self.input_dropout = input_dropout
         self.hidden_dropout = hidden_dropout
         self.norms = nn.ModuleDict()
+        self.taken: list[list[dict[str, Tensor]]] | None = None
         if layer_norm:
             for suffix in self.suffixes:
                 for end in ("ih", "hh"):
@@ -192,8 +195,9 @@ class Recurrent(nn.RNNBase):
 
     @property
     def _stepwise(self) -> bool:
-        """Whether no kernel knows this variant."""
-        return bool(self.norms) or (self.training and self.hidden_dropout > 0)
+        """Whether no kernel knows this variant, or somebody looks at its steps."""
+        looked = self.taken is not None
+        return looked or bool(self.norms) or (self.training and self.hidden_dropout > 0)
 
     def _starts(self, state: Carried | None, inputs: Tensor) -> list[tuple[Tensor, ...]]:
         parts = (state,) if isinstance(state, Tensor) else state
@@ -212,6 +216,8 @@ class Recurrent(nn.RNNBase):
             seen = state[0] if mask is None else state[0] * mask
             found.append(self.step(now, state, suffix, seen))
             state = tuple(found[-1][name] for name in ("hidden", "cell")[: len(state)])
+        if self.taken is not None:
+            self.taken.append(found)
         return found
 
     def _by_steps(
