@@ -17,7 +17,8 @@ from glial.runs import TrainingInterrupted
 from glial.runs.pairs import read_pairs
 from glial.runs.plan import Plan
 from glial.runs.request import Request
-from glial.runs.translation import make_ready, translate
+from glial.runs.translation import make_ready
+from glial.runs.writing import translate, written_otherwise
 
 WORDS = ["red", "blue", "small", "cat", "dog", "sees"]
 
@@ -87,9 +88,8 @@ def test_predictions_are_one_a_row_whatever_stands_beside(run):
 
 
 def test_several_translations_the_likeliest_first(run):
-    task = run.plan.task.model_copy(update={"beam": 5, "best": 3, "length_penalty": 0.0})
-    run = glial.load(run.path)
-    run.plan = run.plan.model_copy(update={"task": task})
+    changes = {"task.beam": 5, "task.best": 3, "task.length_penalty": 0.0}
+    run = written_otherwise(glial.load(run.path), changes)
     found = glial.predict(run, pairs(10))
     assert found.columns == [
         *("prediction", "log_likelihood", "prediction_2", "log_likelihood_2"),
@@ -225,6 +225,11 @@ def test_the_command_line_trains_predicts_and_evaluates(tmp_path, monkeypatch, c
     status, told = call("predict", "run", "pairs.csv", "--out", "out.csv")
     assert (status, told["rows"]) == (0, 120)
     assert pl.read_csv("out.csv").columns == ["prediction"]
+    words = ("predict", "run", "pairs.csv", "--out", "out.jsonl", "--set")
+    assert call(*words, "task.best=2")[0] == 0
+    assert pl.read_ndjson("out.jsonl").width == 4
+    for wrong in ("task.beam=none", "train.lr=1", "task.beam"):
+        assert call(*words, wrong)[0] == 2
     status, told = call("evaluate", "run", "pairs.csv")
     assert (status, "chrf" in told["metrics"]) == (0, True)
     status, told = call("train", "pairs.csv", "--task", "translation", "--target", "no")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from glial.core.errors import InputError
@@ -92,7 +92,24 @@ def experiment_changes(options: argparse.Namespace) -> dict[str, Any]:
         "data.weight": options.weight,
     }
     changes = {key: value for key, value in named.items() if value is not None}
-    for text in options.set:
+    return changes | set_changes(options.set)
+
+
+def set_changes(texts: Sequence[str]) -> dict[str, str]:
+    """Dotted keys of the plan and their values, from what stands behind ``--set``.
+
+    Args:
+        texts: Each of the form ``key=value``.
+
+    Raises:
+        InputError: If one is not.
+
+    Example:
+        >>> set_changes(["task.beam=8"])
+        {'task.beam': '8'}
+    """
+    changes = {}
+    for text in texts:
         key, sign, value = text.partition("=")
         if not sign or not key:
             raise InputError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from glial.cli.alignments import add_attention_arguments, check_attention, draw_attention
 from glial.cli.arguments import add_data_arguments, experiment_changes, number
 from glial.cli.main import print_json
 from glial.cli.pictures import (
@@ -22,7 +23,7 @@ from glial.cli.pictures import (
 )
 from glial.core.errors import InputError, unknown_name
 
-MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg", *PICTURE_OPTIONS)
+MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg", *PICTURE_OPTIONS, "attention", "out")
 SOURCE_OPTIONS = ("target", "task", "val", "test", "group", "time", "weight", "seed", "augment")
 VOCABULARY, TOKENS, LETTERS = 1000, 16, 10  # of a trial text
 IMAGE = (3, 32, 32)  # of a model that was published for no size
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=number(int), help="rows of the trial batch (1)")
     parser.add_argument("--svg", metavar="FILE", help="draw the computational graph")
     add_picture_arguments(parser)
+    add_attention_arguments(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="a=b", help="any key of the plan or model"
     )
@@ -161,6 +163,7 @@ def _inspect_model(options: argparse.Namespace) -> int:
     if batch < 1:
         raise InputError("--batch is wrong", expected="at least 1 row", got=str(batch))
     check_pictures(options)
+    check_attention(options)
     network, sizes, encoder = _network(options)
     inputs = _trial(sizes, batch)
     summary = summarize(network, inputs)
@@ -168,7 +171,7 @@ def _inspect_model(options: argparse.Namespace) -> int:
     if options.svg:
         write_atomic(Path(options.svg), draw_svg(capture(network, inputs)))
     pictures = draw_pictures(options, network, sizes, encoder)
-    result |= pictures
+    result |= pictures | draw_attention(options)
     if options.json:
         print_json(result)
         return 0
@@ -184,6 +187,8 @@ def _inspect_model(options: argparse.Namespace) -> int:
     if options.svg:
         print(f"graph: {options.svg}")
     print_pictures(pictures)
+    if options.attention is not None:
+        print(f"attention: {options.out}")
     return 0
 
 

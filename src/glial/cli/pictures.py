@@ -69,10 +69,11 @@ def check_pictures(options: argparse.Namespace) -> None:
             got="no --maps",
             do="say with --maps where the picture goes, or leave --image out",
         )
-    if options.layer and all(getattr(options, name) is None for name in DRAWN):
+    drawn = (*DRAWN, "attention")
+    if options.layer and all(getattr(options, name, None) is None for name in drawn):
         raise InputError(
             "--layer says what to draw, and nothing is drawn",
-            expected="--filters, --maps or --fields",
+            expected="--filters, --maps, --fields or --attention",
             got=f"--layer {options.layer[0]}",
             do="say what to draw, or leave --layer out",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from glial.cli.arguments import set_changes
 from glial.cli.main import print_json
 
 
@@ -13,6 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the run's folder")
     parser.add_argument("source", metavar="SOURCE", help="rows to predict")
     parser.add_argument(
+        "--set", action="append", default=[], metavar="task.beam=N", help="how texts are written"
+    )
+    parser.add_argument(
         "--out", required=True, metavar="FILE", help="a .csv, .parquet or .jsonl file"
     )
 
@@ -20,11 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the predictions whole or not at all."""
     from glial.data import check_table_ending, write_table
-    from glial.runs import predict
+    from glial.runs import load, predict
 
     out = Path(options.out)
     check_table_ending(out)
-    frame = predict(options.run, options.source)
+    run = load(options.run)
+    if options.set:
+        from glial.runs.writing import written_otherwise
+
+        run = written_otherwise(run, set_changes(options.set))
+    frame = predict(run, options.source)
     write_table(frame, out)
     if options.json:
         print_json({"predictions": str(out), "rows": frame.height})

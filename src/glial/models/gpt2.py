@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from glial.functional import attend, causal_mask
+from glial.functional import attend, attention_weights, causal_mask
 from glial.models.settings import ModelSettings
 from glial.models.text import check_one_text, language_recipe
 from glial.nn.attention import KeysAndValues, check_heads, check_length
@@ -234,6 +234,21 @@ class CausalAttention(nn.Module):
         mixed = attend(query, key, value, mask, dropout=rate, causal=whole)
         found: Tensor = self.c_proj(mixed.transpose(1, 2).flatten(2))
         return found
+
+    def weights(
+        self, vectors: Float[Tensor, "row place size"]
+    ) -> Float[Tensor, "row head place place"]:
+        """How much each place takes from each of those before, of each head.
+
+        Args:
+            vectors: One a place.
+        """
+        query, key, _ = (
+            part.reshape(*part.shape[:2], self.heads, -1).transpose(1, 2)
+            for part in self.c_attn(vectors).chunk(3, dim=2)
+        )
+        places = vectors.shape[1]
+        return attention_weights(query, key, causal_mask(places, places, vectors.device))
 
 
 class Block(nn.Module):

@@ -23,7 +23,6 @@ from glial.data import (
 )
 from glial.data.batches import Batch, finished, take
 from glial.data.encoders import TensorEncoder, fit_phrases
-from glial.functional.decoding import beam_search
 from glial.models.weights import start_from
 from glial.nn.summary import evaluating
 from glial.runs.network import make_objective
@@ -34,6 +33,7 @@ from glial.runs.request import Request
 from glial.runs.rows import Tables, targets_of
 from glial.runs.run import Run
 from glial.runs.ways import Judged, Way
+from glial.runs.writing import ROWS_AT_ONCE, cut, task_of, text_encoder, translate
 from glial.tasks import fit_task
 from glial.tasks.task import Loss
 from glial.tasks.translation import BEHIND, Translation
@@ -46,8 +46,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_MODEL = "seq2seq"
 SAMPLED_ROWS = 512
 SCORES_AT_ONCE = 1 << 24  # numbers that a network gives for some rows
-PLACES_AT_ONCE = 1 << 13  # places of sources, each as often as the beam is wide
-ROWS_AT_ONCE = 256
 
 
 @dataclass
@@ -219,17 +217,6 @@ def encoded(
     )
 
 
-def cut(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Tokens of some rows, each side as long as its longest text.
-
-    Example:
-        >>> cut((torch.tensor([[3, 4, 0]]), torch.tensor([[2, 0]])))
-        (tensor([[3, 4]]), tensor([[2]]))
-    """
-    longest = [max(1, int((part != 0).any(dim=0).sum())) for part in inputs]
-    return tuple(part[:, :n].long() for part, n in zip(inputs, longest, strict=True))
-
-
 def tallied(network: nn.Module, task: Translation, rows: Batch) -> Tensor:
     """The sums of `Translation.tally` over rows, in bounded memory.
 
@@ -249,82 +236,11 @@ def tallied(network: nn.Module, task: Translation, rows: Batch) -> Tensor:
     return total
 
 
-@dataclass(frozen=True)
-class Translated:
-    """What a network writes for texts, a row each, the best first.
-
-    Attributes:
-        texts: [best][row].
-        log_likelihoods: [best][row], the sum over tokens.
-
-    Example:
-        >>> Translated([["a"]], [[-0.5]]).frame()["prediction"].to_list()
-        ['a']
-    """
-
-    texts: list[list[str]]
-    log_likelihoods: list[list[float]]
-
-    def frame(self) -> pl.DataFrame:
-        """``prediction``; of several also ``prediction_2`` and so on, and how likely each is."""
-        columns: dict[str, Any] = {"prediction": self.texts[0]}
-        if len(self.texts) > 1:
-            columns["log_likelihood"] = self.log_likelihoods[0]
-            for number, texts in enumerate(self.texts[1:], 2):
-                columns[f"prediction_{number}"] = texts
-                columns[f"log_likelihood_{number}"] = self.log_likelihoods[number - 1]
-        return pl.DataFrame(columns)
-
-
-def translate(run: Run, texts: pl.Series) -> Translated:
-    """What a network writes for texts, by beam search: see ``task.beam`` in the plan.
-
-    Texts of similar length are decoded together, as many as memory bears; that changes no result.
-
-    Args:
-        run: The run.
-        texts: What is translated.
-    """
-    encoder, task, settings = _encoder(run), _task(run), run.plan.task
-    held = encoder.tensor(texts)
-    network: Any = run.model
-    device = next(network.parameters()).device
-    lengths = (held != 0).sum(dim=1)
-    order = lengths.argsort(stable=True)
-    best = min(settings.best, settings.beam)
-    impossible = torch.zeros(task.num_outputs, dtype=torch.bool, device=device)
-    impossible[[0, 1, task.start]] = True  # padding and the unknown say nothing
-    found: list[list[str]] = [[""] * len(held) for _ in range(best)]
-    sums = [[0.0] * len(held) for _ in range(best)]
-    places = max(1, int(lengths.max())) * settings.beam
-    size = max(1, min(ROWS_AT_ONCE, PLACES_AT_ONCE // places))
-    with evaluating(network), torch.inference_mode():
-        for some in torch.split(order, size):
-            (sources,) = cut((held[some].to(device),))
-            decoded = beam_search(
-                network,
-                network.read(sources),
-                torch.full((len(some),), task.start, device=device),
-                end=task.end,
-                max_length=task.longest,
-                width=settings.beam,
-                best=best,
-                length_penalty=settings.length_penalty,
-                allowed=lambda tokens: ~impossible.expand(len(tokens), -1),
-            )
-            for number in range(best):
-                written = task.texts(decoded.tokens[:, number])
-                told = decoded.log_likelihoods[:, number].tolist()
-                for row, text, value in zip(some.tolist(), written, told, strict=True):
-                    found[number][row], sums[number][row] = text, value
-    return Translated(found, sums)
-
-
 def _judged(run: Run, frame: pl.DataFrame, *, baseline: bool) -> Judged:
     """How good a network is on rows with their targets."""
-    task = _task(run)
+    task = task_of(run)
     (source,) = run.encoding.encoders
-    rows = encoded(_encoder(run), source, task, frame, run.plan)
+    rows = encoded(text_encoder(run), source, task, frame, run.plan)
     device = next(run.model.parameters()).device
     figures = task.figures(tallied(run.model, task, _moved(rows, device)))
     texts = translate(run, frame[source]).texts[0]
@@ -356,18 +272,6 @@ def _texts(run: Run, frame: pl.DataFrame) -> pl.Series:
             do="name the column of texts so",
         )
     return frame[source]
-
-
-def _task(run: Run) -> Translation:
-    task: Any = run.decoder
-    found: Translation = task
-    return found
-
-
-def _encoder(run: Run) -> TensorEncoder:
-    (encoder,) = run.encoding.encoders.values()
-    assert isinstance(encoder, TensorEncoder)  # noqa: S101 - narrows the type
-    return encoder
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:

@@ -312,6 +312,14 @@ class SubwordEncoder:
         longest = int((held != 0).any(dim=0).sum())
         return held[:, : max(1, longest)].long()
 
+    def spell(self, numbers: Sequence[int]) -> list[str]:
+        """Each token alone, as the vocabulary has it.
+
+        Args:
+            numbers: Of tokens.
+        """
+        return [self.subwords.tokens[n] for n in numbers]
+
 
 def read_subwords(path: Path) -> Subwords:
     """The subwords of a published vocabulary, or of a run.

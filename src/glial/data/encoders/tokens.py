@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -135,6 +136,18 @@ class TokenEncoder:
         """Tokens of some rows, as long as the longest text among them."""
         longest = int((held != PADDING).any(dim=0).sum())
         return held[:, : max(1, longest)].long()
+
+    def spell(self, numbers: Sequence[int]) -> list[str]:
+        """Each token alone, in letters; ``""`` for padding and unknown ones.
+
+        Args:
+            numbers: Of tokens.
+
+        Example:
+            >>> TokenEncoder("word", ["good"], max_length=4).spell([2, 1])
+            ['good', '']
+        """
+        return [self.tokens[n - FIRST] if n >= FIRST else "" for n in numbers]
 
 
 def tokenize(column: pl.Series, by: By) -> pl.Series:

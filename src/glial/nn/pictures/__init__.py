@@ -1,16 +1,21 @@
-"""Pictures of what is inside a network of images: filters, feature maps, receptive fields."""
+"""Pictures of what is inside a network: filters, feature maps, receptive fields, attention."""
 
+from glial.nn.pictures.alignments import Alignment, alignment_png, alignment_svg, alignments
 from glial.nn.pictures.fields import MeasuredField, draw_receptive_fields, measure_fields
 from glial.nn.pictures.filters import draw_filters
 from glial.nn.pictures.maps import FeatureMaps, draw_maps, feature_maps
 from glial.nn.pictures.sheet import Sheet, Strip, Tile
 
 __all__ = [
+    "Alignment",
     "FeatureMaps",
     "MeasuredField",
     "Sheet",
     "Strip",
     "Tile",
+    "alignment_png",
+    "alignment_svg",
+    "alignments",
     "draw_filters",
     "draw_maps",
     "draw_receptive_fields",
