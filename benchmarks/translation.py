@@ -2,7 +2,7 @@
 
 Messages are those of Django's catalogues, English to French or German: few, short, full of names
 and placeholders. The grammar turns the order of clauses round, moves each verb behind its objects
-and adjectives behind their nouns, so that what stands first in one language stands last in the other.
+and adjectives behind their nouns: what stands first in one language stands last in the other.
 
     python benchmarks/translation.py grammar [--rows 2000] [--epochs 12]
     python benchmarks/translation.py messages --to fr --django SITE-PACKAGES/django [--epochs 40]
@@ -79,12 +79,13 @@ def grammar(rows: int, seed: int = 0) -> pl.DataFrame:
     return pl.DataFrame({"from": [*found], "to": [*found.values()]})
 
 
-def messages(django: Path, language: str) -> pl.DataFrame:
-    """Each message of Django's catalogues once, with its first translation."""
+def messages(django: Path, language: str, longest: int) -> pl.DataFrame:
+    """Each message of Django's catalogues once, of so many words, with its first translation."""
     found: dict[str, str] = {}
     for path in sorted(django.glob(f"**/locale/{language}/LC_MESSAGES/*.po")):
         for source, target in _entries(path.read_text(encoding="utf-8")):
-            if source.strip() and target.strip() and source != target:
+            lengths = len(source.split()), len(target.split())
+            if min(lengths) > 0 and max(lengths) <= longest and source != target:
                 found.setdefault(" ".join(source.split()), " ".join(target.split()))
     return pl.DataFrame({"from": [*found], "to": [*found.values()]})
 
@@ -140,6 +141,7 @@ def main() -> None:
     parser.add_argument("--to", default="fr", help="language of the messages")
     parser.add_argument("--django", type=Path, help="the folder of the package django")
     parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--longest", type=int, default=15, help="most words of a message")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=[*MODELS], help="names of networks")
@@ -158,9 +160,9 @@ def main() -> None:
             if not places:
                 parser.error("--django PATH is needed where Django is not installed")
             options.django = Path(places[0])
-        frame, epochs = messages(options.django, options.to), options.epochs or 40
-        usual = {"data.tokens": "bpe", "data.max_tokens": 2000, "model.size": 128}
-        usual |= {"train.lr": 0.002, "model.dropout": 0.3}
+        frame, epochs = messages(options.django, options.to, options.longest), options.epochs or 40
+        usual = {"data.tokens": "bpe", "data.max_tokens": 1000, "model.size": 64}
+        usual |= {"train.lr": 0.004, "model.dropout": 0.3, "train.batch_size": 32}
     usual |= {"train.epochs": epochs} | dict(pair.split("=", 1) for pair in options.set)
     usual |= {"doctor.watch": False}
     words = frame["from"].str.split(" ").list.len()
