@@ -154,6 +154,38 @@ def test_init_drafts_and_refuses_to_overwrite(call, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "task"),
+    [
+        (["corpus.txt", "--task", "language-modelling"], "language-modelling"),
+        (["corpus.txt", "--task", "pretrain"], "pretrain"),
+        (["pairs.csv", "--task", "translation", "--target", "to"], "translation"),
+        (["series.csv", "--task", "forecasting", "--target", "y"], "forecasting"),
+        (["walks.jsonl", "--target", "activity"], "tagging"),
+        (["names.conll"], "tagging"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_what_init_drafts_is_trained(call, folder, words, task):
+    lines = [f"the cat number {i} sat on the mat, and the dog ran off.\n" for i in range(60)]
+    (folder / "corpus.txt").write_text("".join(lines))
+    rows = ["from,to", *(f"{a} {b},{b.upper()} {a.upper()}" for a in "abcdefg" for b in "xyzuv")]
+    (folder / "pairs.csv").write_text("\n".join(rows))
+    (folder / "series.csv").write_text(
+        "day,y\n" + "".join(f"{i},{i % 7 + i % 3 / 10}\n" for i in range(150))
+    )
+    walks = [{"x": [i % 3, 0.5, 1.0], "activity": ["sit", "sit", "walk"]} for i in range(30)]
+    (folder / "walks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in walks))
+    (folder / "names.conll").write_text(
+        "".join(f"Ann\tB-person\nsaw\tO\ntown{i}\tO\n\n" for i in range(30))
+    )
+    status, plan = call("init", *words)
+    assert (status, plan["task"]["name"]) == (0, task)
+    status, result = call("train", "plan.yaml", "--epochs", "1")
+    assert (status, result["task"], result["epochs"]) == (0, task, 1)
+
+
+@pytest.mark.slow
 def test_set_overrides_and_labels_keep_their_spelling(call, folder):
     rows = "".join(f"{i % 7}.25,{'01' if i % 2 else '10'}\n" for i in range(40))
     (folder / "t.csv").write_text("x,y\n" + rows)

@@ -9,7 +9,14 @@ import torch
 from glial.core.errors import InputError
 from glial.data import DataSettings, Encoding
 from glial.data.encoders import WordFeaturesEncoder
-from glial.data.lists import check_same_lengths, find_words, is_list, listed, split_words
+from glial.data.lists import (
+    check_same_lengths,
+    find_labelled,
+    find_words,
+    is_list,
+    listed,
+    split_words,
+)
 
 SENTENCES = [["Paris", "is", "big"], [], ["is", "it", "Paris", "2024"], ["is"]]
 
@@ -50,6 +57,21 @@ def test_words_are_found_by_their_number() -> None:
         find_words(frame.select("tags"), "tags", {})
     with pytest.raises(InputError, match=r"2 words and 1 labels \(rows like it: 1\)"):
         check_same_lengths(frame["text"], pl.Series("tags", [["O"], ["O"]]))
+
+
+def test_words_are_labelled_before_steps() -> None:
+    frame = pl.DataFrame({"n": [[1, 2], [3]], "x": ["[1.5, 2]", "[3]"], "id": ["a", "b"]})
+    frame = frame.with_columns(tags=pl.Series([["s", None], ["t"]]))
+    assert find_labelled(frame, "tags", {}) == {"n": "sequence", "x": "sequence"}
+    assert find_labelled(frame, "tags", {"x": "identifier"}) == {"n": "sequence"}
+    assert find_labelled(frame, "tags", {"n": "words"}) == {"n": "words"}
+    worded = frame.with_columns(words=pl.Series(["a b", "c"]))
+    assert find_labelled(worded, "tags", {}) == {"words": "words"}
+    check_same_lengths(frame["x"], frame["tags"], steps=True)
+    with pytest.raises(InputError, match="1 steps and 2 labels"):
+        check_same_lengths(pl.Series("x", [[0.5], [1.0]]), frame["tags"], steps=True)
+    with pytest.raises(InputError, match="a word has no label in row 1"):
+        check_same_lengths(worded["words"], frame["tags"])
 
 
 def test_features_and_letters_by_hand() -> None:

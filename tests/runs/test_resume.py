@@ -8,6 +8,7 @@ import time
 
 import jaxtyping
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -171,3 +172,17 @@ def test_numbered_folders(tmp_path, monkeypatch):
     names = [glial.train("iris", **OPTIONS).path.name for _ in range(2)]
     assert names == ["iris-1", "iris-2"]
     assert glial.train("iris", resume=True, **OPTIONS).path.name == "iris-2"
+
+
+def test_labels_of_steps_resume(tmp_path, ticking, stop_at):
+    generator = np.random.default_rng(0)
+    steps = [generator.normal(size=int(generator.integers(1, 9))) for _ in range(40)]
+    sides = [np.where(row.cumsum() > 0, "up", "down").tolist() for row in steps]
+    frame = pl.DataFrame({"step": [row.tolist() for row in steps], "side": sides})
+    options = {"epochs": 3, "set": {"train.batch_size": 8, "train.checkpoint_seconds": 0.0}}
+    glial.train(frame, "side", out=tmp_path / "calm", **options)
+    with pytest.raises(TrainingInterrupted):
+        glial.train(frame, "side", out=tmp_path / "cut", callbacks=[stop_at(5)], **options)
+    glial.train(frame, "side", out=tmp_path / "cut", resume=True, **options)
+    left, right = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("calm", "cut")]
+    assert left == right

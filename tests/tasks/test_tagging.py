@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from sklearn import metrics
 
 from glial.core.errors import InputError
 from glial.functional import chain_loss, viterbi
@@ -20,7 +21,7 @@ from glial.tasks import (
     load_task,
     trivial_scores,
 )
-from glial.tasks.tagging import Tagging, lengths_of
+from glial.tasks.tagging import Tagging, lengths_of, unseen_tags
 
 FRAME = pl.DataFrame({"tags": [["O", "B-x", "I-x"], ["O"], ["B-y", "O"], []]})
 # In order: B-x, B-y, I-x, O.
@@ -113,7 +114,7 @@ def test_free_tags_are_the_best_of_the_chain() -> None:
     names = task.labels.names
     assert found == [[names[code] for code in row if code >= 0] for row in best.tolist()]
     assert task.monitored == ("loss", "accuracy")
-    assert set(task.scores(pairs, frame)) == {"accuracy", "f1_macro"}
+    assert set(task.scores(pairs, frame)) == {"accuracy", "balanced_accuracy", "f1_macro"}
 
 
 def certain(task: Tagging, rows: list[list[str]]) -> torch.Tensor:
@@ -198,3 +199,39 @@ def test_a_loss_of_ones_own() -> None:
     assert task.loss(outputs, target).item() == pytest.approx(
         1 + np.mean([3, 0, 3, -1, 1, 3, -1, -1])
     )
+
+
+def test_positions_without_a_tag_are_neither_learnt_nor_judged() -> None:
+    frame = pl.DataFrame({"tags": [["sit", None, "walk"], ["sit", "", None]]})
+    task = tagging(frame)
+    assert (task.labels.names, task.scheme) == (["sit", "walk"], "none")
+    assert task.shares == pytest.approx([2 / 3, 1 / 3])
+    target = task.encode(frame)
+    assert target.tolist() == [[0, -3, 1], [0, -3, -3]]
+    scores = torch.randn(2, 3, 2)
+    logs = scores.log_softmax(dim=2)
+    wanted = -(logs[0, 0, 0] + logs[0, 2, 1] + logs[1, 0, 0]) / 3
+    torch.testing.assert_close(task.loss(scores, target), wanted)
+    assert task.mass(target).item() == 3
+    sits = torch.tensor([1.0, 0.0]).expand(2, 3, 2)
+    assert task.scores(sits, frame)["accuracy"] == pytest.approx(2 / 3)
+    assert task.monitor(sits, target)["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_scores_of_tags_without_entities_are_scikit_learns() -> None:
+    generator = np.random.default_rng(0)
+    truth = [generator.choice(["a", "b", "c"], 6, p=[0.6, 0.3, 0.1]).tolist() for _ in range(9)]
+    task = tagging(pl.DataFrame({"tags": truth}))
+    outputs = torch.from_numpy(generator.normal(size=(9, 6, 3)))
+    flat = [tag for row in truth for tag in row]
+    guesses = [task.labels.names[code] for code in outputs.argmax(dim=2).flatten().tolist()]
+    found = task.scores(outputs, pl.DataFrame({"tags": truth}))
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(flat, guesses))
+    assert found["balanced_accuracy"] == pytest.approx(
+        metrics.balanced_accuracy_score(flat, guesses)
+    )
+    assert found["f1_macro"] == pytest.approx(metrics.f1_score(flat, guesses, average="macro"))
+
+
+def test_unseen_tags_are_named() -> None:
+    assert unseen_tags(tagging(), pl.DataFrame({"tags": [["O", None, "B-z"], []]})) == ["B-z"]

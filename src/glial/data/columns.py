@@ -241,7 +241,8 @@ def check_target(
     """
     check_target_names(frame.columns, targets)
     for name in targets:
-        check_finite(frame[name], task)
+        if task is not None or not _is_labels(frame, name):
+            check_finite(frame[name], task)
     gone = (
         pl.Series([False]).new_from_index(0, frame.height)
         if frame.height
@@ -314,7 +315,7 @@ def check_finite(column: pl.Series, task: str | None, first: int = 0) -> None:
     if is_nested(column):
         raise InputError(
             f"the target {column.name!r} cannot be learnt",
-            expected="a column of numbers, words or yes/no, or for tagging lists of such",
+            expected="a column of numbers, words or yes/no, or lists of words or whole numbers",
             got=f"cells of the type {column.dtype}",
             do="take another column, or write this one as text or numbers",
         )
@@ -340,7 +341,8 @@ def infer_task(frame: pl.DataFrame, targets: Sequence[str]) -> str:
         targets: The target columns.
 
     Returns:
-        ``classification``, ``multilabel``, ``regression``, or ``tagging`` for lists.
+        ``classification``, ``multilabel``, ``regression``, or ``tagging`` for lists of words, and
+        for lists of whole numbers beside other lists.
 
     Raises:
         InputError: If several targets are neither all yes-or-no nor all numbers.
@@ -350,7 +352,8 @@ def infer_task(frame: pl.DataFrame, targets: Sequence[str]) -> str:
         'classification'
     """
     columns = [frame[name] for name in targets]
-    if len(columns) == 1 and is_word_list(columns[0]):
+    if len(columns) == 1 and _is_labels(frame, targets[0]):
+        logger.info("task: 'tagging', as %r has lists of labels", targets[0])
         return "tagging"
     if len(columns) == 1:
         name = _task_of_one(columns[0])
@@ -366,6 +369,13 @@ def infer_task(frame: pl.DataFrame, targets: Sequence[str]) -> str:
         got=", ".join(targets),
         do="name one target, or say which task with --task",
     )
+
+
+def _is_labels(frame: pl.DataFrame, target: str) -> bool:
+    """Whether a target is lists of labels: of words, or of whole numbers beside other lists."""
+    beside = [dtype for name, dtype in frame.schema.items() if name != target]
+    there = any(isinstance(dtype, (pl.List, pl.Array)) for dtype in beside)
+    return is_word_list(frame[target]) or (there and is_list(frame[target]))
 
 
 def _task_of_one(column: pl.Series) -> str:

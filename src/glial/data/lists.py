@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from glial.core.errors import InputError
+from glial.data.sequences import as_lists, holds_sequences
+from glial.data.settings import Kind
 
 _LETTERS = r"[\p{L}\p{M}\p{N}_]+"
 _WORD = rf"https?://\S+|[@#]?{_LETTERS}(?:[-'’.,:&/]{_LETTERS})*|[^\s\p{{C}}]"
@@ -61,12 +63,25 @@ def flat(lists: pl.Series) -> pl.Series:
     return lists.filter(lists.list.len() > 0).explode()
 
 
-def check_same_lengths(words: pl.Series, labels: pl.Series) -> None:
-    """Refuse rows that do not have a label for each word.
+def num_steps(column: pl.Series) -> pl.Series:
+    """How many steps each cell of a column of sequences has; none where it is missing.
+
+    Example:
+        >>> num_steps(pl.Series(["[1, 2]", None])).to_list()
+        [2, 0]
+    """
+    return as_lists(column).list.len().fill_null(0)
+
+
+def check_same_lengths(words: pl.Series, labels: pl.Series, *, steps: bool = False) -> None:
+    """Refuse rows that do not have a label for each word, or for each step.
+
+    A step may be without a label, which is then null; a word may not.
 
     Args:
-        words: Lists, or text.
-        labels: Likewise.
+        words: Lists, or text; or sequences of numbers.
+        labels: Lists, or text.
+        steps: Whether these are sequences of numbers.
 
     Raises:
         InputError: If so; the message names the first such row.
@@ -74,15 +89,27 @@ def check_same_lengths(words: pl.Series, labels: pl.Series) -> None:
     Example:
         >>> check_same_lengths(pl.Series([["a", "b"]]), pl.Series(["B-x O"]))
     """
-    counts = [listed(column).list.len() for column in (words, labels)]
+    one = "step" if steps else "word"
+    tags = listed(labels)
+    counts = [num_steps(words) if steps else listed(words).list.len(), tags.list.len()]
     odd = (counts[0] != counts[1]).arg_true()
     if len(odd):
         row = int(odd[0])
+        lists = "write words and labels as lists, or as text with one blank between two of them"
+        null = "give each step its label, null where it has none, or leave the column out with "
         raise InputError(
-            f"words and labels do not match in row {row + 1}",
+            f"{one}s and labels do not match in row {row + 1}",
+            expected=f"a label in {labels.name!r} for each {one} in {words.name!r}",
+            got=f"{counts[0][row]} {one}s and {counts[1][row]} labels (rows like it: {len(odd)})",
+            do=f"{null}--set data.types.{words.name}=identifier" if steps else lists,
+        )
+    bare = tags.list.eval(pl.element().is_null()).list.any().arg_true()
+    if len(bare) and not steps:
+        raise InputError(
+            f"a word has no label in row {int(bare[0]) + 1}",
             expected=f"a label in {labels.name!r} for each word in {words.name!r}",
-            got=f"{counts[0][row]} words and {counts[1][row]} labels (rows like it: {len(odd)})",
-            do="write words and labels as lists, or as text with one blank between two of them",
+            got=f"null (rows like it: {len(bare)})",
+            do="label these words, or leave the rows out",
         )
 
 
@@ -117,10 +144,63 @@ def find_words(frame: pl.DataFrame, target: str, types: Mapping[str, str]) -> st
         check_same_lengths(_nearest(found, counts), frame[target])
     raise InputError(
         f"there are no words for the labels in {target!r}",
-        expected="a column of lists of words, or of text with blanks between its words",
+        expected="a column of lists of words or of numbers, or of text with blanks between words",
         got=", ".join(f"{c.name}: {c.dtype}" for c in columns[:10]) or "no other column",
         do="add the words, or name their column with --set data.types.COLUMN=words",
     )
+
+
+def find_labelled(frame: pl.DataFrame, target: str, types: Mapping[str, Kind]) -> dict[str, Kind]:
+    """The columns whose words or steps a target labels one by one, and their kind.
+
+    Args:
+        frame: The target and the columns beside it.
+        target: The column of labels.
+        types: Kinds of columns that the user has decided.
+
+    Returns:
+        One column of ``words`` where one has as many as there are labels; else all of kind
+        ``sequence``.
+
+    Raises:
+        InputError: If there is neither, or the labels are text that spells a list.
+
+    Example:
+        >>> frame = pl.DataFrame({"pulse": [[61.0, 90.0]], "state": [["calm", "ill"]]})
+        >>> find_labelled(frame, "state", {})
+        {'pulse': 'sequence'}
+    """
+    if frame[target].dtype == pl.String and holds_sequences(frame[target]):
+        raise InputError(
+            f"the labels in {target!r} are text that spells lists",
+            expected="lists of labels, or text with blanks between its labels",
+            got=repr(frame[target].drop_nulls()[0])[:80],
+            do="write lists, in parquet or JSON lines, or leave out brackets and commas",
+        )
+    beside = frame.drop(target)
+    steps = [
+        column.name
+        for column in beside.iter_columns()
+        if types.get(column.name) == "sequence"
+        or (column.name not in types and holds_sequences(column))
+    ]
+    counts = listed(frame[target]).list.len()
+    others = [
+        beside[name]
+        for name in beside.columns
+        if name not in steps and types.get(name, "words") == "words"
+    ]
+    worded = any(
+        types.get(column.name) == "words"
+        or (
+            (column.dtype == pl.String or is_list(column))
+            and (listed(column).list.len() == counts).all()
+        )
+        for column in others
+    )
+    if steps and not worded:
+        return dict.fromkeys(steps, "sequence")
+    return {find_words(frame.drop(steps), target, types): "words"}
 
 
 def _nearest(columns: list[pl.Series], counts: pl.Series) -> pl.Series:

@@ -14,7 +14,7 @@ from glial.core.errors import InputError
 from glial.functional import dropout
 from glial.models.settings import ModelSettings
 from glial.models.text import text_recipe
-from glial.nn.sequence_pooling import PoolingName, SequencePool
+from glial.nn.sequence_pooling import PoolingName, SequencePool, steps_within
 
 MANY_ROWS = 20_000
 Steps = Float[Tensor, "row time number"]
@@ -26,7 +26,8 @@ class SequenceSettings(ModelSettings):
     """A network of one sequence: a state at each step, features of the whole, a linear head.
 
     Attributes:
-        each_step: Whether there are outputs for each step, and not for the whole.
+        each_step: Whether there are outputs for each step, and not for the whole; the task
+            ``tagging`` sets it.
         size: Numbers of a step's state; None is 64, and 128 from 20,000 rows on.
         pooling: What stands for the whole: the last state, or the mean, the maxima or an attention
             over all; not used where each step has outputs.
@@ -37,6 +38,7 @@ class SequenceSettings(ModelSettings):
         128
     """
 
+    tasks: ClassVar[tuple[str, ...]] = (*ModelSettings.tasks, "tagging")
     takes_numbers: ClassVar[bool] = False
     takes_sequences: ClassVar[bool] = True
 
@@ -63,9 +65,11 @@ class SequenceSettings(ModelSettings):
     def for_data(
         self, num_rows: int, num_inputs: int, num_outputs: int, task: str = "classification"
     ) -> SequenceSettings:
-        """Wider states where there are many rows."""
+        """Wider states where there are many rows, and outputs for each step where it is tagged."""
         size = self.size or (64 if num_rows < MANY_ROWS else 128)
-        return self.model_copy(update={"size": size})
+        return self.model_copy(
+            update={"size": size, "each_step": self.each_step or task == "tagging"}
+        )
 
     def build(
         self,
@@ -150,7 +154,12 @@ class SequenceNetwork(nn.Module):
         return states if self.pool is None else self.pool(states, lengths)
 
     def forward(self, steps: Steps, lengths: Lengths | None = None) -> Tensor:
-        """The head's output for each row, [row, output], or for each step, [row, time, output]."""
+        """The head's output for each row, [row, output], or for each step, [row, time, output].
+
+        Behind a row's end these are 0.
+        """
         features = dropout(self.embed(steps, lengths), self.dropout, training=self.training)
         outputs: Tensor = self.head(features)
-        return outputs
+        if self.pool is not None or lengths is None:
+            return outputs
+        return outputs * steps_within(outputs, lengths)[:, :, None]

@@ -16,13 +16,14 @@ from glial.data.conll import TOKENS
 from glial.data.encoders import (
     ColumnEncoder,
     ImageEncoder,
+    SequenceEncoder,
     SoundEncoder,
     TensorEncoder,
     WordFeaturesEncoder,
 )
 from glial.data.files import read_lines
 from glial.data.folders import PATH
-from glial.data.lists import check_same_lengths, split_words
+from glial.data.lists import check_same_lengths, num_steps, split_words
 from glial.data.names import NamePattern
 from glial.data.sources import files_of, is_of_files
 from glial.runs.loading import load
@@ -31,6 +32,7 @@ from glial.runs.ready import make_ready
 from glial.runs.run import Run
 from glial.runs.ways import Way, way_of
 from glial.tasks.classification import Classification, unseen_labels
+from glial.tasks.tagging import Tagging, unseen_tags
 from glial.tasks.task import trivial_scores
 
 logger = logging.getLogger(__name__)
@@ -142,10 +144,19 @@ def predictions(run: Run, frame: pl.DataFrame) -> pl.DataFrame:
         raise InputError("there are no rows to predict", expected="at least one row", got="none")
     notice_differences(run, frame)
     if not run.members:
-        return run.decoder.decode(run.outputs(frame)).frame()
+        return _within(run, frame, run.decoder.decode(run.outputs(frame)).frame())
     votes = run.votes(frame)
-    table = run.decoder.decode(run.decoder.pool(votes)).frame()
+    table = _within(run, frame, run.decoder.decode(run.decoder.pool(votes)).frame())
     return table.with_columns(**run.decoder.spread(votes))
+
+
+def _within(run: Run, frame: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """Labels of steps, none for a row without any, of which a network sees one that is missing."""
+    encoders = run.encoding.encoders
+    steps = [name for name, e in encoders.items() if isinstance(e, SequenceEncoder)]
+    if run.task != "tagging" or not steps:
+        return table
+    return table.with_columns(pl.col("prediction").list.head(pl.lit(num_steps(frame[steps[0]]))))
 
 
 def notice_differences(run: Run, frame: pl.DataFrame) -> None:
@@ -219,14 +230,19 @@ def _evaluate_rows(run: Run, source: Any) -> dict[str, Any]:
     found = read(source, run.plan.data.names if is_of_files(source) else None)
     frame = check_target(found, run.decoder.targets, run.task, varied=False)
     decoder: Any = run.decoder
+    unseen: list[str] = []
     if isinstance(decoder, Classification):
         unseen = unseen_labels(decoder, frame)
-        if unseen:
-            logger.warning(
-                "classes that training never showed count as errors: %s", ", ".join(unseen[:10])
-            )
-    for name in (n for n, e in run.encoding.encoders.items() if isinstance(e, WordFeaturesEncoder)):
-        check_same_lengths(frame[name], frame[decoder.targets[0]])
+    elif isinstance(decoder, Tagging):
+        unseen = unseen_tags(decoder, frame)
+        for name, encoder in run.encoding.encoders.items():
+            if name in frame.columns:
+                steps = isinstance(encoder, SequenceEncoder)
+                check_same_lengths(frame[name], frame[decoder.targets[0]], steps=steps)
+    if unseen:
+        logger.warning(
+            "classes that training never showed count as errors: %s", ", ".join(unseen[:10])
+        )
     notice_differences(run, frame)
     weight = weights_of(frame, run.plan.data.weight)
     outputs = run.outputs(frame)

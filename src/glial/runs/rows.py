@@ -27,7 +27,7 @@ from glial.data import (
 )
 from glial.data.columns import USED
 from glial.data.images import ImageForm
-from glial.data.lists import check_same_lengths, find_words
+from glial.data.lists import check_same_lengths, find_labelled
 from glial.data.media import MEDIA
 from glial.data.names import NamePattern
 from glial.data.opening import Form
@@ -171,10 +171,11 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
     check_target(frame, targets, task)
     aside = [*targets, *columns_aside(plan, frame.columns)]
     types = {**_unused_names(plan, aside), **plan.data.types}
-    words = find_words(frame.drop(aside[1:]), targets[0], types) if task == "tagging" else None
-    if words is not None:
-        aside += _beside(words, [name for name in frame.columns if name not in aside])
-        types = {words: "words"}
+    labelled: dict[str, Kind] = {}
+    if task == "tagging":
+        labelled = find_labelled(frame.drop(aside[1:]), targets[0], types)
+        aside += _beside(labelled, [name for name in frame.columns if name not in aside])
+        types = labelled
     kinds = infer_columns(frame.drop(aside), types)
     tables = {
         "train": frame,
@@ -182,9 +183,10 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
         "test": _own_split(plan, plan.data.test, found.test, task),
     }
     there = {name: table for name, table in tables.items() if table is not None}
-    if words is not None:
+    for name, kind in labelled.items():
         for table in there.values():
-            check_same_lengths(table[words], table[targets[0]])
+            if name in table.columns:
+                check_same_lengths(table[name], table[targets[0]], steps=kind == "sequence")
     used = [kind for kind in kinds.values() if kind in USED]
     needed = len(used) == 1 and used[0] in {medium.kind for medium in MEDIA}
     opened = open_files(list(there.values()), kinds, plan.data, needed=needed, decode=decode)
@@ -265,11 +267,12 @@ def columns_aside(plan: Plan, columns: Sequence[str]) -> list[str]:
     return aside
 
 
-def _beside(words: str, columns: list[str]) -> list[str]:
-    """The columns beside the one of words, which are left aside."""
-    others = [name for name in columns if name != words]
+def _beside(labelled: dict[str, Kind], columns: list[str]) -> list[str]:
+    """The columns beside those whose words or steps are labelled, which are left aside."""
+    others = [name for name in columns if name not in labelled]
     if others:
-        logger.warning("columns beside the words are left aside: %s", ", ".join(others[:10]))
+        what = "words" if "words" in labelled.values() else "sequences"
+        logger.warning("columns beside the %s are left aside: %s", what, ", ".join(others[:10]))
     return others
 
 

@@ -1,4 +1,4 @@
-"""A label for each word of a row: named entities, parts of speech."""
+"""A label for each word or step of a row: named entities, parts of speech, what one is doing."""
 
 from __future__ import annotations
 
@@ -31,17 +31,18 @@ from glial.tasks.task import Decoded, Loss, Task
 
 logger = logging.getLogger(__name__)
 
-# Codes of targets: behind a row's end, and of a tag that training never showed.
-NO_TAG, UNSEEN = -1, -2
+# Codes of targets: behind a row's end, of a tag that training never showed, and of none.
+NO_TAG, UNSEEN, UNTAGGED = -1, -2, -3
 ROWS_AT_ONCE = 1000
 
 
 class Tagging:
-    """Give each word of a row a tag.
+    """Give each word, or each step of a sequence, a tag.
 
     A network's outputs are potentials of a chain, [row, position, before, tag] (see
-    `glial.nn.ChainScores`), or logarithms of the shares of each position's tags, [row, position,
-    tag]. A position whose outputs are all 0 stands behind its row's end.
+    `glial.nn.ChainScores`), or scores whose softmax is the share of each position's tags, [row,
+    position, tag]. A position whose outputs are all 0 stands behind its row's end. A position
+    without a tag is neither learnt nor judged.
 
     Args:
         target: Name of the column of tags.
@@ -87,7 +88,8 @@ class Tagging:
                 fit.
         """
         lists = listed(frame[targets[0]])
-        labels = Labels.of(flat(lists))
+        items = _items(lists)
+        labels = Labels.of(items)
         if len(targets) != 1 or len(labels.names) < 2:
             raise InputError(
                 f"the target {', '.join(targets)!r} cannot be learnt as tags",
@@ -102,9 +104,9 @@ class Tagging:
                 got=f"{settings.class_weights} and {settings.label_smoothing}",
                 do="take them out of the plan",
             )
-        codes = labels.codes(flat(lists))
-        shares = np.bincount(codes[codes >= 0], minlength=len(labels.names)) / max(1, len(codes))
-        scheme = find_scheme(_texts(lists))
+        counts = np.bincount(labels.codes(items.drop_nulls()), minlength=len(labels.names))
+        shares = counts / counts.sum()
+        scheme = find_scheme([[tag for tag in row if tag] for row in _texts(lists)])
         _say_scheme(labels.names, scheme)
         return cls(targets[0], labels, shares.tolist(), scheme, settings, loss)
 
@@ -114,12 +116,18 @@ class Tagging:
         return len(self.labels.names)
 
     def encode(self, frame: pl.DataFrame) -> Tensor:
-        """Tags as whole numbers, [row, position]; -1 behind a row's end, -2 for an unseen tag."""
+        """Tags as whole numbers, [row, position].
+
+        -1 stands behind a row's end, -2 for a tag that training never showed, -3 for none.
+        """
         lists = listed(frame[self.targets[0]])
         lengths = lists.list.len().to_numpy().astype(np.int64)
         held = np.full((len(lists), int(lengths.max(initial=1))), NO_TAG, dtype=np.int64)
-        codes = self.labels.codes(flat(lists)) if lengths.any() else np.zeros(0, dtype=np.int64)
-        held[np.arange(held.shape[1]) < lengths[:, None]] = np.where(codes < 0, UNSEEN, codes)
+        if lengths.any():
+            items = _items(lists)
+            codes = self.labels.codes(items)
+            codes[codes < 0] = np.where(items.is_null(), UNTAGGED, UNSEEN)[codes < 0]
+            held[np.arange(held.shape[1]) < lengths[:, None]] = codes
         return torch.from_numpy(held)
 
     def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -130,30 +138,33 @@ class Tagging:
         target = target[:, : outputs.shape[1]]
         if self._custom_loss is not None:
             return self._custom_loss(outputs, target)
-        lengths, counted = _counted(target, weight)
+        tagged, counted = _counted(target, weight)
         if outputs.ndim == 4:
-            losses = chain_loss(outputs, target, lengths)
+            counted = counted * (target != UNTAGGED).all(dim=1)
+            losses = chain_loss(outputs, target, (target != NO_TAG).sum(dim=1))
         else:
             logs = outputs.log_softmax(dim=2).gather(2, target.clamp_min(0)[:, :, None])[:, :, 0]
             losses = -logs.masked_fill(target < 0, 0.0).sum(dim=1)
         tiny = torch.finfo(losses.dtype).tiny
-        return (losses * counted).sum() / (lengths * counted).sum().clamp_min(tiny)
+        return (losses * counted).sum() / (tagged * counted).sum().clamp_min(tiny)
 
     def mass(self, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The number of tags, or the sum of their rows' weights."""
-        lengths, counted = _counted(target, weight)
+        tagged, counted = _counted(target, weight)
         if self._custom_loss is not None:
             return torch.tensor(float(len(target)), device=target.device)
-        return (lengths * counted).sum()
+        return (tagged * counted).sum()
 
     def monitor(self, outputs: Tensor, target: Tensor) -> dict[str, float]:
         """The loss of a tag, and F1 of entities or the share of tags that are right."""
         outputs = outputs.detach().float()
-        names = {**dict(enumerate(self.labels.names)), UNSEEN: "B-?"}  # which is never right
+        # "B-?" is never right.
+        names = {**dict(enumerate(self.labels.names)), UNSEEN: "B-?", UNTAGGED: ""}
         truth = [[names[code] for code in row if code != NO_TAG] for row in target.tolist()]
         found = self._fitted(self._tags(outputs), [len(row) for row in truth])
         score = self.monitored[1]
-        value = self._scores(truth, found)[score]
+        scores = _accuracy if score == "accuracy" else self._scores
+        value = scores(truth, found)[score]
         return {"loss": float(self.loss(outputs, target)), score: value}
 
     def tune(
@@ -163,17 +174,23 @@ class Tagging:
 
     def _tags(self, outputs: Tensor) -> list[list[str]]:
         """The best sequence of each row that the scheme allows, as text."""
+        outputs = outputs.detach().float().cpu()
+        if outputs.ndim == 3 and self.scheme == "none":
+            return self._spelt(outputs.argmax(dim=2), lengths_of(outputs))
         found: list[list[str]] = []
-        for part in torch.split(outputs.detach().float().cpu(), ROWS_AT_ONCE):
+        for part in torch.split(outputs, ROWS_AT_ONCE):
             lengths, pairs = lengths_of(part), _pairs(part)
             best = viterbi(forbid(pairs, lengths, *self._allowed), lengths)
             free = best.scores[:, 0] == -torch.inf  # nothing is allowed: anything is
             tags = best.tags[:, 0]
             if free.any():
                 tags = torch.where(free[:, None], viterbi(pairs, lengths).tags[:, 0], tags)
-            pairs_of = zip(tags.tolist(), lengths.tolist(), strict=True)
-            found += [[self.labels.names[code] for code in row[:n]] for row, n in pairs_of]
+            found += self._spelt(tags, lengths)
         return found
+
+    def _spelt(self, tags: Tensor, lengths: Tensor) -> list[list[str]]:
+        pairs = zip(tags.tolist(), lengths.tolist(), strict=True)
+        return [[self.labels.names[code] for code in row[:length]] for row, length in pairs]
 
     def decode(self, outputs: Tensor) -> Decoded:
         """The list of each row's tags."""
@@ -187,7 +204,10 @@ class Tagging:
     def scores(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> dict[str, float]:
-        """Accuracy of tags, and scores of entities as seqeval's by default; rows count alike."""
+        """Accuracy, and scores of entities as seqeval's by default; rows count alike.
+
+        Where tags make no entities: balanced accuracy, and the mean of the tags' F1.
+        """
         return self._scores(*self._both(outputs, frame))
 
     def _both(
@@ -205,20 +225,19 @@ class Tagging:
         return [[*row[:length], *[fill] * (length - len(row))] for row, length in pairs]
 
     def _scores(self, truth: list[list[str]], found: list[list[str]]) -> dict[str, float]:
-        pairs = [
-            (tag, guess)
-            for tags, row in zip(truth, found, strict=True)
-            for tag, guess in zip(tags, row, strict=True)
-        ]
-        right = sum(tag == guess for tag, guess in pairs)
-        accuracy = {"accuracy": right / len(pairs) if pairs else float("nan")}
         if self.scheme != "none":
-            return accuracy | entity_scores(count_entities(truth, found))
+            return _accuracy(truth, found) | entity_scores(count_entities(truth, found))
         from sklearn import metrics
 
-        tags, guesses = zip(*pairs, strict=True) if pairs else ((), ())
-        macro = metrics.f1_score(tags, guesses, average="macro", zero_division=0)
-        return accuracy | {"f1_macro": float(macro)}
+        tags, guesses = _known(truth, found)
+        if not tags:
+            return dict.fromkeys(("accuracy", "balanced_accuracy", "f1_macro"), float("nan"))
+        among: dict[str, Any] = {"average": "macro", "zero_division": 0}
+        recall = metrics.recall_score(tags, guesses, labels=sorted(set(tags)), **among)
+        return _accuracy(truth, found) | {
+            "balanced_accuracy": float(recall),
+            "f1_macro": float(metrics.f1_score(tags, guesses, **among)),
+        }
 
     def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
         """Scores of each type of entity, by default and with ill-formed ones left out."""
@@ -319,12 +338,49 @@ def _pairs(outputs: Tensor) -> Tensor:
 def _counted(target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
     """Tags of each row, and what the row counts for."""
     counted = (target != UNSEEN).all(dim=1).float()
-    return (target != NO_TAG).sum(dim=1), counted if weight is None else counted * weight
+    tagged = ((target != NO_TAG) & (target != UNTAGGED)).sum(dim=1)
+    return tagged, counted if weight is None else counted * weight
+
+
+def unseen_tags(task: Tagging, frame: pl.DataFrame) -> list[str]:
+    """The tags of a table that training never showed.
+
+    Args:
+        task: The task.
+        frame: A table with its target.
+    """
+    items = _items(listed(frame[task.targets[0]])).drop_nulls()
+    texts = label_texts(items).filter(pl.Series(task.labels.codes(items) < 0, dtype=pl.Boolean))
+    return sorted(set(texts.to_list()))
+
+
+def _items(lists: pl.Series) -> pl.Series:
+    """The tags of all rows, null where there is none."""
+    items = flat(lists)
+    return items.set(items.str.strip_chars() == "", None) if items.dtype == pl.String else items
+
+
+def _known(truth: list[list[str]], found: list[list[str]]) -> tuple[list[str], list[str]]:
+    """True and predicted tags, of all positions that have one."""
+    pairs = [
+        (tag, guess)
+        for tags, row in zip(truth, found, strict=True)
+        for tag, guess in zip(tags, row, strict=True)
+        if tag
+    ]
+    return [tag for tag, _ in pairs], [guess for _, guess in pairs]
+
+
+def _accuracy(truth: list[list[str]], found: list[list[str]]) -> dict[str, float]:
+    """The share of tags that are right."""
+    tags, guesses = _known(truth, found)
+    right = sum(tag == guess for tag, guess in zip(tags, guesses, strict=True))
+    return {"accuracy": right / len(tags) if tags else float("nan")}
 
 
 def _texts(lists: pl.Series) -> list[list[str]]:
-    """The tags of each row as text, as labels are spelt."""
-    texts = iter(label_texts(flat(lists)).to_list())
+    """The tags of each row as text, as labels are spelt; nothing where there is none."""
+    texts = iter(label_texts(_items(lists)).to_list())
     return [[next(texts) or "" for _ in range(count)] for count in lists.list.len().to_list()]
 
 
