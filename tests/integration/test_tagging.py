@@ -184,7 +184,7 @@ def test_files_from_the_command_line(
         ({"tags": [["O"], ["B-x"]]}, {}, "no words for the labels"),
         ({"tokens": ["a b", "c"], "tags": ["O O", "O"]}, {"task.name": "tagging"}, "one value"),
         ({"tokens": [["a"]] * 9, "tags": [["O"], ["B-x"], ["O"]] * 3}, {"model": "mlp"}, "learn"),
-        ({"tokens": [0.5, 1.5, 2.5, 3.5], "tags": [["O"], ["B-x"]] * 2}, {}, "no words for the labels"),
+        ({"tokens": [1.5, 2.5] * 2, "tags": [["O"], ["B-x"]] * 2}, {}, "no words for the labels"),
         (
             {"tokens": [["a"]] * 9, "tags": [["O"], ["B-x"], ["O"]] * 3},
             {"task.name": "classification"},
