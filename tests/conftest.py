@@ -47,10 +47,14 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def quiet_logger() -> Iterator[None]:
-    """Put Glial's logger back as it was, whatever a test or a command line did to it."""
-    logger = logging.getLogger("glial")
-    before = logger.level, list(logger.handlers), logger.propagate, logger.disabled
+    """Glial's logger as it is at first, whatever a test, a fixture or a command line did to it."""
+    _calm_logger()
     yield
-    logger.setLevel(before[0])
-    logger.handlers[:] = before[1]
-    logger.propagate, logger.disabled = before[2], before[3]
+    _calm_logger()
+
+
+def _calm_logger() -> None:
+    logger = logging.getLogger("glial")
+    logger.setLevel(logging.NOTSET)
+    logger.handlers.clear()
+    logger.propagate, logger.disabled = True, False
