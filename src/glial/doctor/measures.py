@@ -225,6 +225,28 @@ def path_in(evidence: Evidence, model: ModelSeen, layer: str) -> str:
     return f"{model.name}.{layer}" if layer else model.name
 
 
+def positions(evidence: Evidence, loss: LossSeen) -> int:
+    """How many places of a sequence a row of a loss's table stands for; 1 where it is a row.
+
+    Args:
+        evidence: What was seen.
+        loss: A loss over tables; rows of several places each are counted place by place.
+
+    Example:
+        >>> positions(Evidence(), LossSeen("cross_entropy"))
+        1
+    """
+    model = model_of(evidence, loss.model)
+    if model is None or not loss.outputs.shape:
+        return 1
+    given = model.inputs.get("train", [])
+    table, made = loss.outputs.shape[0], model.outputs.get("train", TensorSeen()).shape
+    for shape in (*(one.shape for one in given), made):
+        if len(shape) in (2, 3) and shape[1] > 1 and table == shape[0] * shape[1]:
+            return max(shape[:2])
+    return made[1] if len(made) == 3 and len(loss.outputs.shape) == 2 else 1
+
+
 def is_regression(loss: LossSeen) -> bool:
     """Whether targets are numbers rather than classes, as far as loss and targets tell.
 

@@ -69,7 +69,11 @@ class ReplayWatcher(Watcher):
         super().__init__(budget=share, floor=floor)
         if preflight is not None:
             self._probes = RoundProbes(
-                self._evidence, share, floor / 2, early=False, at_once=0.0, ramp=ramp
+                *(self._evidence, share, floor / 2),
+                early=False,
+                at_once=0.0,
+                ramp=ramp,
+                names=self._networks.name,
             )
             self._evidence.probes, self._evidence.rows = preflight.probes, preflight.rows
             self._evidence.watching = preflight.watching

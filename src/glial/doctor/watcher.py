@@ -79,10 +79,10 @@ class Watcher:
         self._by_hand, self._loaders = HandUpdate(), LoaderWatch(tests=True)
         self._rows = RowStore(self._loaders)
         self._seeds, self._graphs = Seeds(fresh=folder is not None), Graphs()
-        self._evaluations = Evaluations(self._rows)
-        self._schedule = Schedule()
-        floor, at_once = (PREFLIGHT_SECONDS,) * 2 if preflight else (floor, AT_ONCE)
-        self._probes = RoundProbes(self._evidence, budget, floor, at_once=at_once)
+        self._evaluations, self._schedule = Evaluations(self._rows), Schedule()
+        floor, once = (PREFLIGHT_SECONDS,) * 2 if preflight else (floor, AT_ONCE)
+        names = self._networks.name
+        self._probes = RoundProbes(self._evidence, budget, floor, at_once=once, names=names)
         self._round = Round()
         self._stack: list[nn.Module] = []
         self._called: NetworkWatch | None = None

@@ -24,6 +24,7 @@ class Probe:
         step: After which update.
         numbers: What it measured.
         seconds: What it took.
+        layer: The layer's path in the network, where it is about one.
 
     Example:
         >>> Probe("repeat", "net", 1, {"loss": 0.5}).seconds
@@ -35,6 +36,7 @@ class Probe:
     step: int
     numbers: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    layer: str | None = None
 
 
 @dataclass

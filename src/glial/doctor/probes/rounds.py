@@ -23,6 +23,7 @@ from glial.doctor.probes.structure import (
     probe_tokens,
 )
 from glial.doctor.probes.targets import probe_bootstrap
+from glial.doctor.probes.through_time import probe_through_time
 from glial.doctor.watching.rounds import Round
 from glial.doctor.watching.tape import CannotReplayError
 
@@ -62,6 +63,7 @@ class RoundProbes:
         early: Whether what is tested once is tested.
         at_once: Seconds of the floor that may be taken from the start.
         ramp: The share of the time so far that may be taken of the rest of it.
+        names: What a network is called.
 
     Example:
         >>> RoundProbes(Evidence(), 0.1, 2.0).wants(1)
@@ -77,7 +79,9 @@ class RoundProbes:
         early: bool = True,
         at_once: float = AT_ONCE,
         ramp: float = RAMP,
+        names: Callable[[nn.Module], str | None] = lambda _: None,
     ) -> None:
+        self._names = names
         self._early = EARLY if early else None
         self._latest = LATEST
         self._again = _TESTS_AGAIN if early else {}
@@ -172,6 +176,7 @@ class RoundProbes:
             found = probe_line(replay, watch.changes(), previous, step)
             if found is not None:
                 watch.seen.line.append(found)
+        self._follow_through_time(replay, step)
         if step >= LATE and self._again:
             tests, self._again = self._again, {}
             for name, test in tests.items():
@@ -186,10 +191,19 @@ class RoundProbes:
                 note = "the round gives another loss when it is made again"
                 self._evidence.not_checked.append(NotChecked("*", note))
                 return
+        self._follow_through_time(replay, step)
         replay.reset()
         start = time.perf_counter()
         replay.loss(replay.root)  # the first passes are slower than those that follow
         self._to_fit, self._pass = replay, time.perf_counter() - start
+
+    def _follow_through_time(self, replay: Replay, step: int) -> None:
+        replay.reset()
+        start = time.perf_counter()
+        for found in probe_through_time(replay):
+            name, seconds = self._names(found.network), time.perf_counter() - start
+            probe = Probe("through_time", name, step, found.numbers, seconds, found.layer)
+            self._evidence.probes.append(probe)
 
     def _make(self, name: str, test: Test, replay: Replay, step: int) -> Probe | None:
         """Make a test and keep what it measured, if anything."""

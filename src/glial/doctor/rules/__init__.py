@@ -26,6 +26,7 @@ from glial.doctor.rules import (
     sequences,
     splits,
     statistics,
+    through_time,
 )
 
 Rule = Callable[[Evidence, float], Iterator[Finding]]
@@ -71,6 +72,8 @@ RULES: tuple[Rule, ...] = (
     data.identical_workers,
     layers.symmetric_units,
     layers.bad_initial_scale,
+    through_time.vanishing_through_time,
+    through_time.exploding_through_time,
     gradients.vanishing_gradient,
     gradients.squashed_gradient,
     gradients.exploding_gradient,

@@ -17,6 +17,7 @@ from glial.doctor.measures import (
     trained_models,
     weights_of,
 )
+from glial.doctor.rules.through_time import explosive_weights
 
 _GLOROT = "Glorot, Bengio (2010), Understanding the difficulty of training deep networks"
 
@@ -94,7 +95,7 @@ def exploding_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Findi
         return
     for model in trained_models(evidence):
         weights = [w for w in weights_of(model) if len(w.gradient)]
-        if not weights:
+        if not weights or (not found.finite and explosive_weights(model)):
             continue
         first = math.sqrt(sum(w.gradient.first**2 for w in weights))
         norms = [w for w in weights if len(w.update) and w.weight.first > 0]

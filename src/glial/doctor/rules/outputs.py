@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence, LossSeen
-from glial.doctor.measures import BINARY, BOUNDED, CLASSES, RECTIFIERS, suffers
+from glial.doctor.measures import BINARY, BOUNDED, CLASSES, RECTIFIERS, positions, suffers
 from glial.doctor.rules.objective import GOODFELLOW, losses_of
 
 
@@ -131,6 +131,8 @@ def wrong_output_width(evidence: Evidence, sensitivity: float) -> Iterator[Findi
                 at=loss.at,
                 source=GOODFELLOW,
             )
+        elif positions(evidence, loss) > 1:
+            continue  # what only marks a beginning or padding is never asked for
         elif used and target.count >= 20 * width and width > used and width <= 100:
             yield Finding(
                 "wrong-output-width",

@@ -16,6 +16,7 @@ from glial.doctor.measures import (
     optimizers_of,
     outcome,
     path_in,
+    positions,
     suffers,
     trained_models,
 )
@@ -378,8 +379,8 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
             since_step=1,
             source="Masters, Luschi (2018), Small batch training; McCandlish et al. (2018)",
         )
-    data = max([loader.rows for loader in evidence.loaders if loader.training], default=0)
-    whole = rows >= max(256, 0.9 * (data or evidence.rows.distinct))
+    data = max([0, *(o.rows for o in evidence.loaders if o.training)]) or evidence.rows.distinct
+    whole = (rows := rows // positions(evidence, loss)) >= max(256, 0.9 * data)
     came_closer = found.finite and found.end < found.start  # more steps would bring it further
     if whole and found.suffers and came_closer and loss.value.steps[-1] <= 100:
         yield Finding(

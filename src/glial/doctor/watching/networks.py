@@ -276,6 +276,11 @@ class Networks:
         self._watches[id(model)] = watch
         return watch
 
+    def name(self, model: nn.Module) -> str | None:
+        """What a network is called; None of one that is not watched."""
+        watch = self._watches.get(id(model))
+        return watch.seen.name if watch is not None and watch.model() is model else None
+
     def note_bare(self, weights: list[Tensor], frame: FrameType | None) -> None:
         """Weights are learnt; those that no network has are named after their variables."""
         new = [weight for weight in weights if self.find(weight) is None]
