@@ -56,11 +56,10 @@ def test_attention_turns_sentences_round_where_one_vector_cannot(monkeypatch):
 def test_a_transformer_copies_unless_it_looks_everywhere_alike(monkeypatch, broken):
     frame = sentences(400, 3, 5, turned=False)
     if broken:
+        attend = attention.attend
 
-        def mean(queries, keys, values, mask=None, *, dropout=0.0):
-            return attention.functional.scaled_dot_product_attention(
-                torch.zeros_like(queries), keys, values, mask
-            )
+        def mean(queries, *others, **settings):
+            return attend(torch.zeros_like(queries), *others, **settings)
 
         monkeypatch.setattr(attention, "attend", mean)
     settings = {"train.lr": 0.01, "model.layers": 1, "model.positions": "learned"}
