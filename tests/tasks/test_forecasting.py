@@ -119,11 +119,10 @@ def test_several_targets_have_columns_of_their_own():
     assert scores["mae"] == 0.5
 
 
-def test_first_levels_are_the_quantiles_of_what_came():
+def test_the_spread_around_points_is_the_quantiles_of_what_came():
     task = task_of(quantiles=[0.5])
-    history = torch.tensor([[[0.0], [0.0], [1.0], [2.0]]])
     target = torch.tensor([[2.0, 9.0, 1.0, 0.0]])
-    assert task.first_levels(history, target).tolist() == [[1.0]]
+    assert task.spread_around(torch.ones(1, 2, 1), target).tolist() == [[1.0]]
 
 
 def test_a_task_survives_its_file():

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from glial.functional import dropout
 from glial.models.forecast import (
+    MANY_WINDOWS,
     SMALL,
     ForecastSettings,
     History,
@@ -28,8 +29,6 @@ from glial.models.forecast import (
     forecast_recipe,
 )
 from glial.nn.members import MemberDense
-
-MANY_WINDOWS = 2_000
 
 
 class ForecastMLPSettings(ForecastSettings):
@@ -63,7 +62,7 @@ class ForecastMLPSettings(ForecastSettings):
             >>> ForecastMLPSettings.train_defaults("forecasting")["optimizer"]
             'adamw'
         """
-        return forecast_recipe(num_rows, lr=0.005, steps=400)
+        return forecast_recipe(num_rows, lr=0.002, steps=300)
 
     def for_data(
         self, num_rows: int, num_inputs: int, num_outputs: int, task: str = "forecasting"
@@ -113,12 +112,18 @@ class ForecastMLP(nn.Module):
                 layer.weight.mul_(SMALL)
 
     @torch.no_grad()
-    def start_levels(self, levels: Float[Tensor, "target level"]) -> None:
-        """Begin as the last season's values plus these.
+    def start_from(
+        self, weights: Float[Tensor, "feature target"], levels: Float[Tensor, "target level"]
+    ) -> None:
+        """Begin as a regression on the features of steps, and these quantiles around it.
 
         Args:
+            weights: Of the features.
             levels: How far each quantile of what came was from them.
         """
+        self.step_linear.weight.copy_(
+            (weights / self.step_linear.factor).expand_as(self.step_linear.weight)
+        )
         self.step_head.bias.copy_(levels.flatten().expand_as(self.step_head.bias))
 
     def forward(

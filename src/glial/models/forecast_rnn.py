@@ -18,6 +18,7 @@ from glial.models.forecast import (
     ForecastSettings,
     History,
     Known,
+    SeasonalView,
     StepDecoder,
     WindowSizes,
     forecast_recipe,
@@ -60,7 +61,7 @@ class ForecastRNNSettings(ForecastSettings):
             >>> ForecastRNNSettings.train_defaults("forecasting")["clip_norm"]
             1.0
         """
-        return forecast_recipe(num_rows, lr=0.003, steps=400)
+        return forecast_recipe(num_rows, lr=0.003, steps=300)
 
     def network(self, sizes: WindowSizes) -> nn.Module:
         """The network of windows of these sizes."""
@@ -89,13 +90,21 @@ class ForecastRNN(nn.Module):
         )
         self.decoder = StepDecoder(sizes, units, units, settings.dropout)
 
-    def start_levels(self, levels: Float[Tensor, "target level"]) -> None:
-        """Begin as the last season's values plus these.
+    @property
+    def view(self) -> SeasonalView:
+        """What each step sees of a window."""
+        return self.decoder.view
+
+    def start_from(
+        self, weights: Float[Tensor, "feature target"], levels: Float[Tensor, "target level"]
+    ) -> None:
+        """Begin as a regression on the features of steps, and these quantiles around it.
 
         Args:
+            weights: Of the features.
             levels: How far each quantile of what came was from them.
         """
-        self.decoder.start_levels(levels)
+        self.decoder.start_from(weights, levels)
 
     def forward(self, history: History, known: Known | None = None) -> Float[Tensor, "row output"]:
         """The numbers that are forecast."""

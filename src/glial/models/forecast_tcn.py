@@ -20,6 +20,7 @@ from glial.models.forecast import (
     ForecastSettings,
     History,
     Known,
+    SeasonalView,
     StepDecoder,
     WindowSizes,
     forecast_recipe,
@@ -57,7 +58,7 @@ class ForecastTCNSettings(ForecastSettings):
             >>> ForecastTCNSettings.train_defaults("forecasting")["schedule"]
             'cosine'
         """
-        return forecast_recipe(num_rows, lr=0.003, steps=400)
+        return forecast_recipe(num_rows, lr=0.003, steps=300)
 
     def network(self, sizes: WindowSizes) -> nn.Module:
         """The network of windows of these sizes."""
@@ -121,13 +122,21 @@ class ForecastTCN(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.decoder = StepDecoder(sizes, channels, channels, settings.dropout)
 
-    def start_levels(self, levels: Float[Tensor, "target level"]) -> None:
-        """Begin as the last season's values plus these.
+    @property
+    def view(self) -> SeasonalView:
+        """What each step sees of a window."""
+        return self.decoder.view
+
+    def start_from(
+        self, weights: Float[Tensor, "feature target"], levels: Float[Tensor, "target level"]
+    ) -> None:
+        """Begin as a regression on the features of steps, and these quantiles around it.
 
         Args:
+            weights: Of the features.
             levels: How far each quantile of what came was from them.
         """
-        self.decoder.start_levels(levels)
+        self.decoder.start_from(weights, levels)
 
     def forward(self, history: History, known: Known | None = None) -> Float[Tensor, "row output"]:
         """The numbers that are forecast."""

@@ -166,15 +166,24 @@ def make_ready(request: Request, plan: Plan) -> ForecastReady:
         )
         plan = plan.model_copy(update={"model": settings.model_dump(mode="json")})
         network, sizes = built_network(settings, sizes, plan, few)
-        start_levels = getattr(network, "start_levels", None)
-        if start_levels is not None:
-            seen = windows.rows(_spread(moments, VALIDATED).to(device))
-            start_levels(task.first_levels(seen.inputs[0].cpu(), seen.target.cpu()))
+        _begin(network, windows.rows(_spread(moments, VALIDATED).to(device)), task)
     sizes["source"] = FORECASTING
     prepared.plan = plan
     ready = ForecastReady(request, prepared, network.to(device), sizes, windows, device)
     _say_what_is_trained(ready)
     return ready
+
+
+def _begin(network: nn.Module, rows: Batch, task: Forecasting) -> None:
+    """Start a network of series as a regression on what each step sees of its window."""
+    start_from = getattr(network, "start_from", None)
+    if start_from is None:
+        return
+    view: Any = network.view
+    inputs, target = [part.cpu() for part in rows.inputs], rows.target.cpu()
+    weights, _ = view.fit(inputs, *task.known_of(target))
+    naive, features = view(*inputs)
+    start_from(weights, task.spread_around(naive + features @ weights, target))
 
 
 def learnt_form(plan: Plan, form: WindowForm) -> WindowForm:

@@ -42,9 +42,9 @@ logger = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
 COVARIATES = ("number", "category", "boolean")
 LEAST_HORIZON, MOST_HORIZON = 6, 48
-SEASONS_OF_CONTEXT = 3
-LONG_SEASON = 24
-CONTEXT_WITHOUT_SEASON = 24
+SEASONS_OF_CONTEXT = 5
+LONG_SEASON = 60
+CONTEXT_WITHOUT_SEASON = 48
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _decided(plan: Plan, table: SeriesTable) -> tuple[Plan, WindowForm]:
         horizon = settings.horizon
     longest = max([season, *calendar_seasons(table.frequency)])
     wanted = max(_usual_context(season), horizon, longest if 6 * longest <= typical else 0)
-    context = max(season, min(wanted, int(np.median(learnt)) // 2))
+    context = max(season, min(wanted, 3 * int(np.median(learnt)) // 5))
     if settings.context != "auto":
         context = settings.context
     if context < season:

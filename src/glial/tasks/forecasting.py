@@ -102,15 +102,19 @@ class Forecasting:
         shape = (outputs.shape[0], members, -1, len(self.targets), levels)
         return outputs.reshape(shape)
 
-    def _known(self, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled values and which are known, [row, step, target] each."""
+    def known_of(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled values and which are known, [row, step, target] each.
+
+        Args:
+            target: As `loss` takes it.
+        """
         values, observed = target.chunk(2, dim=1)
         shape = (target.shape[0], -1, len(self.targets))
         return values.reshape(shape), observed.reshape(shape)
 
     def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The mean loss of all members on scaled values that are known."""
-        values, observed = self._known(target)
+        values, observed = self.known_of(target)
         parts = self.split(outputs)
         values = values[:, None].expand(parts.shape[:-1])
         mask = observed[:, None].expand(parts.shape[:-1])
@@ -128,16 +132,15 @@ class Forecasting:
         loss = functions.get(self.settings.loss, losses.mean_absolute_error)
         return loss(point, values, weight=mask)
 
-    def first_levels(self, history: Tensor, target: Tensor) -> Tensor:
-        """How far each quantile of what came was from the season before, [target, quantile].
+    def spread_around(self, points: Tensor, target: Tensor) -> Tensor:
+        """How far each quantile of what came was from points, [target, quantile].
 
         Args:
-            history: Of some windows, [row, context, target].
-            target: Likewise, as `loss` takes it.
+            points: Forecasts of some windows, [row, step, target].
+            target: What came, as `loss` takes it.
         """
-        values, observed = self._known(target)
-        steps = torch.arange(values.shape[1]) % self.form.season - self.form.season
-        residuals = values - history[:, steps]
+        values, observed = self.known_of(target)
+        residuals = values - points
         shares = self._quantiles if self.quantiles else torch.tensor([0.5])
         found = []
         for number in range(residuals.shape[2]):
@@ -149,12 +152,12 @@ class Forecasting:
         """How many values are known."""
         if self._custom_loss is not None:
             return count_of(target)
-        return self._known(target)[1].sum()
+        return self.known_of(target)[1].sum()
 
     def monitor(self, outputs: Tensor, target: Tensor) -> dict[str, float]:
         """The loss, and the mean absolute error of the point forecast on scaled values."""
         mean = averaged_members(outputs.float())
-        values, observed = self._known(target)
+        values, observed = self.known_of(target)
         point = self.split(mean)[:, 0, ..., self.middle]
         error = losses.mean_absolute_error(point, values, weight=observed)
         return {"loss": float(self.loss(mean, target)), "scaled_mae": float(error)}
