@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -320,3 +321,19 @@ def test_interrupt_leaves_a_usable_run(folder, number, status):
     assert json.loads(out)["status"] == "interrupted"
     assert "--resume" in err
     assert glial.load(folder / "r").metrics["test"]["accuracy"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "then"),
+    [
+        ("regression", "mlp", "glial predict run SOURCE --out predictions.csv"),
+        ("language-modelling", "gpt2", "glial generate run --prompt TEXT"),
+        ("pretrain", "bert", "glial train SOURCE --target COL --weights run"),
+        ("embedding", "resnet18", "glial embed run SOURCE --near 5"),
+        ("embedding", "glove", "glial embed run --words WORD"),
+    ],
+)
+def test_what_comes_next_is_what_the_run_is_for(task, model, then):
+    from glial.cli.train import next_command
+
+    assert next_command(task, model, Path("run")) == then

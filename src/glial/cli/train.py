@@ -64,4 +64,23 @@ def _show(result: dict[str, object], path: Path) -> None:
         f"ended by {result['ended_by']}"
     )
     print(f"run: {path}")
-    print(f"next: glial predict {path} SOURCE --out predictions.csv")
+    print("next: " + next_command(str(result["task"]), str(result["model"]), path))
+
+
+def next_command(task: str, model: str, path: Path) -> str:
+    """What one is likely to do next with a run of this task.
+
+    Example:
+        >>> next_command("language-modelling", "gpt2", Path("runs/book-1"))
+        'glial generate runs/book-1 --prompt TEXT'
+    """
+    if task == "language-modelling":
+        return f"glial generate {path} --prompt TEXT"
+    if task == "pretrain":
+        return f"glial train SOURCE --target COL --weights {path}"
+    if task == "embedding":
+        from glial.models import MODELS
+
+        words = model in MODELS and getattr(MODELS.resolve(model), "way", None) == "word-vectors"
+        return f"glial embed {path} " + ("--words WORD" if words else "SOURCE --near 5")
+    return f"glial predict {path} SOURCE --out predictions.csv"

@@ -242,6 +242,10 @@ def is_blank(row: list[str], width: int) -> bool:
     return not row or (len(row) == 1 and width != 1 and not row[0].strip())
 
 
+_MEND = "mend this line; a cell with a delimiter or line break needs quotes"
+_PLAIN_TEXT = "; of a plain text, say what to learn: --task language-modelling, or pretrain"
+
+
 def _rows(text: str, dialect: Dialect, name: str, first: int) -> list[list[str]]:
     reader = row_reader(io.StringIO(text, newline=""), dialect)
     rows: list[list[str]] = []
@@ -258,7 +262,7 @@ def _rows(text: str, dialect: Dialect, name: str, first: int) -> list[list[str]]
                     f"{name} has a ragged row: line {started}",
                     expected=f"{width} cells, as in the header",
                     got=f"{len(row)} cells",
-                    do="mend this line; a cell with a delimiter or line break needs quotes",
+                    do=_MEND if width > 1 else _MEND + _PLAIN_TEXT,
                 )
             rows.append(row)
     except csv.Error as error:
