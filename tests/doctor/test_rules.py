@@ -187,6 +187,10 @@ FAULTS: dict[str, dict[str, Any]] = {
         "optimizer": sgd(0.02),
         "schedule": lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.01),
     },
+    "schedule-collapse:rising": {
+        "optimizer": sgd(0.02),
+        "schedule": lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda n: 1e-3 * (n + 1) ** 2),
+    },
     "wrong-optimizer-setting": {"optimizer": adam(1e-3, eps=1.0), "epochs": 6},
     "over-regularised": {"optimizer": sgd(0.05, weight_decay=1.0)},
     "undertrained": {"optimizer": sgd(0.1), "epochs": 1},
@@ -236,6 +240,15 @@ def test_healthy_trainings_have_no_finding(variant):
     doctor = Training(**variant).run()
     assert problems(doctor.findings) == [], str(doctor)
     assert doctor.healthy
+
+
+@pytest.mark.slow
+def test_a_rate_that_was_last_looked_at_early_is_not_still_rising():
+    doctor = Training(**FAULTS["schedule-collapse:rising"]).run()
+    evidence = doctor.evidence
+    assert evidence.optimizers[0].lr.steps[-1] > 0.9 * evidence.steps
+    evidence.steps *= 2
+    assert "schedule-collapse" not in problems(diagnose(evidence))
 
 
 def test_a_loss_that_is_nan_is_told_with_its_step():

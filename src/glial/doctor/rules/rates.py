@@ -239,7 +239,10 @@ def schedule_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     if not top > 0:
         return
     tiny = sum(rate < 0.01 * top for rate in rates) / len(rates)
+    # Where few steps are looked at, the last look may lie well before the end.
+    to_the_end = optimizer.lr.steps[-1] >= 0.9 * evidence.steps
     rising = rates[-1] >= 0.99 * top and rates[0] < 0.5 * top and rates[len(rates) // 2] < 0.9 * top
+    rising = rising and to_the_end
     if tiny < 0.4 / sensitivity and not rising:
         return
     first = next((s for s, rate in optimizer.lr if rate < 0.01 * top), None)
