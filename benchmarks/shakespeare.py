@@ -1,7 +1,7 @@
 """Character models of tiny Shakespeare, and Glial's speed beside a minimal trainer's own loop.
 
     python benchmarks/shakespeare.py loss [--seconds 1800] [--lstm-seconds 1800]
-    python benchmarks/shakespeare.py speed [--rounds 7] [--steps 40]
+    python benchmarks/shakespeare.py speed [--rounds 7] [--steps 40] [--nanogpt FOLDER]
 
 ``loss`` trains on the first 90 % of the text for at most so many seconds and judges the last 10 %
 whole, each character told from at least half a context of text before it: the transformer, then an
@@ -12,7 +12,9 @@ last. It prints the loss in nats a character, the size, characters a second and 
 have it: windows at random places, stacked one by one, attention by torch's fused kernel, a fused
 AdamW with two groups of weights, clipped gradients, a rate by step. They take turns, an epoch of so
 many steps each; medians and quartiles of the ratio are printed. Glial's loop is the whole of it:
-batches, steps, history, checkpoints of the best weights, and the doctor's looks.
+batches, steps, history, checkpoints of the best weights, and the doctor's looks. With
+``--nanogpt``, the folder of a checkout of github.com/karpathy/nanoGPT, its own network, optimiser
+and way of reading batches have their turns too, in the loop of its train.py without its logging.
 
 The text is looked for in the folder that GLIAL_DATA names, as shakespeare.txt.gz with 1,115,394
 characters, and in shared/data beside the repository.
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import importlib.util
 import math
 import os
 import statistics
@@ -30,6 +33,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -181,6 +185,7 @@ class MinimalTrainer:
     def run(self, steps: int) -> float:
         """Seconds of some steps."""
         begin = time.perf_counter()
+        self.model.train()
         for _ in range(steps):
             rate = RATE * 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / 5000)))
             for group in self.optimizer.param_groups:
@@ -192,6 +197,41 @@ class MinimalTrainer:
             self.optimizer.zero_grad(set_to_none=True)
             self.step += 1
         return time.perf_counter() - begin
+
+
+class NanoGPT(MinimalTrainer):
+    """nanoGPT's own network, optimiser and batches, from a checkout of it."""
+
+    def __init__(self, tokens: Tensor, vocabulary: int, folder: Path) -> None:
+        spec = importlib.util.spec_from_file_location("nanogpt_model", folder / "model.py")
+        if spec is None or spec.loader is None or not (folder / "model.py").exists():
+            raise SystemExit(f"{folder} has no model.py: give the folder of nanoGPT")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        torch.manual_seed(0)
+        config = module.GPTConfig(
+            block_size=SIZES["context"],
+            vocab_size=vocabulary,
+            n_layer=SIZES["layers"],
+            n_head=SIZES["heads"],
+            n_embd=SIZES["size"],
+            dropout=SIZES["dropout"],
+            bias=True,
+        )
+        self.model = module.GPT(config)
+        self.optimizer = self.model.configure_optimizers(0.1, RATE, (0.9, 0.99), "cpu")
+        self.file = Path(tempfile.mkdtemp()) / "train.bin"
+        self.file.write_bytes(tokens.numpy().astype(np.uint16).tobytes())
+        self.step = 0
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Windows at random places of a file that is mapped anew each time."""
+        length = SIZES["context"]
+        data = np.memmap(self.file, dtype=np.uint16, mode="r")
+        places = torch.randint(len(data) - length, (BATCH,))
+        parts = [data[i : i + length + 1].astype(np.int64) for i in places]
+        windows = torch.stack([torch.from_numpy(part) for part in parts])
+        return windows[:, :-1].contiguous(), windows[:, 1:].contiguous()
 
 
 class GlialTrainer:
@@ -241,23 +281,31 @@ def speeds(options: argparse.Namespace) -> None:
     text = gzip.decompress(source().read_bytes()).decode()
     known = {character: number for number, character in enumerate(sorted(set(text)))}
     tokens = torch.tensor([known[character] for character in text])
-    minimal = MinimalTrainer(tokens, len(known))
-    minimal.run(5)
-    found: list[tuple[float, float]] = []
+    others: dict[str, MinimalTrainer] = {"minimal loop": MinimalTrainer(tokens, len(known))}
+    if options.nanogpt is not None:
+        others["nanoGPT"] = NanoGPT(tokens, len(known), options.nanogpt)
+    for other in others.values():
+        other.run(5)
+    found: list[tuple[float, ...]] = []
 
     def turn(seconds: float, steps: int) -> None:
-        found.append((seconds / steps, minimal.run(steps) / steps))
+        found.append((seconds / steps, *(other.run(steps) / steps for other in others.values())))
 
     GlialTrainer(text, options.steps).run(options.rounds + 1, turn)
     found = found[1:]  # a first turn warms up
     of_batch = BATCH * SIZES["context"]
-    gains = [other / own for own, other in found]
-    low, middle, high = statistics.quantiles(gains, n=4)
-    own, other = (statistics.median(times) for times in zip(*found, strict=True))
-    count = sum(p.numel() for p in minimal.model.parameters())
-    print(f"{count:,} parameters, {BATCH} windows of {SIZES['context']} a step")
-    print(f"Glial {of_batch / own:,.0f} characters a second, minimal loop {of_batch / other:,.0f}")
-    print(f"Glial's throughput by the minimal loop's: {middle:.3f} [{low:.3f}, {high:.3f}]")
+    own = statistics.median(times[0] for times in found)
+    print(f"{BATCH} windows of {SIZES['context']} characters a step")
+    print(f"Glial: {of_batch / own:,.0f} characters a second")
+    for number, (name, other) in enumerate(others.items(), 1):
+        gains = [times[number] / times[0] for times in found]
+        low, middle, high = statistics.quantiles(gains, n=4)
+        speed = of_batch / statistics.median(times[number] for times in found)
+        count = sum(p.numel() for p in other.model.parameters())
+        print(
+            f"{name}, {count:,} parameters: {speed:,.0f} characters a second; "
+            f"Glial's throughput by its: {middle:.3f} [{low:.3f}, {high:.3f}]"
+        )
 
 
 def main() -> None:
@@ -271,6 +319,7 @@ def main() -> None:
     speed = verbs.add_parser("speed")
     speed.add_argument("--rounds", type=int, default=7)
     speed.add_argument("--steps", type=int, default=40)
+    speed.add_argument("--nanogpt", type=Path)
     options = parser.parse_args()
     losses(options) if options.verb == "loss" else speeds(options)
 
