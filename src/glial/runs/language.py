@@ -15,7 +15,7 @@ from glial.core.devices import choose_device
 from glial.core.errors import InputError
 from glial.data import Encoding, fingerprint
 from glial.data.batches import Batch, Batches
-from glial.data.corpora import SPLITS, Corpus, read_corpus, split_corpus
+from glial.data.corpora import SPLITS, Corpus
 from glial.data.encoders import RunningTextEncoder
 from glial.data.vocabularies import TokensName, fit_vocabulary
 from glial.data.windows import CarriedBatches, WindowBatches
@@ -33,6 +33,7 @@ from glial.runs.reading import (
 )
 from glial.runs.request import Request
 from glial.runs.run import Run
+from glial.runs.texts import read_texts
 from glial.runs.ways import Judged, Way
 from glial.tasks import fit_task
 from glial.tasks.language import LanguageModelling
@@ -159,7 +160,7 @@ def make_ready(request: Request, plan: Plan) -> LanguageReady:
         InputError: If the source or the plan cannot be used.
     """
     _check(plan)
-    corpus, texts = _read(plan, request.source)
+    corpus, texts = read_texts(plan, request.source)
     if not texts["train"]:
         raise _too_short(0)
     separated = len(corpus.texts) > 1 or not corpus.is_running
@@ -235,25 +236,6 @@ def _say(ready: LanguageReady) -> None:
     logger.info(
         "windows of %d tokens, %s, %d at once", ready.block, how, ready.batches().batch_size
     )
-
-
-def _read(plan: Plan, source: Any) -> tuple[Corpus, dict[str, list[str]]]:
-    """The texts of a plan and of each split."""
-    data = plan.data
-    column = data.target if isinstance(data.target, str) else None
-    corpus = read_corpus(data.source if source is None else source, column)
-    shares = data.split
-    given = {
-        name: read_corpus(getattr(data, name), corpus.column).texts
-        for name in ("val", "test")
-        if getattr(data, name) is not None
-    }
-    if given:
-        left = {name: 0.0 if name in given else getattr(shares, name) for name in SPLITS}
-        total = sum(left.values())
-        left = {name: share / total for name, share in left.items()}
-        shares = shares.model_copy(update=left)
-    return corpus, split_corpus(corpus, shares, plan.train.seed) | given
 
 
 def _with_vocabulary(

@@ -16,7 +16,7 @@ from glial.core.errors import InputError
 from glial.core.seeds import derive_seed
 from glial.data import Encoding, fingerprint
 from glial.data.batches import Batch, Batches, TensorBatches
-from glial.data.corpora import SPLITS, Corpus, read_corpus, split_corpus
+from glial.data.corpora import SPLITS, Corpus, read_corpus
 from glial.data.encoders import SubwordEncoder
 from glial.data.masking import mask_tokens
 from glial.data.vocabularies import padded
@@ -27,7 +27,7 @@ from glial.runs.plan import Plan
 from glial.runs.preparation import choose_model, chosen_batch_size
 from glial.runs.request import Request
 from glial.runs.run import Run
-from glial.runs.texts import check_texts
+from glial.runs.texts import check_texts, read_texts
 from glial.runs.transfer import with_model_data, with_model_of_weights
 from glial.runs.ways import Judged, Way
 from glial.tasks import fit_task
@@ -147,7 +147,9 @@ def make_ready(request: Request, plan: Plan) -> PretrainingReady:
     plan = with_model_of_weights(plan)
     settings = MODELS.resolve(plan.model["name"]).read(plan.model, where="model")
     plan = plan.model_copy(update={"data": with_model_data(plan.data, settings)})
-    corpus, texts = _read(plan, request.source)
+    corpus, texts = read_texts(plan, request.source)
+    if corpus.is_running:  # one text, to be cut into stretches
+        texts = {name: ["\n".join(part)] for name, part in texts.items()}
     plan, encoder = _with_vocabulary(plan, corpus, texts["train"])
     room = encoder.max_length - 2
     rows = {name: stretches(encoder, part, room) for name, part in texts.items()}
@@ -193,28 +195,6 @@ def _with_network(ready: PretrainingReady) -> PretrainingReady:
         *(len(ready.rows[name]) for name in SPLITS),
     )
     return ready
-
-
-def _read(plan: Plan, source: Any) -> tuple[Corpus, dict[str, list[str]]]:
-    """The texts of a plan and of each split; running text is one, to be cut into stretches."""
-    data = plan.data
-    column = data.target if isinstance(data.target, str) else None
-    corpus = read_corpus(data.source if source is None else source, column)
-    shares = data.split
-    given = {
-        name: read_corpus(getattr(data, name), corpus.column).texts
-        for name in ("val", "test")
-        if getattr(data, name) is not None
-    }
-    if given:
-        left = {name: 0.0 if name in given else getattr(shares, name) for name in SPLITS}
-        total = sum(left.values())
-        left = {name: share / total for name, share in left.items()}
-        shares = shares.model_copy(update=left)
-    parts = split_corpus(corpus, shares, plan.train.seed) | given
-    if corpus.is_running:
-        parts = {name: ["\n".join(part)] for name, part in parts.items()}
-    return corpus, parts
 
 
 def _with_vocabulary(plan: Plan, corpus: Corpus, texts: list[str]) -> tuple[Plan, SubwordEncoder]:

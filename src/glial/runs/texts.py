@@ -1,4 +1,4 @@
-"""Whether texts suit the network that is to read them."""
+"""Texts of a plan, and whether they suit the network that is to read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 from glial.core.errors import InputError
 from glial.data import Encoding
+from glial.data.corpora import SPLITS, Corpus, read_corpus, split_corpus
 from glial.data.encoders import SubwordEncoder
+from glial.runs.plan import Plan
 
 
 def check_texts(settings: Any, encoding: Encoding) -> None:
@@ -50,3 +52,35 @@ def check_texts(settings: Any, encoding: Encoding) -> None:
             got=f"up to {longest}",
             do=f"set data.max_length to {context // len(pieces)}, or raise model.context",
         )
+
+
+def read_texts(plan: Plan, source: Any) -> tuple[Corpus, dict[str, list[str]]]:
+    """The texts of a plan, and those of each split.
+
+    Args:
+        plan: Whose validation and test texts may be in files of their own; the shares of what
+            remains then grow.
+        source: In place of the plan's; None is the plan's.
+
+    Example:
+        >>> from glial.runs.plan import Plan
+        >>> plan = Plan.model_validate({"data": {"source": None, "target": "text"}})
+        >>> corpus, texts = read_texts(plan, {"text": [f"text {n}" for n in range(20)]})
+        >>> {name: len(part) for name, part in texts.items()}
+        {'train': 14, 'val': 3, 'test': 3}
+    """
+    data = plan.data
+    column = data.target if isinstance(data.target, str) else None
+    corpus = read_corpus(data.source if source is None else source, column)
+    shares = data.split
+    given = {
+        name: read_corpus(getattr(data, name), corpus.column).texts
+        for name in ("val", "test")
+        if getattr(data, name) is not None
+    }
+    if given:
+        left = {name: 0.0 if name in given else getattr(shares, name) for name in SPLITS}
+        total = sum(left.values())
+        left = {name: share / total for name, share in left.items()}
+        shares = shares.model_copy(update=left)
+    return corpus, split_corpus(corpus, shares, plan.train.seed) | given

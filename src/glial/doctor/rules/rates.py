@@ -239,13 +239,10 @@ def schedule_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     if not top > 0:
         return
     tiny = sum(rate < 0.01 * top for rate in rates) / len(rates)
-    # Where few steps are looked at, the last look may lie well before the end.
-    to_the_end = optimizer.lr.steps[-1] >= 0.9 * evidence.steps
     rising = rates[-1] >= 0.99 * top and rates[0] < 0.5 * top and rates[len(rates) // 2] < 0.9 * top
-    rising = rising and to_the_end
+    rising = rising and optimizer.lr.steps[-1] >= 0.9 * evidence.steps  # looked at to the end
     if tiny < 0.4 / sensitivity and not rising:
         return
-    first = next((s for s, rate in optimizer.lr if rate < 0.01 * top), None)
     yield Finding(
         "schedule-collapse",
         "error" if found.fails else "warning",
@@ -256,7 +253,7 @@ def schedule_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Findin
         else "the rate is still being warmed up when the training ends",
         "let the rate fall over the whole training: step the scheduler once an epoch, and slower",
         at=optimizer.scheduler_at or optimizer.made_at or optimizer.at,
-        since_step=first,
+        since_step=next((s for s, rate in optimizer.lr if rate < 0.01 * top), None),
         source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3.1",
     )
 
