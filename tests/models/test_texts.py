@@ -17,6 +17,7 @@ from glial.models import build
 from glial.models.bag_of_words import BagOfWordsSettings
 from glial.models.bert_layers import Embeddings
 from glial.models.text import text_recipe
+from glial.nn.tokens import TokenPresence, pair_numbers
 
 NAMES = ("bag_of_words", "text_cnn", "text_gru")
 
@@ -73,9 +74,39 @@ def test_filters_by_hand() -> None:
 
 def test_a_bag_is_blind_to_order_and_pairs_are_not() -> None:
     there, back = torch.tensor([[3, 4, 5]]), torch.tensor([[5, 4, 3]])
-    bag, pairs = small("bag_of_words"), small("bag_of_words", pairs=1000)
+    bag, pairs = small("bag_of_words", wide=0), small("bag_of_words", pairs=1000, wide=0)
     torch.testing.assert_close(bag(there), bag(back))
     assert (pairs(there) - pairs(back)).abs().max() > 1e-3
+
+
+def test_presence_by_hand() -> None:
+    layer = TokenPresence(6, 50, 1, scale=2.0)
+    with torch.no_grad():
+        layer.weight.copy_(torch.arange(56.0)[:, None])
+    tokens = torch.tensor([[4, 3, 4, 0], [5, 0, 0, 0], [0, 0, 0, 0]])
+    # The first has the tokens 3 and 4 and the pairs 43 and 34, each counted once.
+    places = [6 + int(number) for number in pair_numbers(tokens, 50)[0, :2]]
+    expected = [2 * (3 + 4 + sum(places)) / 2, 2 * 5.0, 0.0]
+    assert len(set(places)) == 2
+    torch.testing.assert_close(layer(tokens)[:, 0], torch.tensor(expected))
+
+
+def test_a_bag_starts_as_the_sum_of_its_parts() -> None:
+    network: Any = small("bag_of_words")
+    tokens = torch.tensor([[3, 4, 5]])
+    before = network(tokens)
+    with torch.no_grad():
+        network.wide.weight[3] = torch.tensor([1.0, -2.0])
+    added = network.wide(tokens)
+    assert added.abs().min() > 1
+    torch.testing.assert_close(network(tokens), before + added)
+
+
+def test_many_outputs_share_fewer_places() -> None:
+    with torch.device("meta"):
+        few, many = (build("bag_of_words", num_outputs=n, vocabularies=[9]) for n in (2, 64))
+    assert few.wide.pairs == 131_072
+    assert many.wide.pairs == 8192
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -114,6 +145,7 @@ def word_order(rows: int) -> pl.DataFrame:
     ("name", "low", "high"),
     [
         ("bag_of_words", 0.3, 0.7),
+        ("bag_of_words wide", 0.9, 1.0),
         ("text_cnn", 0.97, 1.0),
         ("text_gru", 0.97, 1.0),
         ("bert", 0.97, 1.0),
@@ -121,6 +153,9 @@ def word_order(rows: int) -> pl.DataFrame:
 )
 def test_only_networks_that_see_order_learn_it(name: str, low: float, high: float) -> None:
     settings = {"data.types.text": "text", "model.size": 16, "train.epochs": 12}
+    name, *wide = name.split()
+    if name == "bag_of_words" and not wide:
+        settings |= {"model.wide": 0}
     if name == "bert":
         settings |= {"model.layers": 1, "train.lr": 0.005}
     run = glial.train(word_order(600), "said", model=name, out=False, set=settings)

@@ -61,7 +61,7 @@ class MixedSettings(ModelSettings):
     name: Literal["mixed"] = "mixed"
     image: PartSettings = "residual_cnn"
     sequence: PartSettings = "sequence_rnn"
-    text: PartSettings = "bag_of_words"
+    text: PartSettings = Field(default={"name": "bag_of_words", "wide": 0})
     width: int = Field(default=64, ge=1)
     hidden_sizes: list[Annotated[int, Field(ge=1)]] = Field(default=[128])
     embedding_size: int | None = Field(default=None, ge=1)

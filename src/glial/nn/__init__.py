@@ -40,7 +40,7 @@ from glial.nn.recurrence import Recurrent, detached, reset
 from glial.nn.recurrent import GRU, LSTM, RNN, BidirectionalGRU
 from glial.nn.sequence_pooling import SequencePool
 from glial.nn.through_time import draw_gradients, gradients_over_time
-from glial.nn.tokens import TokenVectors
+from glial.nn.tokens import TokenPresence, TokenVectors
 
 __all__ = [
     "ACTIVATIONS",
@@ -85,6 +85,7 @@ __all__ = [
     "Step",
     "Subsample2d",
     "SumPool2d",
+    "TokenPresence",
     "TokenVectors",
     "WithAuxiliary",
     "activation",
