@@ -16,6 +16,7 @@ from torch import Tensor
 from glial.core.errors import InputError
 from glial.data.cells import spelt
 from glial.data.encoders.subwords import Subwords, train_subwords
+from glial.data.encoders.tokens import known_tokens
 from glial.data.settings import DataSettings, HeldAs
 
 logger = logging.getLogger(__name__)
@@ -144,11 +145,11 @@ class PhraseEncoder:
         """
         by: By = "character" if settings.tokens == "character" else "word"
         found = pieces(column, by)
-        known, share = _vocabulary(found, settings)
+        known, share = known_tokens(_said(found), settings)
         if settings.tokens == "auto" and share < FEW_KNOWN:
             by = "character"
             found = pieces(column, by)
-            known, share = _vocabulary(found, settings)
+            known, share = known_tokens(_said(found), settings)
         longest = _longest(found.list.len().to_list(), by, settings)
         logger.info(
             "column %r: tokens by %s, %d known (%.0f %% of the training text), at most %d a text",
@@ -307,13 +308,9 @@ def _plain(column: pl.Series) -> pl.Series:
     return spelt(column).fill_null("").str.replace_all(r"[\s▁]+", " ").str.strip_chars()
 
 
-def _vocabulary(found: pl.Series, settings: DataSettings) -> tuple[list[str], float]:
-    """The tokens that are known, and the share of the text that they make."""
-    counts = found.rename("token").explode().value_counts(name="count")
-    counts = counts.sort("count", "token", descending=[True, False])
-    often = counts.filter(pl.col("count") >= settings.min_token_count, pl.col("token") != "")
-    often = often.head(settings.max_tokens)
-    return often["token"].to_list(), int(often["count"].sum()) / max(1, int(counts["count"].sum()))
+def _said(found: pl.Series) -> pl.Series:
+    """The tokens without those that stand for a text of none."""
+    return found.list.eval(pl.element().filter(pl.element() != ""))
 
 
 def _longest(counts: list[int], by: str, settings: DataSettings) -> int:

@@ -81,11 +81,11 @@ class TokenEncoder:
         """
         by: By = "character" if settings.tokens == "character" else "word"
         found = tokenize(column, by)
-        known, share = _vocabulary(found, settings)
+        known, share = known_tokens(found, settings)
         if settings.tokens == "auto" and share < FEW_KNOWN:
             by = "character"
             found = tokenize(column, by)
-            known, share = _vocabulary(found, settings)
+            known, share = known_tokens(found, settings)
         longest = settings.max_length
         if longest == "auto":
             usual = found.list.len().quantile(0.99, "nearest") or 2
@@ -181,9 +181,19 @@ def tokenize(column: pl.Series, by: By) -> pl.Series:
     return pl.DataFrame({"plain": plain}).select(filled.alias(column.name)).to_series()
 
 
-def _vocabulary(found: pl.Series, settings: DataSettings) -> tuple[list[str], float]:
-    """The tokens that are known, and the share of the text that they make."""
-    counts = found.rename("token").explode().value_counts(name="count")
+def known_tokens(found: pl.Series, settings: DataSettings) -> tuple[list[str], float]:
+    """The tokens that are known, the most frequent first, and the share of the text they make.
+
+    Args:
+        found: A list of tokens a cell.
+        settings: How often a token must stand there, and how many are known at most.
+
+    Example:
+        >>> found = pl.Series([["a", "b"], ["a", "b"], ["a", "c"], []])
+        >>> known_tokens(found, DataSettings(min_token_count=2))
+        (['a', 'b'], 0.8333333333333334)
+    """
+    counts = found.rename("token").explode().drop_nulls().value_counts(name="count")
     counts = counts.sort("count", "token", descending=[True, False])
     often = counts.filter(pl.col("count") >= settings.min_token_count).head(settings.max_tokens)
     return often["token"].to_list(), int(often["count"].sum()) / max(1, int(counts["count"].sum()))
