@@ -16,7 +16,7 @@ def series(count=240):
 
 def mase(frame, **settings):
     run = glial.train(
-        frame, "y", task="forecasting", time="step", epochs=40, out=False, set=settings
+        frame, "y", task="forecasting", time="step", epochs=25, out=False, set=settings
     )
     test = run.metrics["test"]
     return test["mase"], run.metrics["baseline"]["mase"], test

@@ -48,13 +48,13 @@ def test_a_digit_is_known_where_none_was_ever_shown():
 @pytest.mark.shared_data
 def test_mnist_of_a_few_thousand_images(shared_data, tmp_path):
     with np.load(shared_data / "mnist.npz") as arrays:
-        rows = {"train": 4_000, "test": 1_000}
+        rows = {"train": 3_000, "test": 1_000}
         part = {name: arrays[name][: rows[name.split("_")[0]]] for name in arrays.files}
     np.savez(tmp_path / "part.npz", **part)
-    run = glial.train(tmp_path / "part.npz", epochs=5, out=False)
+    run = glial.train(tmp_path / "part.npz", epochs=4, out=False)
     assert run.plan.model["name"] == "residual_cnn"
     assert run.metrics["baseline"]["accuracy"] < 0.15
-    assert run.metrics["test"]["accuracy"] > 0.97
+    assert run.metrics["test"]["accuracy"] > 0.95
 
 
 @pytest.mark.shared_data

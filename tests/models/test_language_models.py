@@ -153,3 +153,14 @@ def test_what_is_no_text_is_refused():
             glial.models.build(name, num_outputs=5, vocabularies=[5, 6])
     with pytest.raises(InputError, match="heads"):
         glial.models.build("gpt2", num_outputs=5, vocabularies=[5], size=10, heads=3)
+
+
+def test_gelu_is_exact_where_that_is_asked_for():
+    x = torch.linspace(-4, 4, 41, dtype=torch.float64)
+    exact = x * torch.special.ndtr(x)
+    acts = {}
+    for gelu in ("tanh", "exact"):
+        settings = GPT2Settings(vocabulary=5, context=4, size=4, layers=1, heads=1, gelu=gelu)
+        acts[gelu] = next(m for m in settings.network().modules() if isinstance(m, nn.GELU))(x)
+    torch.testing.assert_close(acts["exact"], exact)
+    assert 1e-5 < (acts["tanh"] - exact).abs().max() < 1e-3

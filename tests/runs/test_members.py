@@ -250,16 +250,14 @@ def test_another_plan_or_other_data_is_refused(tmp_path):
 
 
 def test_killed_process_resumes(tmp_path):
-    command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=60"]
+    command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=30"]
     command += ["--set=train.batch_size=8", "--set=train.checkpoint_seconds=0.01", "--quiet"]
     command += ["--set=train.patience=null", "--folds=3"]
     subprocess.run([*command, f"--out={tmp_path / 'calm'}"], check=True, capture_output=True)
     cut = tmp_path / "cut"
     for trigger in (
-        "environment.json",
         "members/1/checkpoints/last/checkpoint.safetensors",
-        "members/2/plan.yaml",
-        "members/3/checkpoints/last/checkpoint.safetensors",
+        "members/3/plan.yaml",
     ):
         process = subprocess.Popen(
             [*command, f"--out={cut}", "--resume"], stdout=subprocess.DEVNULL

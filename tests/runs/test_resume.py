@@ -96,10 +96,10 @@ def test_steps_that_torch_compiles_resume(tmp_path, ticking, stop_at, monkeypatc
 
 
 def test_killed_process_resumes(tmp_path):
-    command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=60"]
+    command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=30"]
     command += ["--set=train.batch_size=8", "--set=train.checkpoint_seconds=0.01", "--quiet"]
     subprocess.run([*command, f"--out={tmp_path / 'calm'}"], check=True, capture_output=True)
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(
             [*command, f"--out={tmp_path / 'cut'}", "--resume"], stdout=subprocess.DEVNULL
         )

@@ -44,6 +44,7 @@ class GPT2Settings(ModelSettings):
         layers: Layers.
         heads: Heads of the attention, by which ``size`` can be divided.
         dropout: Share of vectors, attention weights and what layers add dropped in training.
+        gelu: GELU by its published approximation (``tanh``), or ``exact``, faster on a processor.
 
     Example:
         >>> settings = GPT2Settings(vocabulary=50, context=8, size=16, layers=2, heads=2)
@@ -66,6 +67,7 @@ class GPT2Settings(ModelSettings):
     layers: int = Field(default=12, ge=1)
     heads: int = Field(default=12, ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    gelu: Literal["tanh", "exact"] = "tanh"
 
     @classmethod
     def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
@@ -270,7 +272,7 @@ class Block(nn.Module):
         self.mlp = nn.ModuleDict(
             {
                 "c_fc": Projection(settings.size, 4 * settings.size),
-                "act": nn.GELU("tanh"),
+                "act": nn.GELU("tanh" if settings.gelu == "tanh" else "none"),
                 "c_proj": Projection(4 * settings.size, settings.size),
             }
         )
