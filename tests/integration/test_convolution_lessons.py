@@ -30,7 +30,7 @@ from glial.nn import (
 )
 from glial.nn.summary import summarize
 
-SEEDS = range(3)
+SEEDS = range(2)
 SEEN, UNSEEN = slice(0, 1200), slice(1200, None)
 CHANCE = math.log(10)
 
@@ -116,7 +116,7 @@ def test_without_skips_more_layers_train_worse_and_with_them_not(digits):
     by 1.15 a layer (Yang et al. 2019, arXiv 1902.08129). With skips it stays.
     """
     x, y = digits[0][SEEN], digits[1][SEEN]
-    for seed in SEEDS[:2]:
+    for seed in SEEDS[:1]:
         ends, first = {}, {}
         for depth, skip in ((20, True), (20, False), (110, True), (110, False)):
             shape = {"num_outputs": 10, "images": [[1, 8, 8]], "width": 0.25, "skip": skip}
@@ -164,7 +164,7 @@ def start_well(network):
 def test_a_gradient_vanishes_on_its_way_and_the_doctor_says_so(digits):
     """At torch's start each layer takes a part of the signal away; three remedies keep it."""
     x, y = digits[0][SEEN], digits[1][SEEN]
-    for seed in SEEDS[:2]:
+    for seed in SEEDS[:1]:
         for kind in ("plain", "skips", "normalised", "good start"):
             network = seeded(seed, deep, kind)
             first, last = gradient_sizes(network, x[:60], y[:60])
