@@ -255,6 +255,7 @@ def test_what_can_be_mended_is_noticed(folder, capsys, name):
     assert notice in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_huge_category_counts_share_a_bucket(folder, capsys):
     rows = "".join(f"{i % 5}.5,{'k' if i < 30 else f'v{i}'},{i % 2}\n" for i in range(90))
     (folder / "t.csv").write_text("x,c,y\n" + rows)

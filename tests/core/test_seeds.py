@@ -18,6 +18,7 @@ def test_a_derived_seed_is_the_same_on_every_machine():
     assert derive_seed(0, "split", 3) == int(digest[:16], 16) // 2
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**63 - 1), st.text(max_size=5), st.integers())
 def test_derived_seeds_fit_torch_and_differ_by_seed_and_purpose(seed, word, number):
     first = derive_seed(seed, word, number)

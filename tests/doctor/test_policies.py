@@ -90,6 +90,7 @@ def test_choices_that_paid_off_and_get_likelier_are_not(surrogate, given):
     assert is_healthy(doctor.findings)
 
 
+@pytest.mark.slow
 def test_weights_of_rows_are_no_policy_that_is_reversed():
     torch.manual_seed(0)
     x, weight = torch.randn(64, 3), torch.rand(64)

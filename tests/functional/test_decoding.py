@@ -133,6 +133,7 @@ def test_what_is_not_allowed_does_not_come(decode: Any) -> None:
             assert len(set(sequence)) == len(sequence)
 
 
+@pytest.mark.slow
 def test_draws_are_as_likely_as_the_model_says() -> None:
     model, rows = Table(5), 40_000
     generator = torch.Generator().manual_seed(0)

@@ -38,6 +38,7 @@ def test_layers_are_those_of_the_paper():
     assert outputs == [160, 192, 384] + [384] * 4 + [1024] * 8 + [1536] * 4
 
 
+@pytest.mark.slow
 def test_names_are_timms():
     state = published().state_dict()
     shapes = {

@@ -110,6 +110,7 @@ def test_steps_are_what_is_computed_at_once(variant: str) -> None:
         torch.testing.assert_close(listed(last)[0][3, row], told[3]["hidden"][row, 0])
 
 
+@pytest.mark.slow
 @every_variant
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=3), st.integers(0, 3))
 def test_padding_changes_nothing(variant: str, lengths: list[int], more: int) -> None:
