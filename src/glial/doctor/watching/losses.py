@@ -182,7 +182,7 @@ class LossWatch:
         if is_plain(entry.result) and entry.result.numel() == 1:
             seen.own.add(step, float(entry.result.detach()))
         if outputs is not None and target is not None and is_plain(outputs) and is_plain(target):
-            entropy = self._predictions.add(entry.name, outputs, target)
+            entropy = self._predictions.add(entry.name, outputs, target, step)
             if not math.isnan(entropy):
                 seen.entropy.add(step, entropy)
 

@@ -28,15 +28,16 @@ class Predictions:
     """
 
     def __init__(self) -> None:
-        self._batches: deque[tuple[Tensor, Tensor]] = deque(maxlen=LATELY)
+        self._batches: deque[tuple[int, Tensor, Tensor]] = deque(maxlen=LATELY)
 
-    def add(self, name: str, outputs: Tensor, target: Tensor) -> float:
+    def add(self, name: str, outputs: Tensor, target: Tensor, step: int = 0) -> float:
         """Take in one batch.
 
         Args:
             name: The loss function's.
             outputs: What it is given, ``[rows, classes, ...]``; one number a row for two classes.
             target: Classes as whole numbers, 0 and 1 for two.
+            step: The update that it belongs to.
 
         Returns:
             The mean entropy of a row's prediction, from 0 to 1; NaN where there are no classes.
@@ -49,17 +50,21 @@ class Predictions:
         right = logs.argmax(1) == classes
         asked = torch.bincount(classes, minlength=count)[:count]
         hit = torch.bincount(classes[right], minlength=count)[:count]
-        self._batches.append((asked.cpu(), hit.cpu()))
+        self._batches.append((step, asked.cpu(), hit.cpu()))
         shares = logs.exp()
         entropy = -(shares * logs.clamp_min(-80)).sum(1).mean()
         return float(entropy) / math.log(count)
 
     def hits(self) -> dict[str, float]:
-        """For each class the share of its rows, over the last batches, that was predicted right."""
-        widths = {len(asked) for asked, _ in self._batches}
-        if len(widths) != 1:
+        """For each class the share of its rows, over the last batches, that was predicted right.
+
+        Where few were looked at, the last dozen reach back to the start: those of the first half
+        of the steps up to the last look do not count.
+        """
+        late = [parts for step, *parts in self._batches if 2 * step >= self._batches[-1][0]]
+        if len({len(asked) for asked, _ in late}) != 1:
             return {}
-        asked, hit = (torch.stack(part).sum(0) for part in zip(*self._batches, strict=True))
+        asked, hit = (torch.stack(part).sum(0) for part in zip(*late, strict=True))
         return {
             str(number): int(h) / int(a)
             for number, (a, h) in enumerate(zip(asked, hit, strict=True))
