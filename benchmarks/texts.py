@@ -36,7 +36,7 @@ from glial.data import read
 from glial.data.settings import SplitSettings
 from glial.data.splits import split_rows
 
-FOLDER = Path(os.environ.get("GLIAL_DATA", "/work/shared/data"))
+FOLDER = Path(os.environ.get("GLIAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 STRENGTHS = np.logspace(-1, 3, 9)
 
 
