@@ -324,6 +324,39 @@ class StepDecoder(nn.Module):
         return outputs
 
 
+class DecodedForecast(nn.Module):
+    """A network of windows whose steps are forecast by one decoder.
+
+    Attributes:
+        decoder: What is given each window's features.
+
+    Example:
+        >>> network = DecodedForecast()
+        >>> windows = {"context": 4, "horizon": 3, "season": 2, "targets": 1}
+        >>> network.decoder = StepDecoder(WindowSizes(windows, 0, 3), 4, 4, 0.0)
+        >>> network.view is network.decoder.view
+        True
+    """
+
+    decoder: StepDecoder
+
+    @property
+    def view(self) -> SeasonalView:
+        """What each step sees of a window."""
+        return self.decoder.view
+
+    def start_from(
+        self, weights: Float[Tensor, "feature target"], levels: Float[Tensor, "target level"]
+    ) -> None:
+        """Begin as a regression on the features of steps, and these quantiles around it.
+
+        Args:
+            weights: Of the features.
+            levels: How far each quantile of what came was from them.
+        """
+        self.decoder.start_from(weights, levels)
+
+
 def forecast_recipe(
     num_rows: int, *, lr: float, steps: int, batch_size: int = 64
 ) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from glial.models.forecast import (
+    DecodedForecast,
     ForecastSettings,
     History,
     Known,
-    SeasonalView,
     StepDecoder,
     WindowSizes,
     forecast_recipe,
@@ -68,7 +68,7 @@ class ForecastRNNSettings(ForecastSettings):
         return ForecastRNN(self, sizes)
 
 
-class ForecastRNN(nn.Module):
+class ForecastRNN(DecodedForecast):
     """Recurrent layers over the past, and a decoder that all steps share.
 
     Args:
@@ -89,22 +89,6 @@ class ForecastRNN(nn.Module):
             sizes.targets + sizes.covariates, units, num_layers=settings.num_layers
         )
         self.decoder = StepDecoder(sizes, units, units, settings.dropout)
-
-    @property
-    def view(self) -> SeasonalView:
-        """What each step sees of a window."""
-        return self.decoder.view
-
-    def start_from(
-        self, weights: Float[Tensor, "feature target"], levels: Float[Tensor, "target level"]
-    ) -> None:
-        """Begin as a regression on the features of steps, and these quantiles around it.
-
-        Args:
-            weights: Of the features.
-            levels: How far each quantile of what came was from them.
-        """
-        self.decoder.start_from(weights, levels)
 
     def forward(self, history: History, known: Known | None = None) -> Float[Tensor, "row output"]:
         """The numbers that are forecast."""

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glial.models.forecast import (
+    DecodedForecast,
     ForecastSettings,
     History,
     Known,
-    SeasonalView,
     StepDecoder,
     WindowSizes,
     forecast_recipe,
@@ -96,7 +96,7 @@ class CausalBlock(nn.Module):
         return outputs
 
 
-class ForecastTCN(nn.Module):
+class ForecastTCN(DecodedForecast):
     """Causal blocks until one sees the whole past, and a decoder that all steps share.
 
     Args:
@@ -121,22 +121,6 @@ class ForecastTCN(nn.Module):
             seen += blocks[-1].reach
         self.blocks = nn.ModuleList(blocks)
         self.decoder = StepDecoder(sizes, channels, channels, settings.dropout)
-
-    @property
-    def view(self) -> SeasonalView:
-        """What each step sees of a window."""
-        return self.decoder.view
-
-    def start_from(
-        self, weights: Float[Tensor, "feature target"], levels: Float[Tensor, "target level"]
-    ) -> None:
-        """Begin as a regression on the features of steps, and these quantiles around it.
-
-        Args:
-            weights: Of the features.
-            levels: How far each quantile of what came was from them.
-        """
-        self.decoder.start_from(weights, levels)
 
     def forward(self, history: History, known: Known | None = None) -> Float[Tensor, "row output"]:
         """The numbers that are forecast."""
