@@ -9,15 +9,17 @@ from glial.runs.generation import generate
 from glial.runs.inspection import inspect
 from glial.runs.loading import load
 from glial.runs.plan import Plan
-from glial.runs.prediction import evaluate, predict
+from glial.runs.prediction import Answered, answer, evaluate, predict
 from glial.runs.run import Run, TrainingInterrupted
 from glial.runs.training import train
 from glial.runs.word_vectors import word_vectors
 
 __all__ = [
+    "Answered",
     "Plan",
     "Run",
     "TrainingInterrupted",
+    "answer",
     "compare",
     "diagnose",
     "draft",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from torch import Tensor
 
 from glial.core.errors import InputError
 from glial.data import check_target, read, to_kind_of
@@ -226,7 +228,51 @@ def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
     return way_of(run).evaluate(run, source)
 
 
-def _evaluate_rows(run: Run, source: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Answered:
+    """What a run says of rows whose targets are known.
+
+    Attributes:
+        run: The run.
+        frame: The rows, targets included; of images and sounds with what was decoded.
+        outputs: What the network gives for each, in the decoder's terms.
+        weight: Weight of each row, where the plan names a column of weights.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> answer(run, "iris").outputs.shape
+        torch.Size([150, 3])
+    """
+
+    run: Run
+    frame: pl.DataFrame
+    outputs: Tensor
+    weight: NDArray[Any] | None = None
+
+
+def answer(run: Run, source: Any) -> Answered:
+    """Read rows with known targets and put them to a run.
+
+    Args:
+        run: The run.
+        source: As for `evaluate`.
+
+    Raises:
+        InputError: If columns are missing, no row has a target, or the run takes no table.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> answer(run, "iris").frame.height
+        150
+    """
+    if way_of(run) is not TABLE_WAY:
+        raise InputError(
+            f"a run of the task {run.task} has no answers row by row",
+            expected="a run that was trained on the rows of a table, on images, sounds or texts",
+            got=f"a run of {run.sizes.get('source', run.task)}",
+        )
     found = read(source, run.plan.data.names if is_of_files(source) else None)
     frame = check_target(found, run.decoder.targets, run.task, varied=False)
     decoder: Any = run.decoder
@@ -245,11 +291,15 @@ def _evaluate_rows(run: Run, source: Any) -> dict[str, Any]:
         )
     notice_differences(run, frame)
     weight = weights_of(frame, run.plan.data.weight)
-    outputs = run.outputs(frame)
+    return Answered(run, frame, run.outputs(frame), weight)
+
+
+def _evaluate_rows(run: Run, source: Any) -> dict[str, Any]:
+    found = answer(run, source)
     return {
-        "metrics": run.decoder.scores(outputs, frame, weight),
-        "baseline": trivial_scores(run.decoder, frame, weight),
-        "details": run.decoder.details(outputs, frame),
+        "metrics": run.decoder.scores(found.outputs, found.frame, found.weight),
+        "baseline": trivial_scores(run.decoder, found.frame, found.weight),
+        "details": run.decoder.details(found.outputs, found.frame),
     }
 
 
