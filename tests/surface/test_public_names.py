@@ -37,6 +37,7 @@ TOP = [
     "doctor",
     "embed",
     "evaluate",
+    "evaluation",
     "functional",
     "generate",
     "inspect",
