@@ -21,7 +21,7 @@ from glial.runs.plan import Plan
 from glial.runs.request import Request
 from glial.runs.run import LOADER, Run
 from glial.runs.ways import Judged, Way, judged_rows
-from glial.tasks import Task, fit_task
+from glial.tasks import Task, check_validated, fit_task
 from glial.tasks.task import count_of, trivial_scores
 from glial.training import Descent, Objective, outputs_of
 
@@ -167,6 +167,7 @@ def _check(request: Request, plan: Plan) -> None:
             got=f"model {plan.model['name']!r}",
             do="give model=, or give a table",
         )
+    check_validated(plan.task, 0 if request.val is None else 1)
     data = plan.data
     needs_table = {
         "folds": data.split.folds,

@@ -26,6 +26,7 @@ from glial.runs.request import Request
 from glial.runs.rows import Rows, Tables, read_rows, read_tables, targets_of
 from glial.runs.run import MEMBERS, Run, TrainingInterrupted
 from glial.runs.streams import check_not_streamed
+from glial.runs.ways import tune
 from glial.tasks import Task, fit_task
 from glial.tasks.task import trivial_scores
 from glial.training import Callback, StopRequest, TrainingView, graceful_signals
@@ -253,8 +254,8 @@ def _concluded(family: Family, members: list[Run]) -> Run:
         members=members,
     )
     held = _validated(family, run)
-    if held is not None and isinstance(run.plan.task.threshold, str):
-        run.decoder.tune(*held, _weights(run, held[1]))
+    if held is not None:
+        tune(run.decoder, *held, _weights(run, held[1]))
     run.metrics["val"] = _scores(run, *held) if held else {}
     if family.task.name == "embedding":  # rows that different networks embed are not compared
         run.metrics["val"] = {name: of["mean"] for name, of in run.spread["val"].items()}

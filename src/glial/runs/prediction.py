@@ -146,10 +146,10 @@ def predictions(run: Run, frame: pl.DataFrame) -> pl.DataFrame:
         raise InputError("there are no rows to predict", expected="at least one row", got="none")
     notice_differences(run, frame)
     if not run.members:
-        return _within(run, frame, run.decoder.decode(run.outputs(frame)).frame())
+        return _within(run, frame, run.decoder.decode(run.outputs(frame), frame).frame())
     votes = run.votes(frame)
-    table = _within(run, frame, run.decoder.decode(run.decoder.pool(votes)).frame())
-    return table.with_columns(**run.decoder.spread(votes))
+    table = _within(run, frame, run.decoder.decode(run.decoder.pool(votes), frame).frame())
+    return table.with_columns(**run.decoder.spread(votes, frame))
 
 
 def _within(run: Run, frame: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:

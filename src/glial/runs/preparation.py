@@ -31,7 +31,7 @@ from glial.runs.streams import is_streamed, read_streamed
 from glial.runs.texts import check_texts
 from glial.runs.transfer import with_model_data, with_model_of_weights
 from glial.runs.varied import with_varied
-from glial.tasks import Task, fit_task
+from glial.tasks import Task, check_validated, fit_task
 from glial.tasks.task import Loss
 from glial.training.settings import TrainSettings
 
@@ -294,6 +294,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
         InputError: If the data or the plan cannot be used.
     """
     plan, tables, aside = _read(plan, source)
+    check_validated(plan.task, tables.num_rows("val"))
     asked, num_rows = plan.data, tables.num_rows("train")
     kinds = {name: kind for name, kind in plan.data.types.items() if name not in aside}
     plan, settings = choose_model(plan, num_rows, kinds)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from glial.core.errors import InputError
 from glial.core.tables import Table
 from glial.data import Encoding
 from glial.data.batches import Batch, Batches
@@ -22,6 +25,8 @@ from glial.tasks import Task, trivial_scores
 from glial.tasks.task import Loss
 from glial.training import Objective
 from glial.training.objective import Mass
+
+logger = logging.getLogger(__name__)
 
 TABLE = "table"
 
@@ -158,6 +163,21 @@ def way_of(run: Run) -> Way:
     return way
 
 
+def tune(decoder: Task, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None) -> None:
+    """Fit on validation rows what the plan asks for; say what cannot be, and do without it.
+
+    Args:
+        decoder: What is fitted.
+        outputs: A network's outputs, a row per row.
+        frame: The rows.
+        weight: Weight of each row.
+    """
+    try:
+        decoder.tune(outputs, frame, weight)
+    except InputError as error:
+        logger.warning("this is left out: %s", error)
+
+
 def judged_rows(run: Run, outputs: Tensor, frame: pl.DataFrame, split: str) -> Judged:
     """How good outputs are for rows; what decides between classes is fitted on ``val``.
 
@@ -168,8 +188,8 @@ def judged_rows(run: Run, outputs: Tensor, frame: pl.DataFrame, split: str) -> J
         split: ``val`` or ``test``; the trivial predictor is judged on ``test`` alone.
     """
     weight = weights_of(frame, run.plan.data.weight)
-    if split == "val" and isinstance(run.plan.task.threshold, str):
-        run.decoder.tune(outputs, frame, weight)
+    if split == "val":
+        tune(run.decoder, outputs, frame, weight)
     metrics = run.decoder.scores(outputs, frame, weight)
     judges = split == "test"
     return Judged(metrics, trivial_scores(run.decoder, frame, weight) if judges else {})

@@ -127,6 +127,8 @@ def _check_decisions(settings: TaskSettings) -> None:
         "costs": settings.name == "classification" or settings.costs is None,
         "threshold": settings.name in ("classification", "multilabel")
         or settings.threshold is None,
+        "calibration": settings.name in ("classification", "multilabel")
+        or settings.calibration == "none",
     }
     for key, fits in deciding.items():
         if not fits:
@@ -136,6 +138,28 @@ def _check_decisions(settings: TaskSettings) -> None:
                 got=settings.name,
                 do=f"take task.{key} out of the plan, or set task.name=classification",
             )
+
+
+def check_validated(settings: TaskSettings, num_rows: int) -> None:
+    """Refuse what is fitted on validation rows where there are none.
+
+    Args:
+        settings: The plan's ``task`` part.
+        num_rows: Number of validation rows.
+
+    Raises:
+        InputError: If there are none, and something needs them.
+
+    Example:
+        >>> check_validated(TaskSettings(), 0)
+    """
+    if num_rows == 0 and settings.fitted_later:
+        raise InputError(
+            f"{settings.fitted_later[0]} is fitted on validation rows, and there are none",
+            expected="rows that the network does not learn from",
+            got="no validation rows",
+            do="keep some back with data.split.val, or name a file with --val",
+        )
 
 
 def load_task(state: dict[str, Any], settings: TaskSettings) -> Task:
@@ -169,6 +193,7 @@ __all__ = [
     "Task",
     "TaskSettings",
     "averaged_members",
+    "check_validated",
     "fit_task",
     "healthy_first_loss",
     "load_task",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from glial.core.errors import InputError, suggest
 from glial.functional import losses
+from glial.tasks.calibration import Calibrator, calibrated, checked_calibration, fit_calibration
 from glial.tasks.decisions import (
     check_threshold,
     checked_thresholds,
@@ -36,6 +38,7 @@ from glial.tasks.task import (
     averaged_members,
     count_of,
     expanded_to_members,
+    try_each,
 )
 
 logger = logging.getLogger(__name__)
@@ -58,6 +61,7 @@ class Classification:
     Attributes:
         thresholds: What decides between classes, see :func:`glial.tasks.decisions.decide`; None
             predicts the likeliest.
+        calibration: What makes probabilities say how often they are right; None leaves them.
         costs: What predicting a class (column) costs where another (row) is true.
     """
 
@@ -80,6 +84,7 @@ class Classification:
         check_threshold(settings, len(labels.names))
         given = settings.threshold
         self.thresholds = [given] if isinstance(given, float) else None
+        self.calibration: Calibrator | None = None
         self.costs = cost_matrix(settings.costs, labels.names)
         self._class_weight = _class_weight(labels, shares, settings, self.costs)
 
@@ -158,7 +163,7 @@ class Classification:
         return 2 * nn.functional.one_hot(target, self.num_outputs).to(outputs.dtype) - 1
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """Probability of each class, [row, class], averaged over members."""
+        """Probability of each class, [row, class], averaged over members, before calibration."""
         outputs = self._one_score(outputs)
         shares = torch.cat([-outputs, outputs], dim=-1).sigmoid()
         if self.num_outputs > 1:
@@ -179,12 +184,26 @@ class Classification:
     def tune(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> None:
-        """Choose the thresholds at which the metric that ``task.threshold`` names is best."""
+        """Fit what the plan asks for: first the calibration, by which thresholds are chosen.
+
+        Raises:
+            InputError: If one of them cannot be fitted; all others have been.
+        """
+        truth = self._codes(frame)
+        weight = None if weight is None else np.asarray(weight, dtype=np.float64)
+        parts = (self._fit_calibration, self._fit_thresholds)
+        try_each([partial(fit, outputs, truth, weight) for fit in parts])
+
+    def _fit_calibration(self, outputs: Tensor, truth: Codes, weight: Floats | None) -> None:
+        self.calibration, name = None, self.settings.calibration
+        if name != "none":
+            self.calibration = fit_calibration(name, self._shares(outputs), truth, weight)
+
+    def _fit_thresholds(self, outputs: Tensor, truth: Codes, weight: Floats | None) -> None:
         metric = self.settings.threshold
         if not isinstance(metric, str):
             return
-        shares, truth = self._shares(outputs), self._codes(frame)
-        known = truth >= 0
+        shares, known = self._shares(outputs), truth >= 0
         weight = None if weight is None else weight[known]
         if self.num_outputs == 1:
             self.thresholds = [tuned_threshold(shares[known, 1], truth[known], metric, weight)]
@@ -194,7 +213,9 @@ class Classification:
         logger.info("threshold %s, tuned for %s on %d rows", texts, metric, known.sum())
 
     def _shares(self, outputs: Tensor) -> Floats:
-        return np.asarray(self.probabilities(outputs.double().cpu()).numpy())
+        """Calibrated probabilities, [row, class]."""
+        shares = np.asarray(self.probabilities(outputs.double().cpu()).numpy())
+        return calibrated(self.calibration, shares)
 
     def _codes(self, frame: pl.DataFrame) -> Codes:
         return self.labels.codes(frame[self.targets[0]])
@@ -204,7 +225,7 @@ class Classification:
         by_cost = self.settings.cost_use == "decision"
         return decide(shares, self.thresholds, self.costs if by_cost else None)
 
-    def decode(self, outputs: Tensor) -> Decoded:
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
         """The class that thresholds or costs choose, else the likeliest; each one's probability."""
         shares = self._shares(outputs)
         names = self.labels.names
@@ -235,9 +256,11 @@ class Classification:
         logs = torch.from_numpy(shares).clamp_min(torch.finfo(torch.float64).tiny).log()
         return logs[:, 1:] - logs[:, :1] if self.num_outputs == 1 else logs
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Standard deviation over members of the predicted class's probability."""
-        predicted = self.decode(self.pool(members)).predictions["prediction"]
+        predicted = self.decode(self.pool(members), frame).predictions["prediction"]
         chosen = self.labels.codes(pl.Series(predicted.tolist()))
         found = deviation(self._member_shares(members))
         return {"spread": found[np.arange(len(chosen)), chosen]}
@@ -253,15 +276,19 @@ class Classification:
         return row.expand(num_rows, -1)
 
     def state(self) -> dict[str, Any]:
-        """Classes and shares, and thresholds where there are any."""
-        thresholds = {} if self.thresholds is None else {"thresholds": self.thresholds}
+        """Classes and shares, and what was fitted on validation rows."""
+        fitted: dict[str, Any] = {}
+        if self.thresholds is not None:
+            fitted["thresholds"] = self.thresholds
+        if self.calibration is not None:
+            fitted["calibration"] = self.calibration.model_dump()
         return {
             "task": self.name,
             "targets": self.targets,
             "classes": self.labels.names,
             "label_type": self.labels.kind,
             "shares": self.shares,
-            **thresholds,
+            **fitted,
         }
 
     @classmethod
@@ -278,6 +305,8 @@ class Classification:
             raise ValueError("the classes and their shares do not match")
         task = cls(held.targets[0], labels, held.shares, settings)
         task.thresholds = checked_thresholds(held.thresholds, task.num_outputs, settings)
+        size, name = len(labels.names), settings.calibration
+        task.calibration = checked_calibration(held.calibration, size, name)
         return task
 
 
@@ -292,6 +321,7 @@ class _State(BaseModel):
     label_type: LabelType
     shares: list[Annotated[float, Field(ge=0, le=1)]]
     thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None
+    calibration: Calibrator | None = None
 
 
 def _scores(outputs: Tensor) -> Tensor:

@@ -173,7 +173,7 @@ class Embedding:
     ) -> None:
         """Nothing: embeddings are not decided between."""
 
-    def decode(self, outputs: Tensor) -> Decoded:
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
         """The numbers of each row's embedding."""
         return Decoded(embedding_columns(self.vectors(outputs).numpy()))
 
@@ -194,7 +194,9 @@ class Embedding:
         """Embeddings of all networks side by side, as each has its own space."""
         return torch.cat([self.vectors(outputs) for _, outputs in members], dim=1)
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Nothing: places in different spaces are not compared."""
         return {}
 

@@ -188,7 +188,7 @@ class Forecasting:
         """Forecasts of steps, [row, target, quantile]."""
         return outputs.double().cpu().numpy().reshape(len(outputs), len(self.targets), -1)
 
-    def decode(self, outputs: Tensor) -> Decoded:
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
         """The point forecast and the quantiles of each step."""
         values = self.values(outputs)
         columns: dict[str, NDArray[Any]] = {}
@@ -244,7 +244,9 @@ class Forecasting:
         """The mean of what several networks forecast."""
         return torch.stack([outputs.double() for _, outputs in members]).mean(dim=0)
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Standard deviation over members of each point forecast."""
         found = deviation(side_by_side(members, self._columns("prediction")))
         return {name: found[:, i] for i, name in enumerate(self._columns("spread"))}

@@ -164,7 +164,7 @@ class LanguageModelling:
     ) -> None:
         """Nothing: there is no threshold."""
 
-    def decode(self, outputs: Tensor) -> Decoded:
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
         """The likeliest token of each row, by its number."""
         return Decoded({"prediction": averaged_members(outputs).argmax(dim=-1).numpy()})
 
@@ -181,7 +181,9 @@ class LanguageModelling:
         """Logarithms of the mean of the members' probabilities."""
         return torch.stack([outputs.softmax(dim=-1) for _, outputs in members]).mean(dim=0).log()
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Standard deviation over members of the likeliest token's probability."""
         shares = torch.stack([outputs.softmax(dim=-1) for _, outputs in members]).double()
         likeliest = shares.mean(dim=0).argmax(dim=-1)

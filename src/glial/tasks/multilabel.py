@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,9 +16,10 @@ from torch import Tensor
 
 from glial.core.errors import InputError
 from glial.functional import losses
+from glial.tasks.calibration import Calibrator, calibrated, checked_calibration, fit_calibration
 from glial.tasks.decisions import check_threshold, checked_thresholds, tuned_threshold
 from glial.tasks.labels import Labels, LabelType
-from glial.tasks.metrics import Floats, multilabel_scores
+from glial.tasks.metrics import Codes, Floats, multilabel_scores
 from glial.tasks.pooling import deviation, side_by_side
 from glial.tasks.settings import TaskSettings
 from glial.tasks.task import (
@@ -27,6 +29,7 @@ from glial.tasks.task import (
     averaged_members,
     count_of,
     expanded_to_members,
+    try_each,
 )
 
 logger = logging.getLogger(__name__)
@@ -45,6 +48,8 @@ class Multilabel:
     Attributes:
         thresholds: The least probability of each question at which the answer is yes; None is
             a half for each.
+        calibration: What makes the probabilities of each question say how often they are right;
+            None leaves those of a question, or of all.
     """
 
     name = "multilabel"
@@ -66,6 +71,7 @@ class Multilabel:
         check_threshold(settings, 2)
         given = settings.threshold
         self.thresholds = [given] * len(targets) if isinstance(given, float) else None
+        self.calibration: list[Calibrator | None] | None = None
 
     @classmethod
     def fit(
@@ -133,7 +139,7 @@ class Multilabel:
         return count_of(target) if weight is None else weight.sum()
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """Probability of yes, [row, question], averaged over members."""
+        """Probability of yes, [row, question], averaged over members, before calibration."""
         return averaged_members(outputs.sigmoid())
 
     def monitor(self, outputs: Tensor, target: Tensor) -> dict[str, float]:
@@ -146,25 +152,54 @@ class Multilabel:
     def tune(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> None:
-        """Choose each question's threshold so that the metric of its own answers is best."""
+        """Fit what the plan asks for: each question's calibration, then its threshold.
+
+        Raises:
+            InputError: If the calibration of a question cannot be fitted; all else has been.
+        """
+        truth = self.encode(frame).numpy().astype(np.int64)
+        weight = None if weight is None else np.asarray(weight, dtype=np.float64)
+        shares, name = self._raw(outputs), self.settings.calibration
+        self.calibration = None if name == "none" else [None] * len(self.targets)
+        questions = range(0 if name == "none" else len(self.targets))
+        steps = [partial(self._fit_calibration, i, shares[:, i], truth, weight) for i in questions]
+        try_each([*steps, partial(self._fit_thresholds, outputs, truth, weight)])
+
+    def _fit_calibration(self, i: int, yes: Floats, truth: Codes, weight: Floats | None) -> None:
+        name = self.settings.calibration
+        if self.calibration is not None and name != "none":
+            shares = np.stack([1 - yes, yes], axis=1)
+            self.calibration[i] = fit_calibration(name, shares, truth[:, i], weight)
+
+    def _fit_thresholds(self, outputs: Tensor, truth: Codes, weight: Floats | None) -> None:
         metric = self.settings.threshold
         if not isinstance(metric, str):
             return
         # The mean of the questions' F1 is largest where each is.
         metric = "f1" if metric == "f1_macro" else metric
-        shares, truth = self._shares(outputs), self.encode(frame).numpy().astype(np.int64)
-        pairs = zip(shares.T, truth.T, strict=True)
+        pairs = zip(self._shares(outputs).T, truth.T, strict=True)
         self.thresholds = [tuned_threshold(p, t, metric, weight) for p, t in pairs]
         texts = ", ".join(f"{value:.4g}" for value in self.thresholds)
         logger.info("thresholds %s, tuned for %s on %d rows", texts, metric, len(truth))
 
-    def _shares(self, outputs: Tensor) -> Floats:
+    def _raw(self, outputs: Tensor) -> Floats:
         return np.asarray(self.probabilities(outputs.double().cpu()).numpy())
+
+    def _shares(self, outputs: Tensor) -> Floats:
+        """Calibrated probabilities of yes, [row, question]."""
+        shares = self._raw(outputs)
+        if self.calibration is None:
+            return shares
+        columns = [
+            calibrated(one, np.stack([1 - yes, yes], axis=1))[:, 1]
+            for one, yes in zip(self.calibration, shares.T, strict=True)
+        ]
+        return np.stack(columns, axis=1)
 
     def _decide(self, shares: Floats) -> NDArray[np.bool_]:
         return shares >= (0.5 if self.thresholds is None else np.array(self.thresholds))
 
-    def decode(self, outputs: Tensor) -> Decoded:
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
         """The likelier answer to each question and the probability of yes."""
         shares = self._shares(outputs)
         guess = self._decide(shares).astype(np.int64)
@@ -192,7 +227,9 @@ class Multilabel:
         """Scores of the mean probabilities of yes."""
         return torch.from_numpy(self._member_shares(members).mean(axis=0)).logit(eps=1e-12)
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Standard deviation over members of each answer's probability."""
         found = deviation(self._member_shares(members))
         return {f"spread_{name}": found[:, i] for i, name in enumerate(self.targets)}
@@ -206,15 +243,19 @@ class Multilabel:
         return torch.tensor(self.shares, dtype=torch.float64).logit(eps=1e-9).expand(num_rows, -1)
 
     def state(self) -> dict[str, Any]:
-        """Values and shares of each question, and thresholds where there are any."""
-        thresholds = {} if self.thresholds is None else {"thresholds": self.thresholds}
+        """Values and shares of each question, and what was fitted on validation rows."""
+        fitted: dict[str, Any] = {}
+        if self.thresholds is not None:
+            fitted["thresholds"] = self.thresholds
+        if self.calibration is not None:
+            fitted["calibration"] = [c and c.model_dump() for c in self.calibration]
         return {
             "task": self.name,
             "targets": self.targets,
             "classes": [labels.names for labels in self.labels],
             "label_types": [labels.kind for labels in self.labels],
             "shares": self.shares,
-            **thresholds,
+            **fitted,
         }
 
     @classmethod
@@ -233,6 +274,11 @@ class Multilabel:
             raise ValueError("the targets, their values and their shares do not match")
         task = cls(held.targets, labels, held.shares, settings)
         task.thresholds = checked_thresholds(held.thresholds, task.num_outputs, settings)
+        if held.calibration is not None:
+            name = settings.calibration
+            if len(held.calibration) != task.num_outputs:
+                raise ValueError("the calibrations of other questions")
+            task.calibration = [checked_calibration(one, 2, name) for one in held.calibration]
         return task
 
 
@@ -247,3 +293,4 @@ class _State(BaseModel):
     label_types: list[LabelType]
     shares: list[Annotated[float, Field(ge=0, le=1)]]
     thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None
+    calibration: list[Calibrator | None] | None = None

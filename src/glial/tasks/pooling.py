@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from glial.tasks.task import Task
+from glial.tasks.task import Task, undecided
 
 Floats = NDArray[np.float64]
 
 
 def side_by_side(members: Sequence[tuple[Task, Tensor]], columns: Sequence[str]) -> Floats:
-    """Decoded numbers of several networks, aligned by the names of columns.
+    """What several networks say by themselves, uncalibrated, aligned by the names of columns.
 
     Args:
         members: The task of each network and its outputs for the same rows.
@@ -39,7 +37,7 @@ def side_by_side(members: Sequence[tuple[Task, Tensor]], columns: Sequence[str])
     """
     tables = []
     for task, outputs in members:
-        decoded = task.decode(outputs)
+        decoded = undecided(task).decode(outputs)
         known = {**decoded.predictions, **decoded.probabilities}
         unknown = np.zeros(len(outputs))
         tables.append(np.stack([known.get(name, unknown) for name in columns], axis=1))

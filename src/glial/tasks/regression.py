@@ -158,7 +158,7 @@ class Regression:
     ) -> None:
         """Nothing: numbers are not decided between."""
 
-    def decode(self, outputs: Tensor) -> Decoded:
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
         """The predicted numbers."""
         values = self.values(outputs)
         names = self._columns("prediction")
@@ -188,7 +188,9 @@ class Regression:
         low, high = self._ends(scaled)
         return ((scaled - low) / (high - low)).logit(eps=1e-12)
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Standard deviation over members of each predicted number."""
         found = deviation(side_by_side(members, self._columns("prediction")))
         return {name: found[:, i] for i, name in enumerate(self._columns("spread"))}

@@ -39,6 +39,7 @@ LossName = Literal[
 ThresholdName = Literal[
     "accuracy", "balanced_accuracy", "f1", "f1_macro", "precision", "recall", "matthews_corrcoef"
 ]
+CalibrationName = Literal["temperature", "platt", "isotonic", "vector"]
 
 
 class TaskSettings(Settings):
@@ -56,6 +57,8 @@ class TaskSettings(Settings):
             is predicted, or the metric for which it is tuned on the validation rows; of more
             than two classes each has one, which its probability is divided by. None takes the
             likeliest.
+        calibration: What makes probabilities say how often they are right, fitted on the
+            validation rows before thresholds are.
         costs: What predicting one class costs where another is true, ``{true: {predicted:
             cost}}``; left out are 0 for the right class and 1 for another.
         cost_use: Whether costs decide what is predicted, or weigh the rows in training.
@@ -100,6 +103,7 @@ class TaskSettings(Settings):
     huber_delta: float = Field(default=1.0, gt=0)
     output_range: list[float] | None = None
     threshold: Annotated[float, Field(gt=0, lt=1)] | ThresholdName | None = None
+    calibration: Literal["none"] | CalibrationName = "none"
     costs: dict[str, dict[str, Annotated[float, Field(ge=0)]]] | None = None
     cost_use: Literal["decision", "training"] = "decision"
     embedding_size: int = Field(default=64, ge=2)
@@ -121,6 +125,15 @@ class TaskSettings(Settings):
     transform: Literal["auto", "none", "log"] = "auto"
     window_scale: Literal["series", "window"] = "series"
     stride: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+
+    @property
+    def fitted_later(self) -> list[str]:
+        """The settings that ask for something which is fitted on validation rows."""
+        asked = {
+            f"task.calibration={self.calibration}": self.calibration != "none",
+            f"task.threshold={self.threshold}": isinstance(self.threshold, str),
+        }
+        return [key for key, is_asked in asked.items() if is_asked]
 
     @field_validator("quantiles")
     @classmethod

@@ -192,7 +192,7 @@ class Tagging:
         pairs = zip(tags.tolist(), lengths.tolist(), strict=True)
         return [[self.labels.names[code] for code in row[:length]] for row, length in pairs]
 
-    def decode(self, outputs: Tensor) -> Decoded:
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
         """The list of each row's tags."""
         rows = self._tags(outputs)
         spelt = dict(zip(self.labels.names, self.labels.typed().tolist(), strict=True))
@@ -266,7 +266,9 @@ class Tagging:
         real = mean.sum(dim=2, keepdim=True) > 0
         return mean.clamp_min(1e-12).log().masked_fill(~real, 0.0)
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Nothing: a row has many tags."""
         return {}
 

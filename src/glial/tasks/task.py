@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,8 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glial.core.errors import InputError
+
 Outputs = Tensor
 Loss = Callable[..., Tensor]
+FITTED = ("thresholds", "calibration")  # what a task fits on validation rows
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,20 @@ class Task(Protocol):
     def tune(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> None:
-        """Fit on validation rows what decides between classes, where the plan asks for it."""
+        """Fit on validation rows what the plan asks for: calibration, thresholds.
 
-    def decode(self, outputs: Tensor) -> Decoded:
-        """The predictions that outputs stand for, members averaged."""
+        Raises:
+            InputError: If one of them cannot be fitted; all others have been.
+        """
+
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
+        """The predictions that outputs stand for, members averaged.
+
+        Args:
+            outputs: Outputs, a row per row.
+            frame: The rows themselves, for what is decided by more than outputs; None where they
+                are not at hand.
+        """
 
     def scores(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
@@ -97,7 +110,9 @@ class Task(Protocol):
         rows: the mean is taken of probabilities, or of numbers in the targets' own units.
         """
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """How far members differ: column name to a standard deviation a row."""
 
     def trivial_outputs(self, num_rows: int) -> Tensor:
@@ -153,9 +168,53 @@ def trivial_scores(
         >>> trivial_scores(task, pl.DataFrame({"y": ["a", "a", "a", "b"]}))["accuracy"]
         0.75
     """
-    plain = copy.copy(task)
-    plain.thresholds = None
+    plain = undecided(task)
     return plain.scores(plain.trivial_outputs(frame.height), frame, weight)
+
+
+def undecided(task: Task) -> Task:
+    """The task without what was fitted on validation rows: what a network says by itself.
+
+    Example:
+        >>> from glial.tasks.labels import Labels
+        >>> from glial.tasks.classification import Classification
+        >>> from glial.tasks.settings import TaskSettings
+        >>> task = Classification("y", Labels(["a", "b"]), [0.9, 0.1], TaskSettings(threshold=0.05))
+        >>> undecided(task).thresholds is None, task.thresholds
+        (True, [0.05])
+    """
+    plain = copy.copy(task)
+    for name in FITTED:
+        if hasattr(plain, name):
+            setattr(plain, name, None)
+    return plain
+
+
+def try_each(steps: Iterable[Callable[[], None]]) -> None:
+    """Take every step, and raise the first error of the user's only then.
+
+    Args:
+        steps: What is done, in this order.
+
+    Raises:
+        InputError: The first that a step raised.
+
+    Example:
+        >>> def fail():
+        ...     raise InputError("no")
+        >>> try_each([fail, lambda: print("done")])
+        Traceback (most recent call last):
+        ...
+        glial.core.errors.InputError: no
+    """
+    errors = []
+    for step in steps:
+        try:
+            step()
+        except InputError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def averaged_members(values: Tensor) -> Tensor:

@@ -205,7 +205,7 @@ class Translation:
         rows = [row[: row.index(self.end)] if self.end in row else row for row in tokens.tolist()]
         return self.encoder.decode([[t for t in row if t != self.start] for row in rows])
 
-    def decode(self, outputs: Tensor) -> Decoded:
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
         """The texts of the likeliest token at each position, given the right ones before it."""
         return Decoded({"prediction": np.array(self.texts(outputs.argmax(dim=2)), dtype=object)})
 
@@ -262,7 +262,9 @@ class Translation:
         parts = torch.stack([outputs.log_softmax(dim=2) for _, outputs in members])
         return parts.logsumexp(dim=0) - math.log(len(members))
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Nothing: texts are not averaged."""
         return {}
 

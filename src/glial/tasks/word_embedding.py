@@ -137,7 +137,7 @@ class WordEmbedding:
     ) -> None:
         """Nothing: there is no threshold."""
 
-    def decode(self, outputs: Tensor) -> Decoded:
+    def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
         """The numbers of each text's vector."""
         return Decoded(embedding_columns(outputs.detach().float().cpu().numpy()))
 
@@ -155,7 +155,9 @@ class WordEmbedding:
         """The directions of all networks side by side, as each has its own space."""
         return torch.cat([normalize(outputs, dim=1) for _, outputs in members], dim=1)
 
-    def spread(self, members: Sequence[tuple[Task, Tensor]]) -> dict[str, NDArray[np.float64]]:
+    def spread(
+        self, members: Sequence[tuple[Task, Tensor]], frame: pl.DataFrame | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Nothing: places in different spaces are not compared."""
         return {}
 
