@@ -1,1 +1,48 @@
 """Why a network says what it says, and whether the explanation can be believed."""
+
+from glial.explanation.association import associations, hierarchy
+from glial.explanation.contributions import Contributions
+from glial.explanation.games import Game, TableGame
+from glial.explanation.importance import Importance, permutation_importance
+from glial.explanation.kernel_shap import kernel_shap, kernel_values
+from glial.explanation.partition import partition_shap, partition_values
+from glial.explanation.predictors import (
+    RunPredictor,
+    explain_rows,
+    rows_of,
+    run_importance,
+    run_predictor,
+)
+from glial.explanation.shapley import (
+    Interactions,
+    exact_shap,
+    exact_values,
+    permutation_shap,
+    permutation_values,
+    shap_interactions,
+)
+
+__all__ = [
+    "Contributions",
+    "Game",
+    "Importance",
+    "Interactions",
+    "RunPredictor",
+    "TableGame",
+    "associations",
+    "exact_shap",
+    "exact_values",
+    "explain_rows",
+    "hierarchy",
+    "kernel_shap",
+    "kernel_values",
+    "partition_shap",
+    "partition_values",
+    "permutation_importance",
+    "permutation_shap",
+    "permutation_values",
+    "rows_of",
+    "run_importance",
+    "run_predictor",
+    "shap_interactions",
+]
