@@ -98,6 +98,16 @@ class Game(Protocol):
 
     Attributes:
         names: The players.
+
+    Example:
+        >>> class Pair:
+        ...     names = ["a", "b"]
+        ...
+        ...     def __call__(self, masks):
+        ...         return masks.all(axis=1, keepdims=True).T * 1.0
+        >>> from glial.explanation import exact_values
+        >>> exact_values(Pair()).values
+        array([[0.5, 0.5]])
     """
 
     names: list[str]
