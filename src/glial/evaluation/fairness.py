@@ -89,6 +89,10 @@ def audit_answers(
 ) -> list[Audit]:
     """How differently answers that a run has given treat groups: see :func:`audit`.
 
+    Raises:
+        InputError: If a column is missing or tells nothing apart, or the run predicts neither
+            classes nor numbers.
+
     Example:
         >>> import glial
         >>> run = glial.train("iris", model="linear", epochs=1, out=False)

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from glial.core.seeds import numpy_generator
+from glial.core.seeds import derive_seed, numpy_generator
+from glial.evaluation.bootstrap import interval, weight_blocks
 from glial.evaluation.rates import Flags, Floats, Measures, gaps_of
 from glial.evaluation.sensitive import Grouping
 
 MIN_ROWS = 30
-CONFIDENCE = 0.95
-DRAWN_AT_ONCE = 4_000_000
 ERROR_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _UNKNOWN = (np.nan, np.nan)
 
@@ -151,9 +150,13 @@ def compare_groups(
         for name, flags in measures.counted.items()
     }
     enough = {name: count >= min_rows for name, count in counts.items()}
-    random = numpy_generator(seed, "fairness", *grouping.columns)
+    seeds = [derive_seed(seed, *grouping.columns, code) for code in range(len(sizes))]
     drawn = np.stack(
-        [_resampled(measures.features[rows], resamples, random) for rows in held], axis=1
+        [
+            _resampled(measures.features[rows], resamples, own)
+            for rows, own in zip(held, seeds, strict=True)
+        ],
+        axis=1,
     )
     spread = measures.rates(drawn)
     groups = [
@@ -163,7 +166,7 @@ def compare_groups(
             {
                 name: Figure(
                     float(values[code]),
-                    *(_interval(spread[name][:, code]) if enough[name][code] else _UNKNOWN),
+                    *(interval(spread[name][:, code]) if enough[name][code] else _UNKNOWN),
                     int(counts[name][code]),
                     bool(enough[name][code]),
                 )
@@ -173,37 +176,20 @@ def compare_groups(
         )
         for code, group in enumerate(grouping.groups)
     ]
-    by_lot = _by_lot(measures, rates, counts, enough, resamples, random)
+    by_lot = _by_lot(measures, rates, counts, enough, resamples, numpy_generator(seed, "lot"))
     spread_gaps = gaps_of(spread, measures, enough)
     gaps = {
-        name: Gap(float(value), *_interval(spread_gaps[name]), by_lot.get(name, np.nan))
+        name: Gap(float(value), *interval(spread_gaps[name]), by_lot.get(name, np.nan))
         for name, value in gaps_of(rates, measures, enough).items()
     }
     told = conflict(rates, enough) if "precision" in rates else {}
     return Audit(grouping.columns, outcome, groups, gaps, min_rows, told)
 
 
-def _resampled(features: Floats, resamples: int, random: np.random.Generator) -> Floats:
+def _resampled(features: Floats, resamples: int, seed: int) -> Floats:
     """Sums over resamples of a group's rows, drawn with replacement, [resample, feature]."""
-    size = len(features)
-    at_once = max(1, DRAWN_AT_ONCE // size)
-    parts = []
-    for begin in range(0, resamples, at_once):
-        count = min(at_once, resamples - begin)
-        places = random.integers(0, size, (count, size)) + size * np.arange(count)[:, None]
-        times = np.bincount(places.reshape(-1), minlength=count * size).reshape(count, size)
-        parts.append(times @ features)
-    return np.concatenate(parts)
-
-
-def _interval(values: Floats) -> tuple[float, float]:
-    """The ends between which the middle 95 % of resamples lie."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return _UNKNOWN
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
-    return float(low), float(high)
+    blocks = weight_blocks(len(features), resamples, seed)
+    return np.concatenate([block @ features for block in blocks])
 
 
 def _quantiles(errors: Floats) -> dict[str, float]:
