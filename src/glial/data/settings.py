@@ -10,6 +10,7 @@ from glial.core.settings import Settings
 from glial.data.augmentation.settings import AugmentSettings
 from glial.data.images.settings import ImageSettings
 from glial.data.names import NamePattern
+from glial.data.sensitive import FairnessSettings
 from glial.data.sounds.settings import SoundSettings
 
 Kind = Literal[
@@ -194,6 +195,7 @@ class DataSettings(Settings):
             ones; the others make rows up between neighbours of a small class.
         stratified_batches: Whether every batch has the classes in their shares, to within one
             row.
+        fairness: Which groups of rows are to be treated alike, and how.
         augment: How training rows, and they alone, are changed at random whenever they are learnt
             from; ``auto`` is what measurably helps on images, and nothing for other rows.
         scale_target: How a regression's targets are scaled while they are learnt; true
@@ -245,6 +247,7 @@ class DataSettings(Settings):
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     sampling: SamplingName = "none"
     stratified_batches: bool = False
+    fairness: FairnessSettings = Field(default_factory=FairnessSettings)
     augment: AugmentSettings | Literal["auto", "none"] = "auto"
     scale_target: bool | ScalingName = True
     stream: Literal["auto", "always", "never"] = "auto"

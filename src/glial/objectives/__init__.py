@@ -1,6 +1,7 @@
 """Ways to learn that are not one loss and one optimiser; the loop drives them all alike."""
 
 from glial.core.tables import Table
+from glial.objectives.adversarial import AdversarialDescent
 from glial.objectives.perceptron import PerceptronRule
 from glial.objectives.row_descent import RowDescent
 
@@ -8,10 +9,11 @@ OBJECTIVES = Table(
     "objective",
     "objectives",
     {
+        "adversarial": "glial.objectives.adversarial:AdversarialDescent",
         "descent": "glial.training.objective:Descent",
         "row_descent": "glial.objectives.row_descent:RowDescent",
         "perceptron_rule": "glial.objectives.perceptron:PerceptronRule",
     },
 )
 
-__all__ = ["OBJECTIVES", "PerceptronRule", "RowDescent"]
+__all__ = ["OBJECTIVES", "AdversarialDescent", "PerceptronRule", "RowDescent"]

@@ -177,6 +177,7 @@ def notice_differences(run: Run, frame: pl.DataFrame) -> None:
     used = list(dict.fromkeys(name for encoding in encodings for name in encoding.columns))
     data = run.plan.data
     aside = {*run.decoder.targets, data.weight, data.split.group, data.split.time, *data.types}
+    aside |= {*data.fairness.columns}
     new = [name for name in frame.columns if name not in used and name not in aside]
     if new:
         logger.warning("new columns are ignored: %s", ", ".join(new[:10]))

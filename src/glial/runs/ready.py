@@ -17,6 +17,7 @@ from glial.data import Encoding
 from glial.data.batches import Batch, Batches, finished, take
 from glial.runs.augmentation import with_measured_augment
 from glial.runs.balance import balanced_rows, batches_of, say_balance
+from glial.runs.fairness import adversarial_objective, fair_rows, with_last_epoch
 from glial.runs.network import make_network, make_objective
 from glial.runs.plan import Plan
 from glial.runs.preparation import Prepared, prepare
@@ -105,6 +106,8 @@ class Ready:
 
     def objective(self, plan: Plan) -> Objective:
         """What changes the network."""
+        if plan.data.fairness.how == "adversarial":
+            return adversarial_objective(self.network, self.task, plan, self.train)
         return make_objective(self.network, self.task, plan)
 
     def validator(self, run: Run) -> Callable[[], dict[str, float]] | None:
@@ -144,9 +147,10 @@ def make_ready(request: Request, plan: Plan) -> Ready:
         InputError: If the source or the plan cannot be used.
     """
     prepared = prepare(plan, request.source, loss=request.loss)
+    prepared.plan = with_last_epoch(prepared.plan, plan)
     device, reason = choose_device(plan.train.device)
     logger.info("device: %s (%s)", device, reason)
-    held = prepared.training_batch()
+    held = fair_rows(prepared, prepared.training_batch())
     rows = balanced_rows(prepared, held)
     val = prepared.batch(prepared.tables.val)
     network, sizes = make_network(prepared, rows, request.model)
@@ -174,8 +178,6 @@ def _say_what_is_trained(prepared: Prepared, network: nn.Module) -> None:
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
-    return Batch(
-        tuple(part.to(device) for part in batch.inputs),
-        batch.target.to(device),
-        None if batch.weight is None else batch.weight.to(device),
-    )
+    rest = [None if value is None else value.to(device) for value in batch[2:]]
+    inputs = tuple(part.to(device) for part in batch.inputs)
+    return Batch(inputs, batch.target.to(device), *rest)

@@ -242,16 +242,18 @@ def _without_copies(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def columns_aside(plan: Plan, columns: Sequence[str]) -> list[str]:
-    """The columns of weights and groups, which are not inputs.
+    """The columns of weights, groups and sensitive ones, which are not inputs.
 
     Raises:
         InputError: If the plan names a column that is not there.
     """
     aside = []
+    fairness = plan.data.fairness
     for key, name in (
         ("data.weight", plan.data.weight),
         ("data.split.group", plan.data.split.group),
         ("data.split.time", plan.data.split.time),
+        *(("data.fairness.group", name) for name in fairness.columns),
     ):
         if name is None:
             continue
@@ -262,7 +264,8 @@ def columns_aside(plan: Plan, columns: Sequence[str]) -> list[str]:
                 got=repr(name),
                 do=f"correct {key}",
             )
-        if key != "data.split.time":
+        is_input = key == "data.split.time" or (key == "data.fairness.group" and fairness.as_input)
+        if not is_input and name not in aside:
             aside.append(name)
     return aside
 

@@ -19,6 +19,7 @@ from glial.core.files import folder_lock, make_folder
 from glial.data.batches import Batches
 from glial.data.streams import is_loader
 from glial.runs.engine import with_engine
+from glial.runs.fairness import check_way
 from glial.runs.folder import check_same_experiment, next_folder, start_folder, write_start
 from glial.runs.loading import load
 from glial.runs.members import make_family, member_plans, train_family
@@ -171,6 +172,7 @@ def _made_ready(
     if member_plans(request.plan) and way != LOADER:
         _check_is_table(way)
         return partial(train_family, make_family(request, folder), train_one=_train_member)
+    check_way(request.plan, way)
     plan = request.plan if folder is None else _resumed_plan(request, folder, begun)
     if plan is request.plan and plan.train.step == "compiled":
         find_kernels(required=True)

@@ -224,7 +224,9 @@ class Descent:
         return self._captured is not None
 
     def _loss_of(self, batch: Batch, passes: Passes | None = None) -> Tensor:
-        outputs = (passes or self._passes)(*batch.inputs)
+        return self._loss_of_outputs((passes or self._passes)(*batch.inputs), batch)
+
+    def _loss_of_outputs(self, outputs: Any, batch: Batch) -> Tensor:
         if not isinstance(outputs, WithAuxiliary):
             return self._held_against(outputs, batch)
         loss = self._held_against(outputs.outputs, batch)
