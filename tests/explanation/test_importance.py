@@ -255,7 +255,7 @@ def test_numbers_are_explained_in_their_units():
     table = table.with_columns(y=50 + 10 * pl.col("a"))
     settings = {"train.lr": 0.05, "train.batch_size": 16}
     run = glial.train(table, target="y", model="linear", epochs=30, out=False, set=settings)
-    found = explain_rows(run, exact_shap, table.head(5), table)
+    found = explain_rows(run, exact_shap, table.head(5), table, num_background=300)
     expected = 10 * (table["a"][:5] - table["a"].mean())
     np.testing.assert_allclose(found.values[:, 0], expected, atol=0.2)
     shuffled = run_importance(run, table, metric="rmse", num_repeats=2)

@@ -12,7 +12,9 @@ from glial.explanation.predictors import (
     rows_of,
     run_importance,
     run_predictor,
+    run_surrogate,
 )
+from glial.explanation.rules import Condition, Rule, RuleList, extract_rules
 from glial.explanation.shapley import (
     Interactions,
     exact_shap,
@@ -21,18 +23,27 @@ from glial.explanation.shapley import (
     permutation_values,
     shap_interactions,
 )
+from glial.explanation.surrogates import Fidelity, Surrogate, fidelity, fit_surrogate
 
 __all__ = [
+    "Condition",
     "Contributions",
+    "Fidelity",
     "Game",
     "Importance",
     "Interactions",
+    "Rule",
+    "RuleList",
     "RunPredictor",
+    "Surrogate",
     "TableGame",
     "associations",
     "exact_shap",
     "exact_values",
     "explain_rows",
+    "extract_rules",
+    "fidelity",
+    "fit_surrogate",
     "hierarchy",
     "kernel_shap",
     "kernel_values",
@@ -44,5 +55,6 @@ __all__ = [
     "rows_of",
     "run_importance",
     "run_predictor",
+    "run_surrogate",
     "shap_interactions",
 ]

@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from glial.core.errors import InputError, unknown_name
 from glial.core.seeds import numpy_generator
 from glial.data import read
+from glial.data.cells import missing, numbers
 from glial.explanation.contributions import Contributions, joined
 from glial.explanation.games import Floats, Predict
 from glial.explanation.importance import Importance, permutation_importance
+from glial.explanation.surrogates import Form, Surrogate, fit_surrogate
 from glial.runs.prediction import answer
 from glial.runs.run import Run
+from glial.tasks.classification import Classification
+from glial.tasks.labels import label_texts
 from glial.tasks.metrics import LOWER_IS_BETTER
 
 NUM_BACKGROUND = 100
@@ -48,9 +52,70 @@ class RunPredictor:
 
     def __call__(self, frame: pl.DataFrame) -> Floats:
         """What the run says of each row, [row, output]."""
-        decoded = self.run.decoder.decode(self.run.outputs(frame, notice=False))
-        found = decoded.probabilities or decoded.predictions
-        return np.stack([np.asarray(v, dtype=np.float64) for v in found.values()], axis=1)
+        decoded = self.run.decoder.decode(self.run.outputs(frame, notice=False), frame)
+        found = {**decoded.predictions, **decoded.probabilities}
+        return np.stack([np.asarray(found[n], dtype=np.float64) for n in self._held], axis=1)
+
+    @property
+    def _held(self) -> list[str]:
+        """The columns of predictions that hold the outputs."""
+        if self.run.task != "regression":
+            return [f"{PROBABILITY}{name}" for name in self.outputs]
+        several = len(self.outputs) > 1
+        return [f"prediction_{name}" if several else "prediction" for name in self.outputs]
+
+    def answers(self, frame: pl.DataFrame, name: str | None = None) -> NDArray[Any]:
+        """What the run decides for each row: a class, spelt as in training, or a number.
+
+        Args:
+            frame: The rows.
+            name: The target; None where there is only one.
+
+        Raises:
+            InputError: If there is no such target, or several to choose from.
+        """
+        name = self._target(name)
+        decoder = self.run.decoder
+        decoded = decoder.decode(self.run.outputs(frame, notice=False), frame).predictions
+        several = len(decoder.targets) > 1
+        told = pl.Series(list(decoded[f"prediction_{name}" if several else "prediction"]))
+        return self._spelt(told)
+
+    def truth(self, frame: pl.DataFrame, name: str | None = None) -> NDArray[Any] | None:
+        """What is true of each row, like `answers`; None where a row's target is not known.
+
+        Args:
+            frame: The rows, with or without their target.
+            name: The target; None where there is only one.
+
+        Raises:
+            InputError: If there is no such target, or several to choose from.
+        """
+        name = self._target(name)
+        if name not in frame.columns:
+            return None
+        column = frame[name]
+        told = self._spelt(column)
+        known = np.isfinite(told) if told.dtype.kind == "f" else ~missing(column).to_numpy()
+        return told if known.all() else None
+
+    def _spelt(self, column: pl.Series) -> NDArray[Any]:
+        if self.run.task == "regression":
+            return numbers(column).cast(pl.Float64).to_numpy()
+        return label_texts(column).fill_null("").to_numpy().astype(np.str_)
+
+    def _target(self, name: str | None) -> str:
+        targets = self.run.decoder.targets
+        if name is None and len(targets) > 1:
+            raise InputError(
+                "the run has several targets",
+                expected=f"one of {', '.join(targets[:20])}",
+                got="none",
+                do="name one as target",
+            )
+        if name is not None and name not in targets:
+            raise unknown_name("target", name, targets)
+        return targets[0] if name is None else name
 
     def output(self, name: str | None = None) -> Predict:
         """The function of one output alone.
@@ -114,9 +179,10 @@ def run_predictor(run: Run) -> RunPredictor:
             expected=f"a run of a table, of the task {', '.join(_METRICS)}",
             got=f"the task {run.task}" + (", trained on a loader" if run.takes_batches else ""),
         )
-    decoded = run.decoder.decode(run.decoder.trivial_outputs(1))
-    outputs = [name.removeprefix(PROBABILITY) for name in decoded.probabilities]
-    return RunPredictor(run, run.encoding.columns, outputs or run.decoder.targets)
+    decoder: Any = run.decoder
+    is_classes = isinstance(decoder, Classification)
+    outputs = decoder.labels.names if is_classes else decoder.targets
+    return RunPredictor(run, run.encoding.columns, outputs)
 
 
 def rows_of(run: Run, source: Any, most: int | None = None, *, seed: int = 0) -> pl.DataFrame:
@@ -146,10 +212,19 @@ def rows_of(run: Run, source: Any, most: int | None = None, *, seed: int = 0) ->
             got=f"without {', '.join(missing[:10])}" if missing else "no rows",
             do="give a source with the columns of training",
         )
-    frame = frame.select(run.encoding.columns)
+    return some_rows(frame.select(run.encoding.columns), most, seed)
+
+
+def some_rows(frame: pl.DataFrame, most: int | None, seed: int = 0) -> pl.DataFrame:
+    """So many rows at most, drawn at random and in their order.
+
+    Example:
+        >>> some_rows(pl.DataFrame({"a": [1, 2, 3]}), 2).height
+        2
+    """
     if most is None or frame.height <= most:
         return frame
-    chosen = numpy_generator(seed, "background").choice(frame.height, most, replace=False)
+    chosen = numpy_generator(seed, "rows").choice(frame.height, most, replace=False)
     return frame[np.sort(chosen)]
 
 
@@ -231,11 +306,7 @@ def run_importance(
         True
     """
     run_predictor(run)
-    frame = read(source)
-    if frame.height > most:
-        chosen = numpy_generator(seed, "importance").choice(frame.height, most, replace=False)
-        frame = frame[np.sort(chosen)]
-    answered = answer(run, frame)
+    answered = answer(run, some_rows(read(source), most, seed))
     name = metric or _METRICS[run.task]
     known = run.decoder.scores(answered.outputs, answered.frame, answered.weight)
     if name not in known:
@@ -256,4 +327,50 @@ def run_importance(
         name=name,
         num_repeats=num_repeats,
         seed=seed,
+    )
+
+
+def run_surrogate(
+    run: Run,
+    source: Any,
+    *,
+    form: Form = "tree",
+    target: str | None = None,
+    most: int = 20_000,
+    seed: int = 0,
+    **options: Any,
+) -> Surrogate:
+    """A tree or a linear model of raw columns in a run's place.
+
+    Args:
+        run: The run.
+        source: Rows such as the run was trained on, better not the same; targets are not needed,
+            but where they are there, both models are compared with them.
+        form: See `fit_surrogate`.
+        target: The target, where the run has several.
+        most: Rows at most, drawn at random.
+        seed: Draws rows, and divides them.
+        options: Of `fit_surrogate`, such as ``most_leaves``.
+
+    Raises:
+        InputError: If a column or target is missing, or the run always says the same.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="mlp", epochs=10, out=False)
+        >>> run_surrogate(run, "iris").fidelity.value > 0.8
+        True
+    """
+    predictor = run_predictor(run)
+    rows_of(run, source)
+    frame = some_rows(read(source), most, seed)
+    types = run.plan.data.types
+    return fit_surrogate(
+        lambda rows: predictor.answers(rows, target),
+        frame.select(predictor.columns),
+        predictor.truth(frame, target),
+        form=form,
+        kinds={name: types[name] for name in predictor.columns if name in types},
+        seed=seed,
+        **options,
     )
