@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +46,9 @@ def check_table_ending(path: Path, others: Sequence[str] = ()) -> None:
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
-    r"""Write a table whole, in the format that the ending names; CSV holds lists joined by blanks.
+    r"""Write a table whole, in the format that the ending names.
+
+    CSV holds lists joined by blanks, or, where items have blanks, as JSON.
 
     Raises:
         InputError: If the ending is not known, or the place cannot be written.
@@ -73,6 +76,17 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
 
 
 def _joined(frame: pl.DataFrame) -> pl.DataFrame:
-    """The table with lists as text, a blank between items: a cell of CSV holds no list."""
+    """The table with lists as text, a blank between items: a cell of CSV holds no list.
+
+    A column with an item that itself has blanks, or is empty, is spelt as JSON spells lists.
+    """
     lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
-    return frame.with_columns(pl.col(n).cast(pl.List(pl.String)).list.join(" ") for n in lists)
+    return frame.with_columns(_spelt(frame[name]) for name in lists)
+
+
+def _spelt(column: pl.Series) -> pl.Series:
+    texts = column.cast(pl.List(pl.String))
+    if not texts.explode().str.contains(r"\s|^$").any():
+        return texts.list.join(" ")
+    spelt = [None if row is None else json.dumps(row, ensure_ascii=False) for row in column]
+    return pl.Series(column.name, spelt, dtype=pl.String)

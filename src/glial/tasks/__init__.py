@@ -122,19 +122,23 @@ def fit_task(
 
 
 def _check_decisions(settings: TaskSettings) -> None:
-    """Refuse costs and thresholds where there is nothing to decide between."""
+    """Refuse costs, thresholds and the like where there is nothing to decide between."""
+    classes = settings.name == "classification"
+    several = classes or settings.name == "multilabel"
     deciding = {
-        "costs": settings.name == "classification" or settings.costs is None,
-        "threshold": settings.name in ("classification", "multilabel")
-        or settings.threshold is None,
-        "calibration": settings.name in ("classification", "multilabel")
-        or settings.calibration == "none",
+        "costs": classes or settings.costs is None,
+        "threshold": several or settings.threshold is None,
+        "calibration": several or settings.calibration == "none",
+        "refuse": classes or settings.refuse is None,
+        "risk": classes or settings.risk is None,
+        "coverage": classes or settings.name == "regression" or settings.coverage is None,
     }
     for key, fits in deciding.items():
         if not fits:
+            wanted = "classes or numbers" if key == "coverage" else "classes"
             raise InputError(
                 f"task.{key} does not fit the task {settings.name!r}",
-                expected="a task of classes",
+                expected=f"a task of {wanted}",
                 got=settings.name,
                 do=f"take task.{key} out of the plan, or set task.name=classification",
             )

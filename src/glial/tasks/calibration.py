@@ -7,21 +7,19 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from glial.core.errors import InputError
+from glial.tasks.fitted import LEAST_ROWS, Fitted
 from glial.tasks.metrics import Codes, Floats
 from glial.tasks.settings import CalibrationName
 
-LEAST_ROWS = 10
 COLDEST, HOTTEST = 0.01, 100.0
 _TINY = np.finfo(np.float64).tiny
 
 
-class _State(BaseModel):
-    """A fitted calibrator is what ``decoding.json`` holds of it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+class _Calibrator(Fitted):
+    """A fitted calibrator."""
 
     @property
     def num_classes(self) -> int | None:
@@ -29,7 +27,7 @@ class _State(BaseModel):
         return None
 
 
-class Temperature(_State):
+class Temperature(_Calibrator):
     """One number that all scores are divided by: confidence changes, and no prediction.
 
     Source:
@@ -80,7 +78,7 @@ class Temperature(_State):
         return _softmax(_logs(shares) / self.temperature)
 
 
-class Platt(_State):
+class Platt(_Calibrator):
     """A sigmoid of a scaled and shifted score; of several classes one against the rest.
 
     The targets are smoothed by the number of rows, so that rows which are told apart without an
@@ -118,7 +116,7 @@ class Platt(_State):
         return _joined(expit(odds * np.array(self.slopes) + np.array(self.shifts)))
 
 
-class Isotonic(_State):
+class Isotonic(_Calibrator):
     """A rising curve of as many steps as the rows ask for; of several classes one each.
 
     It needs many rows, and says 0 and 1 outright where all rows agree. The probabilities of
@@ -178,7 +176,7 @@ class Isotonic(_State):
         return _joined(np.stack([np.interp(p, x, y) for (_, p), x, y in parts], axis=1))
 
 
-class Vector(_State):
+class Vector(_Calibrator):
     """A scale and a shift for the score of each class.
 
     Scores are the logarithms of probabilities, less their mean over a row's classes: what a
@@ -285,27 +283,22 @@ def fit_calibration(
 
 
 def checked_calibration(
-    held: Temperature | Platt | Isotonic | Vector | None, size: int, name: str
+    held: Temperature | Platt | Isotonic | Vector | None, size: int
 ) -> Temperature | Platt | Isotonic | Vector | None:
     """The calibrator of a saved task.
 
     Args:
-        held: What was saved; None where it could not be fitted.
+        held: What was saved; None where there is none.
         size: Number of classes.
-        name: The plan's ``task.calibration``.
 
     Raises:
-        ValueError: If it is not what the plan asks for, or is for other classes.
+        ValueError: If it is for other classes.
 
     Example:
-        >>> checked_calibration(Temperature(temperature=2.0), 3, "temperature").temperature
+        >>> checked_calibration(Temperature(temperature=2.0), 3).temperature
         2.0
     """
-    if held is None:
-        return None
-    if held.method != name:
-        raise ValueError(f"the calibration {held.method}, where the plan has {name}")
-    if held.num_classes not in (None, size):
+    if held is not None and held.num_classes not in (None, size):
         raise ValueError(f"a calibration of {held.num_classes} classes, where there are {size}")
     return held
 

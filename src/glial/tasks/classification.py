@@ -14,22 +14,24 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from glial.core.errors import InputError, suggest
+from glial.core.errors import InputError
 from glial.functional import losses
 from glial.tasks.calibration import Calibrator, calibrated, checked_calibration, fit_calibration
+from glial.tasks.conformal import Sets, set_scores
 from glial.tasks.decisions import (
     check_threshold,
     checked_thresholds,
     cost_matrix,
-    cost_weights,
     decide,
     mean_cost,
     tuned_threshold,
     tuned_thresholds,
 )
+from glial.tasks.fitted import halves
 from glial.tasks.labels import Labels, LabelType, label_texts
 from glial.tasks.metrics import Codes, Floats, class_details, class_scores
 from glial.tasks.pooling import deviation, side_by_side
+from glial.tasks.refusal import Refusal, refusal_scores
 from glial.tasks.settings import TaskSettings
 from glial.tasks.task import (
     Decoded,
@@ -40,8 +42,10 @@ from glial.tasks.task import (
     expanded_to_members,
     try_each,
 )
+from glial.tasks.weights import class_weight
 
 logger = logging.getLogger(__name__)
+PARTS = ("calibration", "sets", "refusal")  # what is fitted, beside thresholds
 _SQUARED = {
     "half_squared_error": losses.half_squared_error,
     "mean_squared_error": losses.mean_squared_error,
@@ -62,6 +66,8 @@ class Classification:
         thresholds: What decides between classes, see :func:`glial.tasks.decisions.decide`; None
             predicts the likeliest.
         calibration: What makes probabilities say how often they are right; None leaves them.
+        sets: Sets of classes that hold the right one as often as was asked; None says none.
+        refusal: Which rows are not answered; None answers all.
         costs: What predicting a class (column) costs where another (row) is true.
     """
 
@@ -85,8 +91,10 @@ class Classification:
         given = settings.threshold
         self.thresholds = [given] if isinstance(given, float) else None
         self.calibration: Calibrator | None = None
+        self.sets: Sets | None = None
+        self.refusal: Refusal | None = None
         self.costs = cost_matrix(settings.costs, labels.names)
-        self._class_weight = _class_weight(labels, shares, settings, self.costs)
+        self._class_weight = class_weight(labels.names, shares, settings, self.costs)
 
     @classmethod
     def fit(
@@ -184,15 +192,29 @@ class Classification:
     def tune(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> None:
-        """Fit what the plan asks for: first the calibration, by which thresholds are chosen.
+        """Fit what the plan asks for: calibration, thresholds by it, then refusal and sets.
+
+        Where refusal or sets are to keep a promise, they are fitted on one half of the rows, and
+        what they rest on, on the other.
 
         Raises:
             InputError: If one of them cannot be fitted; all others have been.
         """
-        truth = self._codes(frame)
-        weight = None if weight is None else np.asarray(weight, dtype=np.float64)
-        parts = (self._fit_calibration, self._fit_thresholds)
-        try_each([partial(fit, outputs, truth, weight) for fit in parts])
+        truth, settings = self._codes(frame), self.settings
+        every = np.arange(len(truth))
+        split = settings.promises and settings.chooses
+        choosing, promising = halves(len(truth)) if split else (every, every)
+        weight = None if weight is None else np.asarray(weight, dtype=np.float64)[choosing]
+        chosen = (outputs[choosing], truth[choosing], weight)
+        promised = (outputs[promising], truth[promising])
+        try_each(
+            [
+                partial(self._fit_calibration, *chosen),
+                partial(self._fit_thresholds, *chosen),
+                partial(self._fit_refusal, *promised),
+                partial(self._fit_sets, *promised),
+            ]
+        )
 
     def _fit_calibration(self, outputs: Tensor, truth: Codes, weight: Floats | None) -> None:
         self.calibration, name = None, self.settings.calibration
@@ -212,6 +234,20 @@ class Classification:
         texts = ", ".join(f"{value:.4g}" for value in self.thresholds)
         logger.info("threshold %s, tuned for %s on %d rows", texts, metric, known.sum())
 
+    def _fit_refusal(self, outputs: Tensor, truth: Codes) -> None:
+        self.refusal, settings = None, self.settings
+        if settings.refuse is not None or settings.risk is not None:
+            shares = self._shares(outputs)
+            guess = self._decide(shares)
+            sure, wrong = _confidence(shares, guess), guess != truth
+            self.refusal = Refusal.fit(sure, wrong, risk=settings.risk, share=settings.refuse)
+
+    def _fit_sets(self, outputs: Tensor, truth: Codes) -> None:
+        self.sets, coverage = None, self.settings.coverage
+        if coverage is not None:
+            shares = self._shares(outputs)
+            self.sets = Sets.fit(self.settings.conformal, coverage, shares, truth)
+
     def _shares(self, outputs: Tensor) -> Floats:
         """Calibrated probabilities, [row, class]."""
         shares = np.asarray(self.probabilities(outputs.double().cpu()).numpy())
@@ -226,13 +262,20 @@ class Classification:
         return decide(shares, self.thresholds, self.costs if by_cost else None)
 
     def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
-        """The class that thresholds or costs choose, else the likeliest; each one's probability."""
+        """The class that thresholds or costs choose, else the likeliest; each one's probability.
+
+        Beside it, where they were fitted, the set of classes that may be, and whether the row is
+        refused.
+        """
         shares = self._shares(outputs)
+        guess = self._decide(shares)
+        told: dict[str, Any] = {"prediction": self.labels.values(guess)}
+        if self.sets is not None:
+            told["prediction_set"] = self.labels.lists(self.sets.hold(shares))
+        if self.refusal is not None:
+            told["refused"] = self.refusal.refused(_confidence(shares, guess))
         names = self.labels.names
-        return Decoded(
-            {"prediction": self.labels.values(self._decide(shares))},
-            {f"probability_{name}": shares[:, i] for i, name in enumerate(names)},
-        )
+        return Decoded(told, {f"probability_{name}": shares[:, i] for i, name in enumerate(names)})
 
     def scores(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
@@ -243,6 +286,11 @@ class Classification:
         scores = class_scores(truth, shares, weight, guess)
         if self.costs is not None:
             scores["cost"] = mean_cost(truth, guess, self.costs, weight)
+        if self.sets is not None:
+            scores |= set_scores(self.sets.hold(shares), truth, weight)
+        if self.refusal is not None:
+            refused = self.refusal.refused(_confidence(shares, guess))
+            scores |= refusal_scores(refused, guess != truth, weight)
         return scores
 
     def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
@@ -280,8 +328,9 @@ class Classification:
         fitted: dict[str, Any] = {}
         if self.thresholds is not None:
             fitted["thresholds"] = self.thresholds
-        if self.calibration is not None:
-            fitted["calibration"] = self.calibration.model_dump()
+        for name in PARTS:
+            if (part := getattr(self, name)) is not None:
+                fitted[name] = part.model_dump()
         return {
             "task": self.name,
             "targets": self.targets,
@@ -305,8 +354,8 @@ class Classification:
             raise ValueError("the classes and their shares do not match")
         task = cls(held.targets[0], labels, held.shares, settings)
         task.thresholds = checked_thresholds(held.thresholds, task.num_outputs, settings)
-        size, name = len(labels.names), settings.calibration
-        task.calibration = checked_calibration(held.calibration, size, name)
+        task.calibration = checked_calibration(held.calibration, len(labels.names))
+        task.sets, task.refusal = held.sets, held.refusal
         return task
 
 
@@ -322,40 +371,17 @@ class _State(BaseModel):
     shares: list[Annotated[float, Field(ge=0, le=1)]]
     thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None
     calibration: Calibrator | None = None
+    sets: Sets | None = None
+    refusal: Refusal | None = None
+
+
+def _confidence(shares: Floats, guess: Codes) -> Floats:
+    """The probability of the class that each row is given, [row]."""
+    return np.asarray(shares[np.arange(len(guess)), guess])
 
 
 def _scores(outputs: Tensor) -> Tensor:
     return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-
-
-def _class_weight(
-    labels: Labels, shares: list[float], settings: TaskSettings, costs: Floats | None
-) -> Tensor | None:
-    """What the classes weigh in the loss, by their weights and by their costs."""
-    weight = _given_weight(labels, shares, settings)
-    if costs is None or settings.cost_use == "decision":
-        return weight
-    by_cost = torch.tensor(cost_weights(costs, shares))
-    return by_cost if weight is None else by_cost * weight
-
-
-def _given_weight(labels: Labels, shares: list[float], settings: TaskSettings) -> Tensor | None:
-    asked = settings.class_weights
-    if asked == "none":
-        return None
-    if asked == "balanced":
-        return torch.tensor([1 / (len(shares) * share) if share else 0.0 for share in shares])
-    assert isinstance(asked, dict)  # noqa: S101 - narrows the type
-    unknown = [name for name in asked if name not in labels.names]
-    if unknown:
-        near = suggest(unknown[0], labels.names)
-        raise InputError(
-            f"task.class_weights names the class {unknown[0]!r}, which is not in the data",
-            expected=f"classes among {', '.join(labels.names)}",
-            got=repr(unknown[0]),
-            do=f"did you mean {near!r}?" if near else "take this class out of task.class_weights",
-        )
-    return torch.tensor([asked.get(name, 1.0) for name in labels.names])
 
 
 def unseen_labels(task: Classification, frame: pl.DataFrame) -> list[str]:

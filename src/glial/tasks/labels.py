@@ -84,6 +84,13 @@ class Labels:
         """The labels of class indices, as the kind of value that they were in training."""
         return self.typed()[codes]
 
+    def lists(self, held: NDArray[np.bool_]) -> pl.Series:
+        """The labels of the classes that each row holds, [row, class], as lists."""
+        labels = self.typed()
+        kinds = {"integer": pl.Int64, "number": pl.Float64, "boolean": pl.Boolean}
+        kind = pl.List(kinds.get(self.kind, pl.String))
+        return pl.Series([labels[row].tolist() for row in held], dtype=kind)
+
     def typed(self) -> NDArray[Any]:
         """The classes as the kind of value that they were."""
         if self.kind == "boolean":

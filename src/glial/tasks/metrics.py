@@ -219,6 +219,7 @@ LOWER_IS_BETTER = frozenset(
     {*REGRESSION_METRICS} - {"r2"}
     | {"log_loss", "hamming_loss", "loss", "brier_score", "cost", "perplexity"}
     | {"smape", "mase", "quantile_loss", "scaled_mae"}
+    | {"set_size", "interval_width", "refused", "selective_risk"}
 )
 
 

@@ -275,10 +275,9 @@ class Multilabel:
         task = cls(held.targets, labels, held.shares, settings)
         task.thresholds = checked_thresholds(held.thresholds, task.num_outputs, settings)
         if held.calibration is not None:
-            name = settings.calibration
             if len(held.calibration) != task.num_outputs:
                 raise ValueError("the calibrations of other questions")
-            task.calibration = [checked_calibration(one, 2, name) for one in held.calibration]
+            task.calibration = [checked_calibration(one, 2) for one in held.calibration]
         return task
 
 

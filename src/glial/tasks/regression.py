@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,7 @@ from glial.core.errors import InputError
 from glial.data.scaling import Scaling
 from glial.data.settings import ScalingName
 from glial.functional import losses
+from glial.tasks.conformal import Intervals, interval_scores
 from glial.tasks.metrics import regression_scores
 from glial.tasks.pooling import deviation, side_by_side
 from glial.tasks.settings import TaskSettings
@@ -39,6 +40,11 @@ class Regression:
         scalings: How each target is scaled while it is learnt.
         settings: Loss and range.
         custom_loss: The user's own ``loss(outputs, target)``, when the settings name it.
+
+    Attributes:
+        intervals: Intervals that hold the truth as often as was asked; None says none.
+        noise: Root mean squared error of each output on the validation rows; None where there
+            were none.
     """
 
     name = "regression"
@@ -58,6 +64,8 @@ class Regression:
         self.mean = mean
         self.scalings = scalings
         self._custom_loss = custom_loss
+        self.intervals: Intervals | None = None
+        self.noise: list[float] | None = None
 
     @classmethod
     def fit(
@@ -156,13 +164,48 @@ class Regression:
     def tune(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> None:
-        """Nothing: numbers are not decided between."""
+        """Fit intervals where the plan asks for them, and note how large errors are.
+
+        Raises:
+            InputError: If there are too few rows for intervals.
+        """
+        values, truth = self.values(outputs), _values(frame, self.targets)
+        errors = np.sqrt((np.square(values - truth)).mean(axis=0))
+        self.noise = errors.tolist() if np.isfinite(errors).all() else None
+        self.intervals, coverage = None, self.settings.coverage
+        if coverage is not None:
+            self.intervals = Intervals.fit(coverage, values, truth, self._deviation(outputs))
+
+    def _deviation(self, outputs: Tensor) -> NDArray[np.float64] | None:
+        """Standard deviation over members of each number; None where one network has no members."""
+        if outputs.ndim != 3 or outputs.shape[1] < 2:
+            return None
+        return deviation(np.stack([self.values(one) for one in outputs.unbind(dim=1)]))
+
+    def _ends_of_intervals(
+        self, values: NDArray[np.float64], outputs: Tensor
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        if self.intervals is None:
+            return None
+        low, high = self.intervals.ends(values, self._deviation(outputs))
+        ends = self.settings.output_range
+        if ends is not None:
+            low, high = np.clip(low, ends[0], ends[1]), np.clip(high, ends[0], ends[1])
+        return low, high
 
     def decode(self, outputs: Tensor, frame: pl.DataFrame | None = None) -> Decoded:
-        """The predicted numbers."""
+        """The predicted numbers, and their intervals where there are any."""
         values = self.values(outputs)
-        names = self._columns("prediction")
-        return Decoded({name: values[:, i] for i, name in enumerate(names)})
+        parts = {"prediction": values}
+        if (ends := self._ends_of_intervals(values, outputs)) is not None:
+            parts |= {"prediction_low": ends[0], "prediction_high": ends[1]}
+        return Decoded(
+            {
+                name: numbers[:, i]
+                for kind, numbers in parts.items()
+                for i, name in enumerate(self._columns(kind))
+            }
+        )
 
     def _columns(self, kind: str) -> list[str]:
         """Names of columns with a number for each output."""
@@ -172,8 +215,12 @@ class Regression:
     def scores(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> dict[str, float]:
-        """Metrics of a regression."""
-        return regression_scores(_values(frame, self.targets), self.values(outputs), weight)
+        """Metrics of a regression, and of its intervals where there are any."""
+        truth, values = _values(frame, self.targets), self.values(outputs)
+        scores = regression_scores(truth, values, weight)
+        if (ends := self._ends_of_intervals(values, outputs)) is not None:
+            scores |= interval_scores(*ends, truth, weight)
+        return scores
 
     def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
         """Nothing beyond the metrics."""
@@ -204,12 +251,16 @@ class Regression:
         return row.expand(num_rows, -1)
 
     def state(self) -> dict[str, Any]:
-        """Means and scalings of the targets."""
+        """Means and scalings of the targets, and what was fitted on validation rows."""
+        fitted: dict[str, Any] = {} if self.noise is None else {"noise": self.noise}
+        if self.intervals is not None:
+            fitted["intervals"] = self.intervals.model_dump()
         return {
             "task": self.name,
             "targets": self.targets,
             "mean": self.mean,
             "scalings": [{**vars(s), "knots": s.knots.tolist()} for s in self.scalings],
+            **fitted,
         }
 
     @classmethod
@@ -226,7 +277,14 @@ class Regression:
             Scaling(s.how, s.shift, s.factor, s.power, np.array(s.knots, dtype=np.float64))
             for s in held.scalings
         ]
-        return cls(held.targets, held.mean, scalings, settings)
+        task = cls(held.targets, held.mean, scalings, settings)
+        parts = [held.noise]
+        if held.intervals is not None:
+            parts += [held.intervals.widths, held.intervals.floors]
+        if any(part is not None and len(part) != len(held.targets) for part in parts):
+            raise ValueError("the intervals are those of other outputs")
+        task.noise, task.intervals = held.noise, held.intervals
+        return task
 
 
 class _ScalingState(BaseModel):
@@ -250,6 +308,8 @@ class _State(BaseModel):
     targets: list[str] = Field(min_length=1)
     mean: list[float]
     scalings: list[_ScalingState]
+    noise: list[Annotated[float, Field(ge=0)]] | None = None
+    intervals: Intervals | None = None
 
 
 def _scaling(values: NDArray[np.float64], how: ScalingName) -> Scaling:

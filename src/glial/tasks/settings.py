@@ -59,6 +59,12 @@ class TaskSettings(Settings):
             likeliest.
         calibration: What makes probabilities say how often they are right, fitted on the
             validation rows before thresholds are.
+        coverage: How often sets of classes, or intervals of numbers, are to hold the truth; None
+            makes none.
+        conformal: Which sets: ``lac`` has the smallest, ``aps`` and ``raps`` larger ones where
+            rows are hard.
+        refuse: Share of the rows that are refused, the least sure ones; with a risk, the largest.
+        risk: The error rate that answered rows may have; as few as possible are refused for it.
         costs: What predicting one class costs where another is true, ``{true: {predicted:
             cost}}``; left out are 0 for the right class and 1 for another.
         cost_use: Whether costs decide what is predicted, or weigh the rows in training.
@@ -104,6 +110,10 @@ class TaskSettings(Settings):
     output_range: list[float] | None = None
     threshold: Annotated[float, Field(gt=0, lt=1)] | ThresholdName | None = None
     calibration: Literal["none"] | CalibrationName = "none"
+    coverage: Annotated[float, Field(gt=0, lt=1)] | None = None
+    conformal: Literal["lac", "aps", "raps"] = "lac"
+    refuse: Annotated[float, Field(gt=0, lt=1)] | None = None
+    risk: Annotated[float, Field(gt=0, lt=1)] | None = None
     costs: dict[str, dict[str, Annotated[float, Field(ge=0)]]] | None = None
     cost_use: Literal["decision", "training"] = "decision"
     embedding_size: int = Field(default=64, ge=2)
@@ -127,13 +137,25 @@ class TaskSettings(Settings):
     stride: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
     @property
-    def fitted_later(self) -> list[str]:
-        """The settings that ask for something which is fitted on validation rows."""
+    def chooses(self) -> list[str]:
+        """The settings that choose by validation rows what is said."""
         asked = {
             f"task.calibration={self.calibration}": self.calibration != "none",
             f"task.threshold={self.threshold}": isinstance(self.threshold, str),
         }
         return [key for key, is_asked in asked.items() if is_asked]
+
+    @property
+    def promises(self) -> list[str]:
+        """The settings that promise by validation rows how often what is said is right."""
+        asked = {"coverage": self.coverage, "risk": self.risk}
+        return [f"task.{key}={value}" for key, value in asked.items() if value is not None]
+
+    @property
+    def fitted_later(self) -> list[str]:
+        """The settings that ask for something which is fitted on validation rows."""
+        refused = [] if self.refuse is None else [f"task.refuse={self.refuse}"]
+        return [*self.chooses, *self.promises, *refused]
 
     @field_validator("quantiles")
     @classmethod

@@ -17,7 +17,8 @@ from glial.core.errors import InputError
 
 Outputs = Tensor
 Loss = Callable[..., Tensor]
-FITTED = ("thresholds", "calibration")  # what a task fits on validation rows
+# What tasks fit on validation rows.
+FITTED = ("thresholds", "calibration", "sets", "refusal", "intervals")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Task(Protocol):
     def tune(
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> None:
-        """Fit on validation rows what the plan asks for: calibration, thresholds.
+        """Fit on validation rows what the plan asks for, such as calibration and thresholds.
 
         Raises:
             InputError: If one of them cannot be fitted; all others have been.
