@@ -88,5 +88,7 @@ def _spelt(column: pl.Series) -> pl.Series:
     texts = column.cast(pl.List(pl.String))
     if not texts.explode().str.contains(r"\s|^$").any():
         return texts.list.join(" ")
-    spelt = [None if row is None else json.dumps(row, ensure_ascii=False) for row in column]
+    spelt = [
+        None if row is None else json.dumps(row, ensure_ascii=False) for row in column.to_list()
+    ]
     return pl.Series(column.name, spelt, dtype=pl.String)
