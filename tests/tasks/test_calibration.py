@@ -296,7 +296,7 @@ def test_numbers_are_not_calibrated():
 
 # Runs
 
-FAST = {"train.lr": 0.02, "train.batch_size": 16, "train.patience": None}
+FAST = {"doctor.watch": False, "train.lr": 0.02, "train.batch_size": 16, "train.patience": None}
 
 
 def blobs(rows=240):

@@ -88,7 +88,6 @@ def _spelt(column: pl.Series) -> pl.Series:
     texts = column.cast(pl.List(pl.String))
     if not texts.explode().str.contains(r"\s|^$").any():
         return texts.list.join(" ")
-    spelt = [
-        None if row is None else json.dumps(row, ensure_ascii=False) for row in column.to_list()
-    ]
+    rows = column.to_list()
+    spelt = [None if row is None else json.dumps(row, ensure_ascii=False) for row in rows]
     return pl.Series(column.name, spelt, dtype=pl.String)
