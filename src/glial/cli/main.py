@@ -25,6 +25,7 @@ VERBS = {
     "embed": "rows of a source as vectors; what is near what, and what is nearly the same",
     "doctor": "what is wrong with a training: a script, a module, a notebook or a run",
     "compare": "runs side by side",
+    "curve": "how good networks get with more rows, or with other settings",
     "inspect": "the quality of a source; or layers, parameters, FLOPs and graph of a model",
     "models": "the models that can be trained",
     "datasets": "the data sets that can be named as a source",

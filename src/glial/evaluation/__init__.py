@@ -1,7 +1,15 @@
 """How good a run is, how sure, how fair, and where it fails."""
 
+from glial.evaluation.bias_variance import BiasVariance, bias_variance
 from glial.evaluation.bootstrap import bootstrap_weights, interval, intervals, replicate
 from glial.evaluation.comparison import Compared, Pair, compare, compare_on
+from glial.evaluation.curve import Curve, CurveInterrupted, Point
+from glial.evaluation.curves import learning_curve, validation_curve
+from glial.evaluation.decomposition import (
+    Decomposition,
+    squared_decomposition,
+    zero_one_decomposition,
+)
 from glial.evaluation.fairness import audit, audit_answers
 from glial.evaluation.folds import compare_folds
 from glial.evaluation.gaps import Audit, compare_groups, implied_false_positive_rate
@@ -14,33 +22,49 @@ from glial.evaluation.paired import (
     paired_t,
     signed_rank,
 )
+from glial.evaluation.power_law import PowerLaw, fit_power_law
 from glial.evaluation.rates import of_classes, of_numbers
 from glial.evaluation.sensitive import Grouping, groupings
+from glial.evaluation.theory import distance_contrast, pac_rows
 
 __all__ = [
     "Audit",
+    "BiasVariance",
     "Compared",
+    "Curve",
+    "CurveInterrupted",
+    "Decomposition",
     "Difference",
     "Grouping",
     "McNemar",
     "Pair",
+    "Point",
+    "PowerLaw",
     "Tested",
     "audit",
     "audit_answers",
+    "bias_variance",
     "bootstrap_weights",
     "compare",
     "compare_folds",
     "compare_groups",
     "compare_on",
     "corrected_resampled_t",
+    "distance_contrast",
+    "fit_power_law",
     "groupings",
     "implied_false_positive_rate",
     "interval",
     "intervals",
+    "learning_curve",
     "mcnemar",
     "of_classes",
     "of_numbers",
+    "pac_rows",
     "paired_t",
     "replicate",
     "signed_rank",
+    "squared_decomposition",
+    "validation_curve",
+    "zero_one_decomposition",
 ]
