@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     )
     from glial.core.errors import GlialError, InputError
     from glial.doctor.session import Doctor
+    from glial.evaluation import evaluate
     from glial.runs import (
         Plan,
         Run,
         diagnose,
         embed,
-        evaluate,
         generate,
         inspect,
         load,
@@ -78,7 +78,7 @@ _HOMES = {
     "Run": "glial.runs",
     "diagnose": "glial.runs",
     "embed": "glial.runs",
-    "evaluate": "glial.runs",
+    "evaluate": "glial.evaluation",
     "generate": "glial.runs",
     "inspect": "glial.runs",
     "load": "glial.runs",

@@ -28,6 +28,16 @@ def drawn(seed, classes, rows=60):
     return truth, probabilities, rng.uniform(0.1, 2, size=rows)
 
 
+def averages(truth, guess, kind, **options):
+    functions = {
+        "f1": metrics.f1_score,
+        "precision": metrics.precision_score,
+        "recall": metrics.recall_score,
+    }
+    options |= {"average": kind, "zero_division": 0}
+    return {f"{name}_{kind}": score(truth, guess, **options) for name, score in functions.items()}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("weighted", [False, True])
@@ -48,6 +58,9 @@ def test_class_scores_are_scikit_learns(classes, weighted, seed):
         "precision_macro": metrics.precision_score(truth, guess, **macro),
         "recall_macro": metrics.recall_score(truth, guess, **macro),
         "log_loss": metrics.log_loss(truth, probabilities, **options),
+        "brier_score": metrics.brier_score_loss(truth, probabilities, **options),
+        **averages(truth, guess, "micro", **options),
+        **averages(truth, guess, "weighted", **options),
     }
     if classes == 2:
         expected |= {
@@ -63,6 +76,9 @@ def test_class_scores_are_scikit_learns(classes, weighted, seed):
             for c in range(classes)
         ]
         expected["roc_auc"] = np.mean(each)
+        expected["average_precision"] = metrics.average_precision_score(
+            truth, probabilities, **options
+        )
     assert class_scores(truth, probabilities, weight) == pytest.approx(expected, rel=1e-9)
 
 
@@ -107,6 +123,10 @@ def test_classes_never_shown_count_as_errors():
     assert scores["accuracy"] == 0.5
     assert scores["roc_auc"] == 1.0
     assert scores["log_loss"] == pytest.approx(-(math.log(0.9) + math.log(0.8)) / 2)
+
+
+def test_one_row_that_is_right_has_no_correlation():
+    assert class_scores(np.array([0]), np.array([[0.9, 0.1]]))["matthews_corrcoef"] == 0.0
 
 
 def test_only_classes_never_shown():
@@ -185,8 +205,24 @@ def test_regression_scores_are_scikit_learns(outputs, weighted, seed):
         "mean_squared_error": metrics.mean_squared_error(truth, predicted, **options),
         "median_absolute_error": metrics.median_absolute_error(truth, predicted, **options),
         "r2": metrics.r2_score(truth, predicted, **options),
+        "mean_absolute_percentage_error": metrics.mean_absolute_percentage_error(
+            truth, predicted, **options
+        ),
     }
     assert regression_scores(truth, predicted, options["sample_weight"]) == pytest.approx(expected)
+
+
+def test_a_share_of_nothing_is_no_percentage_error():
+    scores = regression_scores(np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]]))
+    assert math.isnan(scores["mean_absolute_percentage_error"])
+    assert scores["mae"] == 1.0
+
+
+def test_brier_scores_by_hand():
+    two = class_scores(np.array([0, 1]), np.array([[0.8, 0.2], [0.4, 0.6]]))
+    assert two["brier_score"] == pytest.approx((0.2**2 + 0.4**2) / 2)
+    three = class_scores(np.array([2, -1]), np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]]))
+    assert three["brier_score"] == pytest.approx(0.5**2 + 0.3**2 + 0.8**2)
 
 
 def test_r2_of_a_perfect_fit_is_1_and_of_the_mean_0():
@@ -213,11 +249,13 @@ def test_multilabel_scores_are_scikit_learns(seed):
     expected = {
         "accuracy": metrics.accuracy_score(truth, guess),
         "hamming_loss": metrics.hamming_loss(truth, guess),
-        "f1_macro": metrics.f1_score(truth, guess, average="macro"),
-        "f1_micro": metrics.f1_score(truth, guess, average="micro"),
         "log_loss": np.mean([metrics.log_loss(truth[:, i], probabilities[:, i]) for i in range(3)]),
         "roc_auc": metrics.roc_auc_score(truth, probabilities),
         "average_precision": metrics.average_precision_score(truth, probabilities),
+        "brier_score": metrics.mean_squared_error(truth, probabilities),
+        **averages(truth, guess, "macro"),
+        **averages(truth, guess, "micro"),
+        **averages(truth, guess, "weighted"),
     }
     assert multilabel_scores(truth, probabilities) == pytest.approx(expected)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,41 @@ def _text(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
+# What says the same as another metric of the same rows, and is left out of tables for people.
+SAME = {
+    "rmse": "root_mean_squared_error",
+    "mae": "mean_absolute_error",
+    "accuracy": "recall_weighted",
+}
+
+
+def told_once(metrics: Mapping[str, float]) -> list[str]:
+    """The names of metrics, without those that say the same as another by what they are.
+
+    Example:
+        >>> told_once({"rmse": 2.0, "root_mean_squared_error": 2.0, "r2": 0.5})
+        ['rmse', 'r2']
+        >>> told_once({"accuracy": 0.5, "recall_weighted": 0.5, "f1_micro": 0.5, "f1_macro": 0.4})
+        ['accuracy', 'f1_macro']
+    """
+    again = {other for name, other in SAME.items() if name in metrics}
+    if metrics.get("accuracy") == metrics.get("recall_micro", metrics.get("f1_micro")):
+        again |= {"f1_micro", "precision_micro", "recall_micro"}
+    return [name for name in metrics if name not in again]
+
+
+def interval_text(ends: Sequence[float] | None) -> str:
+    """The two ends of an interval.
+
+    Example:
+        >>> interval_text([0.5, 0.75]), interval_text(None)
+        ('0.5 to 0.75', '-')
+    """
+    if ends is None or math.isnan(ends[0]):
+        return "-"
+    return f"{_text(float(ends[0]))} to {_text(float(ends[1]))}"
+
+
 def print_metrics(
     metrics: Mapping[str, Mapping[str, float]],
     spread: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
@@ -66,6 +102,6 @@ def print_metrics(
                 name: f"{_text(each['mean'])} ± {_text(each['std'])}" for name, each in told.items()
             }
         columns[part] = {name: _text(value) for name, value in metrics[part].items()}
-    names = list(dict.fromkeys(name for part in sets for name in metrics[part]))
+    names = list(dict.fromkeys(name for part in sets for name in told_once(metrics[part])))
     rows = [[name, *(cells.get(name, "-") for cells in columns.values())] for name in names]
     print_table(["metric", *columns], rows)

@@ -10,6 +10,7 @@ from glial.evaluation.decomposition import (
     squared_decomposition,
     zero_one_decomposition,
 )
+from glial.evaluation.evaluating import evaluate
 from glial.evaluation.fairness import audit, audit_answers
 from glial.evaluation.folds import compare_folds
 from glial.evaluation.gaps import Audit, compare_groups, implied_false_positive_rate
@@ -51,6 +52,7 @@ __all__ = [
     "compare_on",
     "corrected_resampled_t",
     "distance_contrast",
+    "evaluate",
     "fit_power_law",
     "groupings",
     "implied_false_positive_rate",

@@ -13,7 +13,7 @@ from glial.core.seeds import numpy_generator
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
-Score = Callable[[Floats], Mapping[str, Floats]]
+Score = Callable[[Floats], dict[str, Floats]]
 
 WEIGHTS_AT_ONCE = 1 << 21  # numbers of a block of weights; what is made of it takes some times more
 MOST_UNDEFINED = 0.1  # share of replicates without a value above which nothing is told
@@ -105,8 +105,8 @@ def replicate(
     parts = []
     for block in weight_blocks(num_rows, replicates, seed, clusters=clusters):
         with np.errstate(divide="ignore", invalid="ignore"):  # nothing drawn that counts: NaN
-            parts.append(dict(score(block if weight is None else block * weight)))
-    names = parts[0] if parts else {}
+            parts.append(score(block if weight is None else block * weight))
+    names = list(parts[0]) if parts else []
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 

@@ -20,9 +20,9 @@ from glial.data.streams.loaders import as_tensor
 from glial.runs.plan import Plan
 from glial.runs.request import Request
 from glial.runs.run import LOADER, Run
-from glial.runs.ways import Judged, Way, judged_rows
+from glial.runs.ways import Answered, Judged, Way, judged_rows
 from glial.tasks import Task, check_validated, fit_task
-from glial.tasks.task import count_of, trivial_scores
+from glial.tasks.task import count_of
 from glial.training import Descent, Objective, outputs_of
 
 logger = logging.getLogger(__name__)
@@ -335,6 +335,19 @@ def loader_scores(run: Run, source: Any) -> dict[str, Any]:
     Raises:
         InputError: If the source is no loader.
     """
+    return loader_answers(run, source).judged()
+
+
+def loader_answers(run: Run, source: Any) -> Answered:
+    """What a network that was trained on a loader says of rows whose targets are known.
+
+    Args:
+        run: The run.
+        source: A loader whose batches have targets.
+
+    Raises:
+        InputError: If the source is no loader.
+    """
     if not is_loader(source):
         raise InputError(
             "this run was trained on a loader",
@@ -343,12 +356,7 @@ def loader_scores(run: Run, source: Any) -> dict[str, Any]:
             do="give a DataLoader, a data set of torch, or a function that returns batches",
         )
     outputs, target = _said(run, _batches(run, source).epoch(0))
-    frame = _frame(run.decoder, target)
-    return {
-        "metrics": run.decoder.scores(outputs, frame, None),
-        "baseline": trivial_scores(run.decoder, frame, None),
-        "details": run.decoder.details(outputs, frame),
-    }
+    return Answered(run, _frame(run.decoder, target), outputs)
 
 
 def _batches(run: Run, source: Any) -> LoaderBatches:
@@ -358,4 +366,4 @@ def _batches(run: Run, source: Any) -> LoaderBatches:
     )
 
 
-LOADER_WAY = Way(make_loader_ready, loader_predictions, loader_scores)
+LOADER_WAY = Way(make_loader_ready, loader_predictions, loader_scores, loader_answers)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from torch import Tensor
 
 from glial.core.errors import InputError
 from glial.data import check_target, read, to_kind_of
@@ -32,10 +30,10 @@ from glial.runs.loading import load
 from glial.runs.preparation import weights_of
 from glial.runs.ready import make_ready
 from glial.runs.run import Run
+from glial.runs.ways import Answered as Answered
 from glial.runs.ways import Way, way_of
 from glial.tasks.classification import Classification, unseen_labels
 from glial.tasks.tagging import Tagging, unseen_tags
-from glial.tasks.task import trivial_scores
 
 logger = logging.getLogger(__name__)
 
@@ -229,29 +227,6 @@ def evaluate(run: Run | str | Path, source: Any) -> dict[str, Any]:
     return way_of(run).evaluate(run, source)
 
 
-@dataclass(frozen=True)
-class Answered:
-    """What a run says of rows whose targets are known.
-
-    Attributes:
-        run: The run.
-        frame: The rows, targets included; of images and sounds with what was decoded.
-        outputs: What the network gives for each, in the decoder's terms.
-        weight: Weight of each row, where the plan names a column of weights.
-
-    Example:
-        >>> import glial
-        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
-        >>> answer(run, "iris").outputs.shape
-        torch.Size([150, 3])
-    """
-
-    run: Run
-    frame: pl.DataFrame
-    outputs: Tensor
-    weight: NDArray[Any] | None = None
-
-
 def answer(run: Run, source: Any) -> Answered:
     """Read rows with known targets and put them to a run.
 
@@ -268,12 +243,17 @@ def answer(run: Run, source: Any) -> Answered:
         >>> answer(run, "iris").frame.height
         150
     """
-    if way_of(run) is not TABLE_WAY:
+    asked = way_of(run).answer
+    if asked is None:
         raise InputError(
             f"a run of the task {run.task} has no answers row by row",
-            expected="a run that was trained on the rows of a table, on images, sounds or texts",
+            expected="a run that was trained on a table, on images, sounds, texts or a loader",
             got=f"a run of {run.sizes.get('source', run.task)}",
         )
+    return asked(run, source)
+
+
+def _answer_rows(run: Run, source: Any) -> Answered:
     found = read(source, run.plan.data.names if is_of_files(source) else None)
     frame = check_target(found, run.decoder.targets, run.task, varied=False)
     decoder: Any = run.decoder
@@ -296,12 +276,7 @@ def answer(run: Run, source: Any) -> Answered:
 
 
 def _evaluate_rows(run: Run, source: Any) -> dict[str, Any]:
-    found = answer(run, source)
-    return {
-        "metrics": run.decoder.scores(found.outputs, found.frame, found.weight),
-        "baseline": trivial_scores(run.decoder, found.frame, found.weight),
-        "details": run.decoder.details(found.outputs, found.frame),
-    }
+    return _answer_rows(run, source).judged()
 
 
-TABLE_WAY = Way(make_ready, _predict_rows, _evaluate_rows)
+TABLE_WAY = Way(make_ready, _predict_rows, _evaluate_rows, _answer_rows)

@@ -121,11 +121,47 @@ class Way:
         make_ready: Everything before the first step of a plan.
         predict: What a run says of a source.
         evaluate: ``metrics``, ``baseline`` and ``details`` of a run on a source.
+        answer: What a run says of each row of a source with targets; None where rows do not
+            stand by themselves.
     """
 
     make_ready: Callable[[Request, Plan], Readied]
     predict: Callable[[Run, Any], Any]
     evaluate: Callable[[Run, Any], dict[str, Any]]
+    answer: Callable[[Run, Any], Answered] | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a run says of rows whose targets are known.
+
+    Attributes:
+        run: The run.
+        frame: The rows, targets included; of images and sounds with what was decoded.
+        outputs: What the network gives for each, in the decoder's terms.
+        weight: Weight of each row, where the plan names a column of weights.
+
+    Example:
+        >>> import glial
+        >>> from glial.runs import answer
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> answer(run, "iris").outputs.shape
+        torch.Size([150, 3])
+    """
+
+    run: Run
+    frame: pl.DataFrame
+    outputs: Tensor
+    weight: NDArray[Any] | None = None
+
+    def judged(self) -> dict[str, Any]:
+        """``metrics``, ``baseline`` and ``details``, as ``glial.runs.evaluate`` gives them."""
+        task = self.run.decoder
+        return {
+            "metrics": task.scores(self.outputs, self.frame, self.weight),
+            "baseline": trivial_scores(task, self.frame, self.weight),
+            "details": task.details(self.outputs, self.frame),
+        }
 
 
 def way_name(request: Request, plan: Plan) -> str:

@@ -42,7 +42,9 @@ def class_scores(
 
     Returns:
         Metric name to value; a metric that is not defined on these rows (``roc_auc`` where
-        one class alone occurs) is NaN. For two classes the positive one is the last.
+        one class alone occurs) is NaN. For two classes the positive one is the last. Those of
+        several classes that need a probability are means over the classes that occur, each
+        against the rest.
 
     Example:
         >>> scores = class_scores(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]))
@@ -52,15 +54,15 @@ def class_scores(
     from sklearn import metrics
 
     guess = likeliest(probabilities) if guess is None else guess
-    present = np.unique(truth)
+    present, several = np.unique(truth), len(np.union1d(truth, guess)) > 1
     average = {"labels": present, "average": "macro", "zero_division": 0, "sample_weight": weight}
     scores = {
         "accuracy": metrics.accuracy_score(truth, guess, sample_weight=weight),
         "balanced_accuracy": metrics.recall_score(truth, guess, **average),
-        "f1_macro": _macro(metrics.f1_score, truth, guess, weight),
-        "precision_macro": _macro(metrics.precision_score, truth, guess, weight),
-        "recall_macro": _macro(metrics.recall_score, truth, guess, weight),
-        "matthews_corrcoef": metrics.matthews_corrcoef(truth, guess, sample_weight=weight),
+        **_averaged(truth, guess, "macro", weight),
+        "matthews_corrcoef": metrics.matthews_corrcoef(truth, guess, sample_weight=weight)
+        if several
+        else 0.0,
     }
     if probabilities.shape[1] > TOP:
         scores[f"top_{TOP}_accuracy"] = _top_accuracy(truth, probabilities, weight)
@@ -70,6 +72,11 @@ def class_scores(
     scores["roc_auc"] = _roc_auc(*rest)
     if probabilities.shape[1] == 2:
         scores |= _binary_scores(*rest, guess[known])
+    else:
+        scores["average_precision"] = _over_classes(metrics.average_precision_score, *rest)
+    scores["brier_score"] = _brier_score(*rest)
+    for kind in ("micro", "weighted"):
+        scores |= _averaged(truth, guess, kind, weight)
     return {name: float(value) for name, value in scores.items()}
 
 
@@ -82,8 +89,15 @@ def _top_accuracy(truth: Codes, probabilities: Floats, weight: Floats | None) ->
     return float(np.average(found, weights=weight))
 
 
-def _macro(score: Any, truth: Codes, guess: Codes, weight: Floats | None) -> float:
-    return float(score(truth, guess, average="macro", zero_division=0, sample_weight=weight))
+def _averaged(truth: Any, guess: Any, kind: str, weight: Floats | None = None) -> dict[str, float]:
+    """F1, precision and recall, averaged over classes or labels in one of scikit-learn's ways."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        truth, guess, average=kind, zero_division=0, sample_weight=weight
+    )
+    scores = {"f1": f1, "precision": precision, "recall": recall}
+    return {f"{name}_{kind}": float(value) for name, value in scores.items()}
 
 
 def _log_loss(truth: Codes, probabilities: Floats, weight: Floats | None) -> float:
@@ -102,11 +116,25 @@ def _roc_auc(truth: Codes, probabilities: Floats, weight: Floats | None) -> floa
         if positive.all() or not positive.any():
             return math.nan
         return float(roc_auc_score(positive, probabilities[:, 1], sample_weight=weight))
+    return _over_classes(roc_auc_score, truth, probabilities, weight)
+
+
+def _over_classes(score: Any, truth: Codes, probabilities: Floats, weight: Floats | None) -> float:
+    """The mean over the classes that occur of each against the rest; NaN of one alone."""
     present = np.unique(truth)
     if len(present) < 2:
         return math.nan
-    each = [roc_auc_score(truth == c, probabilities[:, c], sample_weight=weight) for c in present]
+    each = [score(truth == c, probabilities[:, c], sample_weight=weight) for c in present]
     return float(np.mean(each))
+
+
+def _brier_score(truth: Codes, probabilities: Floats, weight: Floats | None) -> float:
+    """The mean squared distance from certainty of the truth: a number in [0, 2], halved for two."""
+    if len(truth) == 0:
+        return math.nan
+    size = probabilities.shape[1]
+    squares = np.square(probabilities - np.eye(size)[truth]).sum(axis=1)
+    return float(np.average(squares, weights=weight)) / (2 if size == 2 else 1)
 
 
 def _binary_scores(
@@ -153,14 +181,19 @@ def multilabel_scores(
     columns = [(truth[:, i], probabilities[:, i]) for i in range(truth.shape[1])]
     defined = [(t, p) for t, p in columns if t.any() and not t.all()]
     clipped = np.clip(probabilities, 1e-15, 1 - 1e-15)
+    averages: dict[str, float] = {}
+    for kind in ("macro", "micro", "weighted"):
+        averages |= _averaged(truth, guess, kind)
     return {
         "accuracy": float((guess == truth).all(axis=1).mean()),
         "hamming_loss": float((guess != truth).mean()),
-        "f1_macro": float(metrics.f1_score(truth, guess, average="macro", zero_division=0)),
-        "f1_micro": float(metrics.f1_score(truth, guess, average="micro", zero_division=0)),
+        "f1_macro": averages["f1_macro"],
+        "f1_micro": averages["f1_micro"],
         "log_loss": float(-np.log(np.where(truth, clipped, 1 - clipped)).mean()),
         "roc_auc": _mean([metrics.roc_auc_score(t, p) for t, p in defined]),
         "average_precision": _mean([metrics.average_precision_score(t, p) for t, p in defined]),
+        "brier_score": float(np.square(probabilities - truth).mean()),
+        **averages,
     }
 
 
@@ -180,7 +213,8 @@ def regression_scores(
 
     Returns:
         Metric name to value; ``rmse`` and ``mae`` are short forms of
-        ``root_mean_squared_error`` and ``mean_absolute_error``.
+        ``root_mean_squared_error`` and ``mean_absolute_error``;
+        ``mean_absolute_percentage_error``, a share, is NaN where a truth is 0.
 
     Example:
         >>> regression_scores(np.array([[1.0], [3.0]]), np.array([[2.0], [3.0]]))["mae"]
@@ -201,6 +235,9 @@ def regression_scores(
         "mean_squared_error": metrics.mean_squared_error(truth, predicted, **options),
         "median_absolute_error": metrics.median_absolute_error(truth, predicted, **options),
         "r2": metrics.r2_score(truth, predicted, **options) if len(truth) > 1 else math.nan,
+        "mean_absolute_percentage_error": math.nan
+        if (truth == 0).any()
+        else metrics.mean_absolute_percentage_error(truth, predicted, **options),
     }
     return {name: float(value) for name, value in scores.items()}
 
@@ -213,6 +250,7 @@ REGRESSION_METRICS = (
     "mean_squared_error",
     "median_absolute_error",
     "r2",
+    "mean_absolute_percentage_error",
 )
 
 LOWER_IS_BETTER = frozenset(

@@ -150,6 +150,10 @@ class Regression:
         own = self._custom_loss is not None
         return count_of(target) if weight is None or own else weight.sum()
 
+    def truth(self, frame: pl.DataFrame) -> NDArray[np.float64]:
+        """True numbers in the targets' units, [row, output]."""
+        return _values(frame, self.targets)
+
     def values(self, outputs: Tensor) -> NDArray[np.float64]:
         """Predicted numbers in the targets' units, [row, output], averaged over members."""
         return self._unscaled(averaged_members(self._bounded(outputs.double().cpu())))
@@ -216,7 +220,7 @@ class Regression:
         self, outputs: Tensor, frame: pl.DataFrame, weight: NDArray[Any] | None = None
     ) -> dict[str, float]:
         """Metrics of a regression, and of its intervals where there are any."""
-        truth, values = _values(frame, self.targets), self.values(outputs)
+        truth, values = self.truth(frame), self.values(outputs)
         scores = regression_scores(truth, values, weight)
         if (ends := self._ends_of_intervals(values, outputs)) is not None:
             scores |= interval_scores(*ends, truth, weight)

@@ -208,9 +208,9 @@ class Tagging:
 
         Where tags make no entities: balanced accuracy, and the mean of the tags' F1.
         """
-        return self._scores(*self._both(outputs, frame))
+        return self._scores(*self.pairs(outputs, frame))
 
-    def _both(
+    def pairs(
         self, outputs: Tensor, frame: pl.DataFrame
     ) -> tuple[list[list[str]], list[list[str]]]:
         """True and predicted tags of each row."""
@@ -243,7 +243,7 @@ class Tagging:
         """Scores of each type of entity, by default and with ill-formed ones left out."""
         if self.scheme == "none":
             return {}
-        truth, found = self._both(outputs, frame)
+        truth, found = self.pairs(outputs, frame)
         strict = count_entities(truth, found, self.scheme)
         return {
             "types": entity_details(count_entities(truth, found)),

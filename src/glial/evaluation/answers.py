@@ -1,0 +1,166 @@
+"""What a task's outputs say of rows beside what is true: as arrays, by which all is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from torch import Tensor
+
+from glial.evaluation.bootstrap import Score
+from glial.evaluation.scores import class_replicates, multilabel_replicates, regression_replicates
+from glial.evaluation.tagged import tagging_replicates
+from glial.evaluation.weighted import Codes, Flags, Floats
+from glial.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class ClassAnswers:
+    """One class of several for each row.
+
+    Attributes:
+        names: The classes.
+        truth: Index of each row's class, [row]; -1 for one that training never showed.
+        shares: Probability of each class, [row, class].
+        guess: Index of the class that is predicted, [row].
+        costs: What predicting a class (column) costs where another (row) is true, if anything.
+
+    Example:
+        >>> shares = np.array([[0.25, 0.75]])
+        >>> ClassAnswers(["a", "b"], np.array([1]), shares, np.array([1])).guess
+        array([1])
+    """
+
+    names: list[str]
+    truth: Codes
+    shares: Floats
+    guess: Codes
+    costs: Floats | None = None
+
+    def score(self) -> Score:
+        """Every metric as a function of weights."""
+        return class_replicates(self.truth, self.shares, self.guess, self.costs)
+
+
+@dataclass(frozen=True)
+class LabelAnswers:
+    """Several yes-or-no questions on each row.
+
+    Attributes:
+        names: The questions.
+        truth: Whether the answer is yes, [row, question].
+        shares: Probability of yes, [row, question].
+        guess: The answers given, [row, question].
+
+    Example:
+        >>> yes = np.array([[True]])
+        >>> LabelAnswers(["a"], yes, np.array([[0.75]]), yes).shares
+        array([[0.75]])
+    """
+
+    names: list[str]
+    truth: Flags
+    shares: Floats
+    guess: Flags
+
+    def score(self) -> Score:
+        """Every metric as a function of weights."""
+        return multilabel_replicates(self.truth, self.shares, self.guess)
+
+
+@dataclass(frozen=True)
+class NumberAnswers:
+    """Numbers for each row.
+
+    Attributes:
+        names: The outputs.
+        truth: [row, output], in the target's units.
+        predicted: Likewise.
+
+    Example:
+        >>> NumberAnswers(["y"], np.array([[1.0]]), np.array([[3.0]])).predicted
+        array([[3.]])
+    """
+
+    names: list[str]
+    truth: Floats
+    predicted: Floats
+
+    def score(self) -> Score:
+        """Every metric as a function of weights."""
+        return regression_replicates(self.truth, self.predicted)
+
+
+Answers = ClassAnswers | LabelAnswers | NumberAnswers
+
+
+def answers_of(task: Task, outputs: Tensor, frame: pl.DataFrame) -> Answers | None:
+    """What outputs say of rows, and what is true; None for tasks without answers row by row.
+
+    Args:
+        task: The task.
+        outputs: A row per row.
+        frame: The rows with their targets.
+
+    Example:
+        >>> from glial.tasks import TaskSettings, fit_task
+        >>> frame = pl.DataFrame({"y": ["a", "b"]})
+        >>> task = fit_task(frame, ["y"], TaskSettings(name="classification"))
+        >>> answers_of(task, task.trivial_outputs(2), frame).shares.tolist()
+        [[0.5, 0.5], [0.5, 0.5]]
+    """
+    made = _ANSWERS.get(task.name)
+    return None if made is None else made(task, outputs, frame)
+
+
+def replicates_of(task: Task, outputs: Tensor, frame: pl.DataFrame) -> Score | None:
+    """A task's metrics as functions of weights; None where rows cannot be resampled.
+
+    Args:
+        task: The task.
+        outputs: A row per row.
+        frame: The rows with their targets.
+
+    Example:
+        >>> from glial.tasks import TaskSettings, fit_task
+        >>> frame = pl.DataFrame({"y": [1.0, 3.0]})
+        >>> task = fit_task(frame, ["y"], TaskSettings(name="regression"))
+        >>> replicates_of(task, task.trivial_outputs(2), frame)(np.ones((1, 2)))["mae"]
+        array([1.])
+    """
+    if task.name == "tagging":
+        return tagging_replicates(task, outputs, frame)
+    answers = answers_of(task, outputs, frame)
+    return None if answers is None else answers.score()
+
+
+def _classes(task: Any, outputs: Tensor, frame: pl.DataFrame) -> ClassAnswers:
+    names = task.labels.names
+    decoded = task.decode(outputs, frame)
+    shares = np.stack([decoded.probabilities[f"probability_{name}"] for name in names], axis=1)
+    guess = task.labels.codes(pl.Series(decoded.predictions["prediction"].tolist()))
+    truth = task.labels.codes(frame[task.targets[0]])
+    return ClassAnswers(names, truth, shares, guess, task.costs)
+
+
+def _labels(task: Any, outputs: Tensor, frame: pl.DataFrame) -> LabelAnswers:
+    decoded, names = task.decode(outputs, frame), task.targets
+    shares = np.stack([decoded.probabilities[f"probability_{name}"] for name in names], axis=1)
+    given = [pl.Series(decoded.predictions[f"prediction_{name}"].tolist()) for name in names]
+    codes = [labels.codes(said) for labels, said in zip(task.labels, given, strict=True)]
+    truth = task.encode(frame).numpy() > 0.5
+    return LabelAnswers(names, truth, shares, np.stack(codes, axis=1) > 0)
+
+
+def _numbers(task: Any, outputs: Tensor, frame: pl.DataFrame) -> NumberAnswers:
+    return NumberAnswers(task.targets, task.truth(frame), task.values(outputs))
+
+
+_ANSWERS: dict[str, Callable[..., Answers]] = {
+    "classification": _classes,
+    "multilabel": _labels,
+    "regression": _numbers,
+}

@@ -1,0 +1,124 @@
+"""How good a run is, how sure that is, and how far it beats the trivial predictor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glial.evaluation.answers import answers_of, replicates_of
+from glial.evaluation.bootstrap import check_bootstrap, interval, intervals, replicate
+from glial.evaluation.details import answer_details
+from glial.runs.loading import load
+from glial.runs.prediction import Answered, answer
+from glial.runs.prediction import evaluate as judge_source
+from glial.runs.run import Run
+from glial.runs.ways import way_of
+from glial.tasks.task import undecided
+
+
+def evaluate(
+    run: Run | str | Path,
+    source: Any,
+    *,
+    confidence: float = 0.95,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Metrics on rows whose targets are known, with intervals, beside the trivial predictor's.
+
+    The rows are resampled with replacement, or whole groups of rows where the plan has
+    ``data.split.group``; the network is not trained again, so that an interval says how far the
+    metric would move with other rows of the same kind, and nothing of other seeds.
+
+    Args:
+        run: The run, or its folder.
+        source: A file, glob pattern, data set or table in memory, targets included; for a run
+            that was trained on a loader, a loader.
+        confidence: Share of the resamples that an interval holds.
+        replicates: Number of resamples; 0 for no intervals.
+        seed: Of the resamples.
+
+    Returns:
+        ``metrics``, ``baseline`` and ``details`` (confusion matrix and curves) as
+        `glial.runs.evaluate` gives them; ``intervals``, the two ends by metric;
+        ``differences``, by metric how far the run lies above the baseline (``value``) and the
+        ``interval`` of that; and ``bootstrap``: ``confidence``, ``replicates``, ``resampled``
+        (what is drawn), ``units`` (how many of them) and ``note`` (why there are no intervals).
+
+    Raises:
+        InputError: If columns are missing, no row has a target, or no interval can be made of
+            so few replicates.
+
+    Source:
+        Efron and Tibshirani (1993), "An introduction to the bootstrap", section 13.3.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=2, out=False)
+        >>> found = evaluate(run, "iris", replicates=100)
+        >>> low, high = found["intervals"]["accuracy"]
+        >>> low <= found["metrics"]["accuracy"] <= high
+        True
+    """
+    check_bootstrap(confidence, replicates)
+    run = run if isinstance(run, Run) else load(run)
+    if way_of(run).answer is None:
+        note = f"rows of the task {run.task} are not independent answers, and are not resampled"
+        told = _bootstrap_told(confidence, 0, "nothing", 0, note)
+        return {**judge_source(run, source), "intervals": {}, "differences": {}, **told}
+    found = answer(run, source)
+    result = found.judged()
+    answers = answers_of(run.decoder, found.outputs, found.frame)
+    if answers is not None:
+        result["details"] |= answer_details(answers, found.weight)
+    return result | _intervals(found, result, confidence, replicates, seed)
+
+
+def _bootstrap_told(
+    confidence: float, replicates: int, resampled: str, units: int, note: str | None = None
+) -> dict[str, Any]:
+    told = {"confidence": confidence, "replicates": replicates, "resampled": resampled}
+    return {"bootstrap": {**told, "units": units, "note": note}}
+
+
+def _intervals(
+    found: Answered, result: dict[str, Any], confidence: float, replicates: int, seed: int
+) -> dict[str, Any]:
+    """Intervals of metrics and of how far they lie above the baseline's."""
+    frame, task = found.frame, found.run.decoder
+    group = found.run.plan.data.split.group
+    clusters = None
+    if group is not None and group in frame.columns:
+        clusters = frame[group].rank("dense").fill_null(0).to_numpy()
+    units = frame.height if clusters is None else len(np.unique(clusters))
+    kind = "rows" if clusters is None else f"groups of {group}"
+    score = replicates_of(task, found.outputs, frame) if replicates else None
+    note = "asked for none" if not replicates else None
+    if replicates and score is None:
+        note = f"rows of the task {task.name} are not independent answers"
+    if score is not None and units < 2:
+        score, note = None, f"one {'row' if clusters is None else 'group'} alone says nothing"
+    if score is None:
+        told = _bootstrap_told(confidence, 0, kind, units, note)
+        return {"intervals": {}, "differences": {}, **told}
+    plain = undecided(task)
+    trivial_score = replicates_of(plain, plain.trivial_outputs(frame.height), frame)
+    assert trivial_score is not None  # noqa: S101 - it is of the same task
+    weight = None if found.weight is None else np.asarray(found.weight, dtype=np.float64)
+    values, base = (
+        replicate(each, frame.height, replicates, seed, clusters=clusters, weight=weight)
+        for each in (score, trivial_score)
+    )
+    differences = {
+        name: {
+            "value": result["metrics"][name] - result["baseline"][name],
+            "interval": list(interval(values[name] - base[name], confidence)),
+        }
+        for name in result["metrics"]
+        if name in values and name in base
+    }
+    told = _bootstrap_told(confidence, replicates, kind, units)
+    ordered = {name: values[name] for name in result["metrics"] if name in values}
+    return {"intervals": intervals(ordered, confidence), "differences": differences, **told}
