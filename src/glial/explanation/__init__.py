@@ -2,10 +2,20 @@
 
 from glial.explanation.association import associations, hierarchy
 from glial.explanation.contributions import Contributions
+from glial.explanation.dependence import (
+    Dependence,
+    PairDependence,
+    interaction_strengths,
+    local_effects,
+    pair_dependence,
+    partial_dependence,
+)
 from glial.explanation.games import Game, TableGame
 from glial.explanation.importance import Importance, permutation_importance
-from glial.explanation.kernel_shap import kernel_shap, kernel_values
+from glial.explanation.kernel import kernel_shap, kernel_values
+from glial.explanation.local import LocalModel, lime, lime_values
 from glial.explanation.partition import partition_shap, partition_values
+from glial.explanation.pieces import SegmentGame, WordGame, colour_segments, grid_segments
 from glial.explanation.predictors import (
     RunPredictor,
     explain_rows,
@@ -28,25 +38,38 @@ from glial.explanation.surrogates import Fidelity, Surrogate, fidelity, fit_surr
 __all__ = [
     "Condition",
     "Contributions",
+    "Dependence",
     "Fidelity",
     "Game",
     "Importance",
     "Interactions",
+    "LocalModel",
+    "PairDependence",
     "Rule",
     "RuleList",
     "RunPredictor",
+    "SegmentGame",
     "Surrogate",
     "TableGame",
+    "WordGame",
     "associations",
+    "colour_segments",
     "exact_shap",
     "exact_values",
     "explain_rows",
     "extract_rules",
     "fidelity",
     "fit_surrogate",
+    "grid_segments",
     "hierarchy",
+    "interaction_strengths",
     "kernel_shap",
     "kernel_values",
+    "lime",
+    "lime_values",
+    "local_effects",
+    "pair_dependence",
+    "partial_dependence",
     "partition_shap",
     "partition_values",
     "permutation_importance",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from glial.core.errors import InputError
 from glial.explanation.games import Floats
+
+Told = TypeVar("Told", bound="Contributions")
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Contributions:
         }
 
 
-def joined(parts: Sequence[Contributions], places: Sequence[Any]) -> Contributions:
+def joined(parts: Sequence[Told], places: Sequence[Any]) -> Told:
     """Contributions to different outputs of different rows, brought into the rows' order.
 
     Args:
@@ -93,9 +95,9 @@ def joined(parts: Sequence[Contributions], places: Sequence[Any]) -> Contributio
     if not parts or any(part.names != parts[0].names for part in parts):
         raise InputError("there are no contributions of the same features to join")
     order = np.argsort(np.concatenate(places))
-    values, base, prediction, errors = (
-        np.concatenate([getattr(part, name) for part in parts])[order]
-        for name in ("values", "base", "prediction", "errors")
-    )
-    evaluations = max(part.evaluations for part in parts)
-    return Contributions(parts[0].names, values, base, prediction, errors, evaluations)
+    arrays: dict[str, Any] = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])[order]
+        for field in fields(parts[0])
+        if isinstance(getattr(parts[0], field.name), np.ndarray)
+    }
+    return replace(parts[0], evaluations=max(part.evaluations for part in parts), **arrays)

@@ -14,7 +14,7 @@ from glial.core.errors import InputError, unknown_name
 from glial.core.seeds import numpy_generator
 from glial.data import read
 from glial.data.cells import missing, numbers
-from glial.explanation.contributions import Contributions, joined
+from glial.explanation.contributions import Told, joined
 from glial.explanation.games import Floats, Predict
 from glial.explanation.importance import Importance, permutation_importance
 from glial.explanation.surrogates import Form, Surrogate, fit_surrogate
@@ -230,7 +230,7 @@ def some_rows(frame: pl.DataFrame, most: int | None, seed: int = 0) -> pl.DataFr
 
 def explain_rows(
     run: Run,
-    method: Callable[..., Contributions],
+    method: Callable[..., Told],
     source: Any,
     background: Any = None,
     *,
@@ -238,7 +238,7 @@ def explain_rows(
     num_background: int = NUM_BACKGROUND,
     seed: int = 0,
     **options: Any,
-) -> Contributions:
+) -> Told:
     """Explain a run's answers to rows by any method for functions.
 
     Args:
