@@ -24,7 +24,9 @@ from glial.cli.pictures import (
 from glial.core.errors import InputError, unknown_name
 
 MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg", *PICTURE_OPTIONS, "attention", "out")
-SOURCE_OPTIONS = ("target", "task", "val", "test", "group", "time", "weight", "seed", "augment")
+SOURCE_OPTIONS = (
+    *("target", "task", "val", "test", "group", "time", "weight", "seed", "augment", "against"),
+)
 VOCABULARY, TOKENS, LETTERS = 1000, 16, 10  # of a trial text
 IMAGE = (3, 32, 32)  # of a model that was published for no size
 
@@ -39,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file, glob pattern or data set; or a run's folder, or the name of a model",
     )
     add_data_arguments(parser)
+    parser.add_argument(
+        "--against", metavar="OTHER", help="tell how the source differs from these rows"
+    )
     parser.add_argument(
         "--augment",
         metavar="FILE.png",
@@ -70,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.target:
         _check_is_source(name, MODELS)
     _refuse(options, MODEL_OPTIONS, "a model", f"the source {name}")
+    if options.against is not None:
+        return _inspect_against(options)
     return _inspect_source(options) if options.augment is None else _inspect_augment(options)
 
 
@@ -108,6 +115,28 @@ def _inspect_source(options: argparse.Namespace) -> int:
     else:
         print_quality(report)
     return 1 if options.strict and not report.healthy else 0
+
+
+def _inspect_against(options: argparse.Namespace) -> int:
+    """Tell how the source differs from other rows."""
+    from glial.cli.drifts import print_drift
+    from glial.evaluation import source_drift
+
+    for name in ("target", "task", "val", "test", "group", "time", "weight", "folds", "augment"):
+        if getattr(options, name) is not None:
+            raise InputError(
+                f"--{name} does not go with --against",
+                expected="two sources, --seed, and --set data.types.COLUMN=KIND",
+                got=f"--{name}",
+                do=f"leave --{name} out: all columns are compared",
+            )
+    found = source_drift(options.subject, options.against, set=experiment_changes(options))
+    result = found.to_dict()
+    if options.json:
+        print_json({"source": options.subject, "against": options.against, **result})
+    else:
+        print_drift(result)
+    return 1 if options.strict and found.matters else 0
 
 
 def _inspect_augment(options: argparse.Namespace) -> int:

@@ -1,6 +1,5 @@
 """How good a run is, how sure, how fair, and where it fails."""
 
-from glial.evaluation.bias_variance import BiasVariance, bias_variance
 from glial.evaluation.bootstrap import bootstrap_weights, interval, intervals, replicate
 from glial.evaluation.comparison import Compared, Pair, compare, compare_on
 from glial.evaluation.curve import Curve, CurveInterrupted, Point
@@ -10,6 +9,7 @@ from glial.evaluation.decomposition import (
     squared_decomposition,
     zero_one_decomposition,
 )
+from glial.evaluation.dividing import BiasVariance, bias_variance
 from glial.evaluation.evaluating import evaluate
 from glial.evaluation.fairness import audit, audit_answers
 from glial.evaluation.folds import compare_folds
@@ -25,23 +25,29 @@ from glial.evaluation.paired import (
 )
 from glial.evaluation.power_law import PowerLaw, fit_power_law
 from glial.evaluation.rates import of_classes, of_numbers
+from glial.evaluation.run_drift import RunDrift, drift
 from glial.evaluation.sensitive import Grouping, groupings
+from glial.evaluation.table_drift import ColumnDrift, Drift, ToldApart, compare_tables, source_drift
 from glial.evaluation.theory import distance_contrast, pac_rows
 
 __all__ = [
     "Audit",
     "BiasVariance",
+    "ColumnDrift",
     "Compared",
     "Curve",
     "CurveInterrupted",
     "Decomposition",
     "Difference",
+    "Drift",
     "Grouping",
     "McNemar",
     "Pair",
     "Point",
     "PowerLaw",
+    "RunDrift",
     "Tested",
+    "ToldApart",
     "audit",
     "audit_answers",
     "bias_variance",
@@ -50,8 +56,10 @@ __all__ = [
     "compare_folds",
     "compare_groups",
     "compare_on",
+    "compare_tables",
     "corrected_resampled_t",
     "distance_contrast",
+    "drift",
     "evaluate",
     "fit_power_law",
     "groupings",
@@ -66,6 +74,7 @@ __all__ = [
     "paired_t",
     "replicate",
     "signed_rank",
+    "source_drift",
     "squared_decomposition",
     "validation_curve",
     "zero_one_decomposition",

@@ -92,6 +92,40 @@ def out_of_fold(sheet: Sheet, target: Any, seed: int) -> Floats | None:
     return found
 
 
+def other_half(sheet: Sheet, labels: Rows, seed: int) -> tuple[Rows, Floats] | None:
+    """What a quick model that has learnt from one half of the rows says of the other.
+
+    Of rows that no part of the model depends on, so that tests which take rows for independent
+    hold; those of several folds are not.
+
+    Args:
+        sheet: The rows.
+        labels: Codes of classes, [row].
+        seed: Seed of the halves and of the model.
+
+    Returns:
+        The rows of the other half, and probabilities, [row of it, class]; None where there are
+        fewer than thirty rows, or not two classes with two rows each.
+
+    Example:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"a": np.arange(60.0)})
+        >>> sheet = Sheet.of([frame], [], {"a": "number"}, "")
+        >>> rows, shares = other_half(sheet, np.arange(60) % 2, 0)
+        >>> rows.shape, shares.shape
+        ((30,), (30, 2))
+    """
+    sizes = np.bincount(labels)
+    if len(labels) < MIN_ROWS or (sizes >= 2).sum() < 2:
+        return None
+    inputs = design(sheet)
+    fitted, held = next(folds(len(labels), 2, method="stratified", labels=labels, seed=seed))
+    model = _model(len(labels), inputs.shape[1], True, seed).fit(inputs[fitted], labels[fitted])
+    found = np.zeros((len(held), len(sizes)))
+    found[:, model.classes_] = model.predict_proba(inputs[held])
+    return held, found
+
+
 def affordable(sheet: Sheet) -> int:
     """How many rows are judged in some seconds: 50,000, or 5,000 of wide tables or many classes.
 
