@@ -30,10 +30,13 @@ class FairnessSettings(Settings):
             inputs.
         how: ``reweighing`` weighs training rows so that labels do not hang on groups;
             ``adversarial`` also trains an adversary that must not tell the group from the
-            network's outputs.
-        criterion: What ``adversarial`` makes alike: selection rates; true positive rates; false
+            network's outputs; ``thresholds`` decides between two classes by thresholds that
+            differ from group to group, fitted on the validation rows.
+        criterion: What the latter two make alike: selection rates; true positive rates; false
             positive rates; or both of these. Reweighing is for ``demographic_parity``.
         strength: How much the adversary's gradient counts beside that of the loss.
+        randomized: Whether thresholds are mixed by lot where one for each group cannot make
+            rates alike; a row's lot is its own, and always the same.
         bins: Numbers with more than 10 values are cut into so many bins.
         as_input: Whether sensitive columns are inputs nevertheless.
 
@@ -43,9 +46,10 @@ class FairnessSettings(Settings):
     """
 
     group: str | list[str] | None = None
-    how: Literal["none", "reweighing", "adversarial"] = "none"
+    how: Literal["none", "reweighing", "adversarial", "thresholds"] = "none"
     criterion: Criterion = "demographic_parity"
     strength: float = Field(default=1.0, ge=0)
+    randomized: bool = False
     bins: int = Field(default=4, ge=2)
     as_input: bool = False
 
