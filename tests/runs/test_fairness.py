@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -167,3 +169,77 @@ def test_groups_need_classes_and_two_of_them():
     alone = frame.with_columns(sex=pl.lit("f"))
     with pytest.raises(InputError, match="one group"):
         glial.train(alone, target="hired", model="linear", epochs=1, out=False, set=fairness)
+
+
+# Thresholds of groups
+
+
+def test_thresholds_of_groups_close_the_gap(usual, tmp_path, caplog):
+    run = trained(tmp_path / "run", group="sex", how="thresholds")
+    accuracy, gap, _ = figures(run)
+    assert gap < 0.08 < usual[1] / 4
+    assert accuracy > usual[0] - 0.15
+    frame = biased(seed=1)
+    again = glial.load(tmp_path / "run")
+    assert glial.predict(again, frame).equals(glial.predict(run, frame))
+    assert again.decoder.state() == run.decoder.state()
+    with pytest.raises(InputError, match="decides by groups"):
+        glial.predict(again, frame.drop("sex"))
+    scores = glial.evaluate(again, frame)["metrics"]
+    assert scores["accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("randomized", [False, True])
+def test_equalised_odds_by_thresholds(usual, randomized):
+    options = {"criterion": "equalized_odds", "randomized": randomized, "frame": biased(6000)}
+    accuracy, parity, odds = figures(trained(group="sex", how="thresholds", **options))
+    assert odds < usual[2] / 2
+    assert parity > odds
+    assert accuracy > usual[0] - 0.12
+
+
+def test_thresholds_of_groups_follow_calibration_and_folds(tmp_path):
+    fairness = {"data.fairness.group": "sex", "data.fairness.how": "thresholds"}
+    options = {"task.calibration": "platt", "data.split.folds": 2, "task.refuse": 0.1}
+    run = glial.train(
+        biased(600),
+        target="hired",
+        model="linear",
+        epochs=3,
+        out=tmp_path / "run",
+        set=SET | fairness | options,
+    )
+    assert len(run.members) == 2
+    frame = biased(300, seed=1)
+    said = glial.predict(glial.load(tmp_path / "run"), frame)
+    assert said.equals(glial.predict(run, frame))
+    assert run.decoder.by_group is not None
+    assert run.decoder.calibration is not None
+
+
+@pytest.mark.parametrize("damage", ["mixtures", "groups", "settings"])
+def test_a_damaged_state_of_thresholds_is_refused(damage, tmp_path):
+    trained(tmp_path / "run", epochs=1, group="sex", how="thresholds", frame=biased(300))
+    path = tmp_path / "run" / "decoding.json"
+    state = json.loads(path.read_text())
+    state["by_group"][damage] = []
+    path.write_text(json.dumps(state))
+    with pytest.raises(InputError, match="decoding"):
+        glial.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task.threshold": 0.3},
+        {"task.costs": {"yes": {"no": 5.0}}},
+        {"data.split.val": 0.0, "data.split.train": 0.85},
+        {"data.target": "three"},
+    ],
+)
+def test_what_decides_already_goes_with_no_thresholds_of_groups(changes):
+    frame = biased(200).with_columns(three=pl.Series(["a", "b", "c", "a"] * 50))
+    fairness = {"data.fairness.group": "sex", "data.fairness.how": "thresholds"}
+    options = SET | fairness | {"data.target": "hired"} | changes
+    with pytest.raises(InputError):
+        glial.train(frame, model="linear", epochs=1, out=False, set=options)

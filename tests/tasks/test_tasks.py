@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from glial.core.errors import InputError
 from glial.tasks import TaskSettings, fit_task, healthy_first_loss, load_task
-from glial.tasks.classification import unseen_labels
 
 TABLES = {
     "classification": (pl.DataFrame({"y": list("abcab")}), ["y"]),
@@ -193,7 +192,7 @@ def test_whole_number_labels_come_back_whole():
 def test_labels_never_shown_are_named_and_counted_as_errors():
     task = task_of(["a", "b"])
     frame = pl.DataFrame({"y": ["a", "zebra"]})
-    assert unseen_labels(task, frame) == ["zebra"]
+    assert task.labels.unseen(frame["y"]) == ["zebra"]
     assert task.scores(torch.tensor([[-9.0], [-9.0]]), frame)["accuracy"] == 0.5
 
 

@@ -131,7 +131,7 @@ def _outcomes(found: Answered, asked: str | None) -> Iterator[tuple[str, Measure
     """What is looked at, and what is measured of it."""
     frame = found.frame
     task: Any = found.run.decoder
-    decoded = task.decode(found.outputs)
+    decoded = task.decode(found.outputs, frame)
     if isinstance(task, Classification):
         names = task.labels.names
         if asked is not None and asked not in names:

@@ -83,7 +83,8 @@ def row_losses(found: Answered) -> RowLosses:
 def _of_classes(task: Classification, found: Answered) -> RowLosses:
     shares = task.probabilities(found.outputs.double().cpu()).numpy()
     truth = task.encode(found.frame).numpy()
-    guess = task.labels.codes(pl.Series(task.decode(found.outputs).predictions["prediction"]))
+    decoded = task.decode(found.outputs, found.frame)
+    guess = task.labels.codes(pl.Series(decoded.predictions["prediction"]))
     chosen = shares[np.arange(len(truth)), np.maximum(truth, 0)]
     surprise = -np.log(np.clip(chosen, np.finfo(np.float64).tiny, 1.0))
     right = guess == truth

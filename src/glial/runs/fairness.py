@@ -106,6 +106,8 @@ def fair_rows(prepared: Prepared, rows: Batch) -> Batch:
     if settings.how == "none":
         return rows
     _check(prepared)
+    if settings.how == "thresholds":
+        return rows
     frame = prepared.tables.train
     groups = Groups.fit(frame, settings.columns, bins=settings.bins)
     codes = groups.codes(frame)
@@ -139,27 +141,30 @@ def _notice_missing(groups: Groups, codes: NDArray[np.int64], labels: NDArray[np
 
 def _check(prepared: Prepared) -> None:
     """Refuse what would undo what is done for groups, or has no place for it."""
-    plan, data = prepared.plan, prepared.plan.data
-    how, two = data.fairness.how, data.fairness.criterion in ONE_CLASS
-    augment = data.augment
+    plan, data, task = prepared.plan, prepared.plan.data, prepared.plan.task
+    how, augment = data.fairness.how, data.augment
+    at_training, decides = how != "thresholds", how == "thresholds"
+    mixes = isinstance(augment, AugmentSettings) and augment.mixes
     streamed = isinstance(prepared.tables, (StreamedTables, DecodedTables))
-    adversarial = how == "adversarial"
+    two = decides or data.fairness.criterion in ONE_CLASS
+    costs = task.costs is not None and task.cost_use == "decision"
     unfit = {
-        f"the task {plan.task.name}": plan.task.name != "classification",
+        f"the task {task.name}": task.name != "classification",
         "rows that are read while training goes on (data.stream)": streamed,
-        f"data.sampling={data.sampling}": data.sampling != "none",
-        "rows that are mixed (data.augment)": isinstance(augment, AugmentSettings)
-        and augment.mixes,
-        "a loss of your own, which weighs no rows": not adversarial and plan.task.loss == "custom",
-        f"the model {plan.model['name']}": not descends(plan),
-        f"{data.fairness.criterion} of more than two classes": two
-        and prepared.task.num_outputs > 1,
+        f"data.sampling={data.sampling}": at_training and data.sampling != "none",
+        "rows that are mixed (data.augment)": at_training and mixes,
+        "a loss of your own, which weighs no rows": how == "reweighing" and task.loss == "custom",
+        f"the model {plan.model['name']}": at_training and not descends(plan),
+        "more than two classes": two and prepared.task.num_outputs > 1,
+        "task.threshold, which decides too": decides and task.threshold is not None,
+        "task.costs, which decide too": decides and costs,
+        "no validation rows": decides and not len(prepared.tables.val),
     }
     for what, asked in unfit.items():
         if asked:
             raise InputError(
                 f"data.fairness.how={how} does not go with {what}",
-                expected="a classification of rows that fit in memory, none drawn anew or mixed",
+                expected="a classification of rows that fit in memory, and nothing else about them",
                 got=what,
                 do="leave one of them out",
             )

@@ -127,9 +127,14 @@ def make_family(request: Request, folder: Path | None) -> Family:
 
 
 def _fitted_task(request: Request, plan: Plan, tables: Tables) -> Task:
-    scale = plan.data.scale_target
+    data, targets = plan.data, targets_of(plan)
     return fit_task(
-        tables.train, targets_of(plan), plan.task, scale_target=scale, loss=request.loss
+        tables.train,
+        targets,
+        plan.task,
+        scale_target=data.scale_target,
+        loss=request.loss,
+        data=data,
     )
 
 

@@ -32,7 +32,7 @@ from glial.runs.ready import make_ready
 from glial.runs.run import Run
 from glial.runs.ways import Answered as Answered
 from glial.runs.ways import Way, way_of
-from glial.tasks.classification import Classification, unseen_labels
+from glial.tasks.classification import Classification
 from glial.tasks.tagging import Tagging, unseen_tags
 
 logger = logging.getLogger(__name__)
@@ -259,7 +259,7 @@ def _answer_rows(run: Run, source: Any) -> Answered:
     decoder: Any = run.decoder
     unseen: list[str] = []
     if isinstance(decoder, Classification):
-        unseen = unseen_labels(decoder, frame)
+        unseen = decoder.labels.unseen(frame[decoder.targets[0]])
     elif isinstance(decoder, Tagging):
         unseen = unseen_tags(decoder, frame)
         for name, encoder in run.encoding.encoders.items():

@@ -303,7 +303,12 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     targets = targets_of(plan)
     notice_leaks(tables.train, tables.val, tables.test, targets, kinds, plan.task.name)
     task = fit_task(
-        tables.targets, targets, plan.task, scale_target=plan.data.scale_target, loss=loss
+        tables.targets,
+        targets,
+        plan.task,
+        scale_target=plan.data.scale_target,
+        loss=loss,
+        data=plan.data,
     )
     encoding, inputs = Encoding.fit_transform(
         tables.train,

@@ -126,8 +126,9 @@ class Ready:
         """How good the network is on a split's rows."""
         if not self.prepared.tables.num_rows(split):
             return None
-        weight = run.plan.data.weight
-        kept = list(dict.fromkeys([*run.decoder.targets, *([] if weight is None else [weight])]))
+        data = run.plan.data
+        weight = [] if data.weight is None else [data.weight]
+        kept = list(dict.fromkeys([*run.decoder.targets, *weight, *data.fairness.columns]))
         outputs: list[Tensor] = []
         frames: list[pl.DataFrame] = []
         for rows in self.prepared.tables.stretches(split):

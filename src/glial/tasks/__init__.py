@@ -88,7 +88,8 @@ def fit_task(
         settings: The plan's ``task`` part, with the task's name decided.
         scale_target: How a regression's targets are scaled while they are learnt.
         loss: The user's own loss, ``loss(outputs, target)``.
-        data: The plan's ``data`` part, for targets that are texts.
+        data: The plan's ``data`` part, for targets that are texts, and for groups that are treated
+            alike.
 
     Raises:
         InputError: If the loss does not fit the task, or the targets do not.
@@ -117,6 +118,8 @@ def fit_task(
     options: dict[str, Any] = {"scale": scale_target} if settings.name == "regression" else {}
     if settings.name == "translation":
         options = {"data": data}
+    if settings.name == "classification" and data is not None:
+        options = {"fairness": data.fairness}
     task: Task = TASKS.resolve(settings.name).fit(frame, targets, settings, loss, **options)
     return task
 

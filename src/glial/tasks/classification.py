@@ -12,11 +12,12 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from glial.core.errors import InputError
-from glial.functional import losses
+from glial.data.sensitive import FairnessSettings
 from glial.tasks.calibration import Calibrator, calibrated, checked_calibration, fit_calibration
+from glial.tasks.class_loss import class_loss
 from glial.tasks.conformal import Sets, set_scores
 from glial.tasks.decisions import (
     check_threshold,
@@ -28,7 +29,8 @@ from glial.tasks.decisions import (
     tuned_thresholds,
 )
 from glial.tasks.fitted import halves
-from glial.tasks.labels import Labels, LabelType, label_texts
+from glial.tasks.group_thresholds import GroupThresholds
+from glial.tasks.labels import Labels, LabelType
 from glial.tasks.metrics import Codes, Floats, class_details, class_scores
 from glial.tasks.pooling import deviation, side_by_side
 from glial.tasks.refusal import Refusal, refusal_scores
@@ -45,11 +47,7 @@ from glial.tasks.task import (
 from glial.tasks.weights import class_weight
 
 logger = logging.getLogger(__name__)
-PARTS = ("calibration", "sets", "refusal")  # what is fitted, beside thresholds
-_SQUARED = {
-    "half_squared_error": losses.half_squared_error,
-    "mean_squared_error": losses.mean_squared_error,
-}
+PARTS = ("calibration", "by_group", "sets", "refusal")  # what is fitted, beside thresholds
 
 
 class Classification:
@@ -66,6 +64,8 @@ class Classification:
         thresholds: What decides between classes, see :func:`glial.tasks.decisions.decide`; None
             predicts the likeliest.
         calibration: What makes probabilities say how often they are right; None leaves them.
+        fairness: Which groups are to be treated alike by their own thresholds; None asks for none.
+        by_group: These thresholds, which decide where they were fitted.
         sets: Sets of classes that hold the right one as often as was asked; None says none.
         refusal: Which rows are not answered; None answers all.
         costs: What predicting a class (column) costs where another (row) is true.
@@ -91,6 +91,8 @@ class Classification:
         given = settings.threshold
         self.thresholds = [given] if isinstance(given, float) else None
         self.calibration: Calibrator | None = None
+        self.fairness: FairnessSettings | None = None
+        self.by_group: GroupThresholds | None = None
         self.sets: Sets | None = None
         self.refusal: Refusal | None = None
         self.costs = cost_matrix(settings.costs, labels.names)
@@ -98,7 +100,13 @@ class Classification:
 
     @classmethod
     def fit(
-        cls, frame: pl.DataFrame, targets: list[str], settings: TaskSettings, loss: Loss | None
+        cls,
+        frame: pl.DataFrame,
+        targets: list[str],
+        settings: TaskSettings,
+        loss: Loss | None,
+        *,
+        fairness: FairnessSettings | None = None,
     ) -> Classification:
         """The task for the training rows of a table.
 
@@ -115,7 +123,9 @@ class Classification:
                 do="give rows of another class, or drop the rows without one",
             )
         counts = np.bincount(codes, minlength=len(labels.names))
-        return cls(targets[0], labels, (counts / counts.sum()).tolist(), settings, loss)
+        task = cls(targets[0], labels, (counts / counts.sum()).tolist(), settings, loss)
+        task.fairness = fairness if fairness and fairness.how == "thresholds" else None
+        return task
 
     @property
     def num_outputs(self) -> int:
@@ -133,17 +143,7 @@ class Classification:
             return self._custom_loss(outputs, target)
         outputs = self._one_score(outputs)
         weight = self._row_weight(target, weight)
-        if self.settings.loss == "focal":
-            gamma = self.settings.focal_gamma
-            return losses.focal(_scores(outputs), target, gamma=gamma, weight=weight)
-        if self.settings.loss in _SQUARED:
-            signs = self._signs(target, outputs)
-            return _SQUARED[self.settings.loss](outputs, signs, weight=weight)
-        smoothing = self.settings.label_smoothing or 0.0
-        if outputs.shape[1] == 1:
-            smoothed = target.to(outputs.dtype) * (1 - smoothing) + smoothing / 2
-            return losses.binary_cross_entropy(outputs[:, 0], smoothed, weight=weight)
-        return losses.cross_entropy(outputs, target, weight=weight, label_smoothing=smoothing)
+        return class_loss(outputs, target, weight, self.settings)
 
     def _row_weight(self, target: Tensor, weight: Tensor | None) -> Tensor | None:
         """The weight of each row, that of its class included."""
@@ -163,12 +163,6 @@ class Classification:
         """The score of the last of two classes, where a network of one's own has one for each."""
         two = self.num_outputs == 1 and outputs.shape[-1] == 2
         return outputs[..., 1:] - outputs[..., :1] if two else outputs
-
-    def _signs(self, target: Tensor, outputs: Tensor) -> Tensor:
-        """Targets as +1 for the row's class and -1 elsewhere, one column an output."""
-        if self.num_outputs == 1:
-            return (2 * target - 1).to(outputs.dtype)[:, None]
-        return 2 * nn.functional.one_hot(target, self.num_outputs).to(outputs.dtype) - 1
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Probability of each class, [row, class], averaged over members, before calibration."""
@@ -202,7 +196,7 @@ class Classification:
         """
         truth, settings = self._codes(frame), self.settings
         every = np.arange(len(truth))
-        split = settings.promises and settings.chooses
+        split = settings.promises and (settings.chooses or self.fairness)
         choosing, promising = halves(len(truth)) if split else (every, every)
         weight = None if weight is None else np.asarray(weight, dtype=np.float64)[choosing]
         chosen = (outputs[choosing], truth[choosing], weight)
@@ -211,7 +205,8 @@ class Classification:
             [
                 partial(self._fit_calibration, *chosen),
                 partial(self._fit_thresholds, *chosen),
-                partial(self._fit_refusal, *promised),
+                partial(self._fit_by_group, *chosen, frame[choosing]),
+                partial(self._fit_refusal, *promised, frame[promising]),
                 partial(self._fit_sets, *promised),
             ]
         )
@@ -234,11 +229,19 @@ class Classification:
         texts = ", ".join(f"{value:.4g}" for value in self.thresholds)
         logger.info("threshold %s, tuned for %s on %d rows", texts, metric, known.sum())
 
-    def _fit_refusal(self, outputs: Tensor, truth: Codes) -> None:
+    def _fit_by_group(
+        self, outputs: Tensor, truth: Codes, weight: Floats | None, frame: pl.DataFrame
+    ) -> None:
+        self.by_group = None
+        if self.fairness is not None:
+            positive = self._shares(outputs)[:, 1]
+            self.by_group = GroupThresholds.fit(self.fairness, positive, truth, frame, weight)
+
+    def _fit_refusal(self, outputs: Tensor, truth: Codes, frame: pl.DataFrame) -> None:
         self.refusal, settings = None, self.settings
         if settings.refuse is not None or settings.risk is not None:
             shares = self._shares(outputs)
-            guess = self._decide(shares)
+            guess = self._decide(shares, frame)
             sure, wrong = _confidence(shares, guess), guess != truth
             self.refusal = Refusal.fit(sure, wrong, risk=settings.risk, share=settings.refuse)
 
@@ -256,8 +259,10 @@ class Classification:
     def _codes(self, frame: pl.DataFrame) -> Codes:
         return self.labels.codes(frame[self.targets[0]])
 
-    def _decide(self, shares: Floats) -> Codes:
+    def _decide(self, shares: Floats, frame: pl.DataFrame | None) -> Codes:
         """The class of each row, by thresholds or costs where the plan has them."""
+        if self.by_group is not None:
+            return self.by_group.decide(shares[:, 1], frame)
         by_cost = self.settings.cost_use == "decision"
         return decide(shares, self.thresholds, self.costs if by_cost else None)
 
@@ -268,7 +273,7 @@ class Classification:
         refused.
         """
         shares = self._shares(outputs)
-        guess = self._decide(shares)
+        guess = self._decide(shares, frame)
         told: dict[str, Any] = {"prediction": self.labels.values(guess)}
         if self.sets is not None:
             told["prediction_set"] = self.labels.lists(self.sets.hold(shares))
@@ -282,7 +287,7 @@ class Classification:
     ) -> dict[str, float]:
         """Metrics of a classifier, with the mean cost of a row where the plan has costs."""
         shares, truth = self._shares(outputs), self._codes(frame)
-        guess = self._decide(shares)
+        guess = self._decide(shares, frame)
         scores = class_scores(truth, shares, weight, guess)
         if self.costs is not None:
             scores["cost"] = mean_cost(truth, guess, self.costs, weight)
@@ -296,7 +301,8 @@ class Classification:
     def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
         """Confusion matrix and curves."""
         shares = self._shares(outputs)
-        return class_details(self._codes(frame), shares, self.labels.names, self._decide(shares))
+        guess = self._decide(shares, frame)
+        return class_details(self._codes(frame), shares, self.labels.names, guess)
 
     def pool(self, members: Sequence[tuple[Task, Tensor]]) -> Tensor:
         """Scores of the mean probabilities; a class that a member never saw has 0 from it."""
@@ -355,7 +361,8 @@ class Classification:
         task = cls(held.targets[0], labels, held.shares, settings)
         task.thresholds = checked_thresholds(held.thresholds, task.num_outputs, settings)
         task.calibration = checked_calibration(held.calibration, len(labels.names))
-        task.sets, task.refusal = held.sets, held.refusal
+        task.sets, task.refusal, task.by_group = held.sets, held.refusal, held.by_group
+        task.fairness = None if held.by_group is None else held.by_group.settings
         return task
 
 
@@ -371,6 +378,7 @@ class _State(BaseModel):
     shares: list[Annotated[float, Field(ge=0, le=1)]]
     thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None
     calibration: Calibrator | None = None
+    by_group: GroupThresholds | None = None
     sets: Sets | None = None
     refusal: Refusal | None = None
 
@@ -378,14 +386,3 @@ class _State(BaseModel):
 def _confidence(shares: Floats, guess: Codes) -> Floats:
     """The probability of the class that each row is given, [row]."""
     return np.asarray(shares[np.arange(len(guess)), guess])
-
-
-def _scores(outputs: Tensor) -> Tensor:
-    return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-
-
-def unseen_labels(task: Classification, frame: pl.DataFrame) -> list[str]:
-    """The labels of a table that training never showed."""
-    column = frame[task.targets[0]]
-    texts = label_texts(column).filter(pl.Series(task.labels.codes(column) < 0))
-    return sorted(set(texts.drop_nulls().to_list()))

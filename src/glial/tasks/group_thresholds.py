@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from glial.core.errors import InputError
-from glial.data.sensitive import Criterion, FairnessSettings, Groups
+from glial.data.sensitive import FairnessSettings, Groups
 from glial.tasks.metrics import Codes, Floats
 
 logger = logging.getLogger(__name__)
@@ -61,8 +61,7 @@ class GroupThresholds(BaseModel):
 
     Attributes:
         groups: The groups.
-        criterion: What is alike between them.
-        randomized: Whether thresholds are mixed, as the optimum may need.
+        settings: Which groups, what is alike between them, and whether thresholds are mixed.
         mixtures: What decides in each group.
         other: The one threshold for rows of a group that was not there.
 
@@ -82,8 +81,7 @@ class GroupThresholds(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
     groups: Groups
-    criterion: Criterion
-    randomized: bool
+    settings: FairnessSettings
     mixtures: list[Mixture]
     other: Annotated[float, Field(ge=0, le=NOBODY)]
 
@@ -137,8 +135,7 @@ class GroupThresholds(BaseModel):
         whole = _Curve.of(positive, truth, weight)
         fitted = cls(
             groups=groups,
-            criterion=settings.criterion,
-            randomized=settings.randomized,
+            settings=settings,
             mixtures=mixtures,
             other=float(whole.cuts[whole.right.argmax()]),
         )
@@ -161,9 +158,9 @@ class GroupThresholds(BaseModel):
             "thresholds of groups (%s), fitted for %s: they differ by %.2g on the rows that they "
             "were fitted on%s",
             "; ".join(told),
-            self.criterion.replace("_", " "),
+            self.settings.criterion.replace("_", " "),
             np.ptp(reached, axis=0).max(),
-            "" if self.randomized else "; data.fairness.randomized=true makes that 0",
+            "" if self.settings.randomized else "; data.fairness.randomized=true makes that 0",
         )
 
     def decide(self, positive: Floats, frame: pl.DataFrame | None) -> Codes:

@@ -70,6 +70,11 @@ class Labels:
         )
         return codes.fill_null(-1).to_numpy().astype(np.int64)
 
+    def unseen(self, column: pl.Series) -> list[str]:
+        """The labels of a column that training never showed, in order."""
+        texts = label_texts(column).filter(pl.Series(self.codes(column) < 0))
+        return sorted(set(texts.drop_nulls().to_list()))
+
     def _spelt_as_in_training(self, column: pl.Series) -> pl.Series:
         """Labels as text, numbers and truth values brought to the type they had in training."""
         if self.kind == "integer" and column.dtype.is_float():

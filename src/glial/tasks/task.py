@@ -18,7 +18,7 @@ from glial.core.errors import InputError
 Outputs = Tensor
 Loss = Callable[..., Tensor]
 # What tasks fit on validation rows.
-FITTED = ("thresholds", "calibration", "sets", "refusal", "intervals")
+FITTED = ("thresholds", "calibration", "by_group", "sets", "refusal", "intervals")
 
 
 @dataclass(frozen=True)
