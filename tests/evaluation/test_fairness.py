@@ -38,7 +38,7 @@ def drawn(seed, rows=400, groups=3):
 
 
 def gaps(measures, grouping, **options):
-    found = compare_groups(measures, grouping, **{"min_rows": 1, "resamples": 2, **options})
+    found = compare_groups(measures, grouping, **{"min_rows": 1, "replicates": 0, **options})
     return {name: gap.value for name, gap in found.gaps.items()}
 
 
@@ -75,7 +75,7 @@ def test_figures_are_those_of_fairlearn(fairlearn, seed, weighs):
         sensitive_features=grouping.codes,
         sample_params={name: {"sample_weight": weight} for name in functions},
     )
-    found = compare_groups(measures, grouping, min_rows=1, resamples=2)
+    found = compare_groups(measures, grouping, min_rows=1, replicates=0)
     for code, group in enumerate(found.groups):
         here = grouping.codes == code
         for name in functions:
@@ -89,7 +89,7 @@ def test_figures_are_those_of_fairlearn(fairlearn, seed, weighs):
 
 def test_calibration_is_the_weighted_gap_of_its_bins():
     truth, guess, shares, grouping, _ = drawn(3)
-    found = compare_groups(of_classes(truth, guess, shares), grouping, min_rows=1, resamples=2)
+    found = compare_groups(of_classes(truth, guess, shares), grouping, min_rows=1, replicates=0)
     for code, group in enumerate(found.groups):
         here = grouping.codes == code
         bins = np.minimum(np.floor(shares[here] * 10), 9)
@@ -109,7 +109,7 @@ def test_errors_are_those_of_scikit_learn(fairlearn, weighs):
     predicted = truth + random.normal(size=300) * (1 + codes) + 0.5 * codes
     weight = random.random(300) if weighs else np.ones(300)
     grouping = Grouping(["g"], [{"g": "a"}, {"g": "b"}], codes)
-    found = compare_groups(of_numbers(truth, predicted, weight), grouping, resamples=2)
+    found = compare_groups(of_numbers(truth, predicted, weight), grouping, replicates=0)
     for code, group in enumerate(found.groups):
         here = codes == code
         rows = (truth[here], predicted[here])
@@ -154,7 +154,7 @@ def test_intervals_of_a_difference_cover_the_truth():
         guess = random.random(400) < np.where(codes == 1, 0.5, 0.3)
         grouping = Grouping(["g"], [{"g": "a"}, {"g": "b"}], codes)
         measures = of_classes(guess, guess, guess.astype(float))
-        gap = compare_groups(measures, grouping, resamples=300).gaps
+        gap = compare_groups(measures, grouping, replicates=300).gaps
         found = gap["demographic_parity_difference"]
         covered += found.low <= 0.2 <= found.high
     assert covered >= stats.binom.ppf(0.001, 100, 0.95)
@@ -165,7 +165,7 @@ def test_chance_is_fishers_exact_test_of_two_groups():
     guess = np.array([True] * 12 + [False] * 18 + [True] * 4 + [False] * 26)
     grouping = Grouping(["g"], [{"g": "a"}, {"g": "b"}], codes)
     measures = of_classes(guess, guess, guess.astype(float))
-    gap = compare_groups(measures, grouping, resamples=20_000, min_rows=30).gaps
+    gap = compare_groups(measures, grouping, replicates=20_000, min_rows=30).gaps
     exact = stats.fisher_exact([[12, 18], [4, 26]]).pvalue  # equal sizes: as rare is as large
     assert gap["demographic_parity_difference"].chance == pytest.approx(exact, abs=0.004)
 
@@ -177,7 +177,7 @@ def test_equal_groups_seldom_differ_more_than_by_chance():
         guess, codes = random.random(200) < 0.4, np.arange(200) % 4
         grouping = Grouping(["g"], [{"g": str(code)} for code in range(4)], codes)
         measures = of_classes(guess, guess, guess.astype(float))
-        gap = compare_groups(measures, grouping, resamples=100).gaps
+        gap = compare_groups(measures, grouping, replicates=100).gaps
         small += gap["demographic_parity_difference"].chance <= 0.1
     assert small <= stats.binom.ppf(0.999, 200, 0.1)
 
@@ -198,7 +198,7 @@ def test_groups_too_small_are_said_so_and_not_compared():
     guess = np.array(([True] * 50 + [False] * 50) * 2 + [True] * 5)
     truth = np.array([True] * 105 + [False] * 100)
     grouping = Grouping(["g"], [{"g": name} for name in "abc"], codes)
-    found = compare_groups(of_classes(truth, guess, guess.astype(float)), grouping, resamples=50)
+    found = compare_groups(of_classes(truth, guess, guess.astype(float)), grouping, replicates=50)
     assert found.gaps["demographic_parity_difference"].value == 0.0
     few = found.groups[2].figures["selection_rate"]
     assert (few.value, few.rows, few.enough) == (1.0, 5, False)
@@ -214,7 +214,7 @@ def test_groups_too_small_are_said_so_and_not_compared():
 @pytest.mark.parametrize("seed", range(5))
 def test_a_groups_false_positive_rate_follows_from_three_other_figures(seed):
     truth, guess, shares, grouping, _ = drawn(seed)
-    found = compare_groups(of_classes(truth, guess, shares), grouping, min_rows=1, resamples=2)
+    found = compare_groups(of_classes(truth, guess, shares), grouping, min_rows=1, replicates=0)
     for group in found.groups:
         figures = {name: figure.value for name, figure in group.figures.items()}
         implied = implied_false_positive_rate(
@@ -304,7 +304,7 @@ def hired(hiring):
 
 @pytest.mark.slow
 def test_a_column_that_is_no_input_is_audited(hiring, hired):
-    [found] = audit(hired, hiring, "sex", resamples=200)
+    [found] = audit(hired, hiring, "sex", replicates=200)
     gap = found.gaps["demographic_parity_difference"]
     assert gap.value > 0.4
     assert gap.low > 0.3
@@ -317,7 +317,7 @@ def test_a_column_that_is_no_input_is_audited(hiring, hired):
         assert group.figures["selection_rate"].value == pytest.approx(rate)
     told = json.loads(to_json(found.to_dict()))
     assert told["by"] == ["sex"]
-    [other] = audit(hired, hiring, "sex", outcome="no", resamples=20)
+    [other] = audit(hired, hiring, "sex", outcome="no", replicates=0)
     assert other.gaps["demographic_parity_difference"].value == pytest.approx(gap.value)
 
 
@@ -326,7 +326,7 @@ def test_bad_questions_are_refused(hiring, hired):
     for options in (
         {"by": "nowhere"},
         {"by": "sex", "outcome": "maybe"},
-        {"by": "sex", "resamples": 0},
+        {"by": "sex", "replicates": 3},
         {"by": "sex", "bins": 1},
     ):
         with pytest.raises(InputError):
@@ -336,11 +336,11 @@ def test_bad_questions_are_refused(hiring, hired):
 @pytest.mark.slow
 def test_numbers_and_several_questions_are_audited(hiring):
     run = glial.train(hiring.drop("hired"), target="pay", model="linear", epochs=20, out=False)
-    found = audit(run, hiring, ["sex"], resamples=20)
+    found = audit(run, hiring, ["sex"], replicates=0)
     assert [one.outcome for one in found] == ["pay"]
     assert found[0].gaps["mean_prediction_difference"].value > 1
     frame = hiring.with_columns(tall=pl.col("height") > 0)
     run = glial.train(
         frame.drop("sex"), ["hired", "tall"], task="multilabel", model="linear", epochs=2, out=False
     )
-    assert [one.outcome for one in audit(run, frame, "sex", resamples=20)] == ["hired", "tall"]
+    assert [one.outcome for one in audit(run, frame, "sex", replicates=0)] == ["hired", "tall"]

@@ -22,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="resamples of the rows behind intervals (1000); 0 for none",
     )
+    add(
+        "--fair",
+        action="append",
+        default=[],
+        metavar="COL",
+        help="a sensitive column by which groups are compared; may be repeated",
+    )
     add("--seed", type=number(int), default=0, metavar="S", help="seed of the resamples (0)")
 
 
@@ -35,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
         confidence=options.confidence,
         replicates=options.replicates,
         seed=options.seed,
+        fair=options.fair,
     )
     if options.json:
         print_json(result)
@@ -76,3 +84,7 @@ def _print_result(result: dict[str, Any]) -> None:
     each = details.get("classes") or details.get("labels")
     if each and len(each) > 2:
         print_table(list(each[0]), [list(one.values()) for one in each])
+    if "fairness" in result:
+        from glial.cli.fairness import print_audits
+
+        print_audits(result["fairness"])

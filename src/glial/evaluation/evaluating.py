@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from glial.evaluation.answers import answers_of, replicates_of
 from glial.evaluation.bootstrap import check_bootstrap, interval, intervals, replicate
 from glial.evaluation.details import answer_details
+from glial.evaluation.fairness import audit_answers
 from glial.runs.loading import load
 from glial.runs.prediction import Answered, answer
 from glial.runs.prediction import evaluate as judge_source
@@ -25,6 +27,7 @@ def evaluate(
     confidence: float = 0.95,
     replicates: int = 1000,
     seed: int = 0,
+    fair: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Metrics on rows whose targets are known, with intervals, beside the trivial predictor's.
 
@@ -39,6 +42,7 @@ def evaluate(
         confidence: Share of the resamples that an interval holds.
         replicates: Number of resamples; 0 for no intervals.
         seed: Of the resamples.
+        fair: Sensitive columns by whose groups the run is audited too.
 
     Returns:
         ``metrics``, ``baseline`` and ``details`` (confusion matrix and curves) as
@@ -46,6 +50,7 @@ def evaluate(
         ``differences``, by metric how far the run lies above the baseline (``value``) and the
         ``interval`` of that; and ``bootstrap``: ``confidence``, ``replicates``, ``resampled``
         (what is drawn), ``units`` (how many of them) and ``note`` (why there are no intervals).
+        Where sensitive columns are named, ``fairness``: see `glial.evaluation.audit`.
 
     Raises:
         InputError: If columns are missing, no row has a target, or no interval can be made of
@@ -64,7 +69,7 @@ def evaluate(
     """
     check_bootstrap(confidence, replicates)
     run = run if isinstance(run, Run) else load(run)
-    if way_of(run).answer is None:
+    if way_of(run).answer is None and not fair:
         note = f"rows of the task {run.task} are not independent answers, and are not resampled"
         told = _bootstrap_told(confidence, 0, "nothing", 0, note)
         return {**judge_source(run, source), "intervals": {}, "differences": {}, **told}
@@ -73,7 +78,11 @@ def evaluate(
     answers = answers_of(run.decoder, found.outputs, found.frame)
     if answers is not None:
         result["details"] |= answer_details(answers, found.weight)
-    return result | _intervals(found, result, confidence, replicates, seed)
+    result |= _intervals(found, result, confidence, replicates, seed)
+    if fair:
+        audits = audit_answers(found, fair, confidence=confidence, replicates=replicates, seed=seed)
+        result["fairness"] = [one.to_dict() for one in audits]
+    return result
 
 
 def _bootstrap_told(

@@ -7,20 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from glial.core.errors import InputError, unknown_name
 from glial.core.progress import share_logger
-from glial.data.cells import numbers
+from glial.evaluation.answers import ClassAnswers, LabelAnswers, NumberAnswers, answers_of
+from glial.evaluation.bootstrap import check_bootstrap
 from glial.evaluation.gaps import MIN_ROWS, Audit, compare_groups
 from glial.evaluation.rates import Measures, of_classes, of_numbers
 from glial.evaluation.sensitive import groupings
 from glial.runs.loading import load
 from glial.runs.prediction import Answered, answer
 from glial.runs.run import Run
-from glial.tasks.classification import Classification
-from glial.tasks.multilabel import Multilabel
-from glial.tasks.regression import Regression
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +29,8 @@ def audit(
     outcome: str | None = None,
     bins: int = 4,
     min_rows: int = MIN_ROWS,
-    resamples: int = 1000,
+    confidence: float = 0.95,
+    replicates: int = 1000,
     seed: int = 0,
 ) -> list[Audit]:
     """How differently a run treats groups of rows.
@@ -50,7 +47,8 @@ def audit(
             of several.
         bins: Bins of numbers with many values.
         min_rows: Groups with fewer rows than this behind a measure are not compared by it.
-        resamples: Resamples of the rows of each group, behind each interval of 95 %.
+        confidence: Share of the resamples that an interval holds.
+        replicates: Resamples of the rows of each group; 0 for no intervals.
         seed: Of the resamples.
 
     Returns:
@@ -66,15 +64,23 @@ def audit(
         >>> run = glial.train("breast-cancer", model="linear", epochs=2, out=False)
         >>> frame = glial.data.read("breast-cancer")
         >>> frame = frame.with_columns(clinic=pl.Series(["a", "b"] * 284 + ["a"]))
-        >>> [found] = audit(run, frame, "clinic", resamples=50)
+        >>> [found] = audit(run, frame, "clinic", replicates=50)
         >>> [(group.group, group.rows) for group in found.groups]
         [({'clinic': 'a'}, 285), ({'clinic': 'b'}, 284)]
         >>> 0 <= found.gaps["demographic_parity_difference"].value < 0.2
         True
     """
     run = run if isinstance(run, Run) else load(run)
-    options = {"min_rows": min_rows, "resamples": resamples, "seed": seed}
-    return audit_answers(answer(run, source), by, outcome=outcome, bins=bins, **options)
+    return audit_answers(
+        answer(run, source),
+        by,
+        outcome=outcome,
+        bins=bins,
+        min_rows=min_rows,
+        confidence=confidence,
+        replicates=replicates,
+        seed=seed,
+    )
 
 
 def audit_answers(
@@ -84,7 +90,8 @@ def audit_answers(
     outcome: str | None = None,
     bins: int = 4,
     min_rows: int = MIN_ROWS,
-    resamples: int = 1000,
+    confidence: float = 0.95,
+    replicates: int = 1000,
     seed: int = 0,
 ) -> list[Audit]:
     """How differently answers that a run has given treat groups: see :func:`audit`.
@@ -95,17 +102,13 @@ def audit_answers(
 
     Example:
         >>> import glial
+        >>> import polars as pl
         >>> run = glial.train("iris", model="linear", epochs=1, out=False)
         >>> frame = glial.data.read("iris").with_columns(half=pl.Series(["a", "b"] * 75))
-        >>> [one.outcome for one in audit_answers(answer(run, frame), "half", resamples=20)]
+        >>> [one.outcome for one in audit_answers(answer(run, frame), "half", replicates=0)]
         ['setosa', 'versicolor', 'virginica']
     """
-    if min_rows < 1 or resamples < 2:
-        raise InputError(
-            "an audit needs rows and resamples",
-            expected="min_rows of 1 or more and resamples of 2 or more",
-            got=f"{min_rows} and {resamples}",
-        )
+    check_bootstrap(confidence, replicates)
     columns = [by] if isinstance(by, str) else list(by)
     sets = groupings(found.frame, columns, bins=bins)
     looked_at = list(_outcomes(found, outcome))
@@ -120,7 +123,8 @@ def audit_answers(
                     grouping,
                     outcome=name,
                     min_rows=min_rows,
-                    resamples=resamples,
+                    confidence=confidence,
+                    replicates=replicates,
                     seed=seed,
                 )
             )
@@ -129,34 +133,28 @@ def audit_answers(
 
 def _outcomes(found: Answered, asked: str | None) -> Iterator[tuple[str, Measures]]:
     """What is looked at, and what is measured of it."""
-    frame = found.frame
-    task: Any = found.run.decoder
-    decoded = task.decode(found.outputs, frame)
-    if isinstance(task, Classification):
-        names = task.labels.names
+    answers = answers_of(found.run.decoder, found.outputs, found.frame)
+    if isinstance(answers, ClassAnswers):
+        names = answers.names
         if asked is not None and asked not in names:
             raise unknown_name("class", asked, names)
-        truth = task.labels.codes(frame[task.targets[0]])
-        guess = task.labels.codes(pl.Series(decoded.predictions["prediction"].tolist()))
         chosen = names[-1:] if len(names) == 2 else names
         for name in [asked] if asked is not None else chosen:
             code = names.index(name)
-            shares = decoded.probabilities[f"probability_{name}"]
-            yield name, of_classes(truth == code, guess == code, shares, found.weight)
-    elif isinstance(task, Multilabel):
-        for name, labels in zip(task.targets, task.labels, strict=True):
-            guess = labels.codes(pl.Series(decoded.predictions[f"prediction_{name}"].tolist()))
-            truth = labels.codes(frame[name])
-            shares = decoded.probabilities[f"probability_{name}"]
-            yield name, of_classes(truth == 1, guess == 1, shares, found.weight)
-    elif isinstance(task, Regression):
-        task.encode(frame)  # refuses what is not a number
-        for name, values in zip(task.targets, task.values(found.outputs).T, strict=True):
-            yield name, of_numbers(numbers(frame[name]).to_numpy(), values, found.weight)
+            truth, guess = answers.truth == code, answers.guess == code
+            yield name, of_classes(truth, guess, answers.shares[:, code], found.weight)
+    elif isinstance(answers, LabelAnswers):
+        columns = zip(answers.truth.T, answers.guess.T, answers.shares.T, strict=True)
+        for name, column in zip(answers.names, columns, strict=True):
+            yield name, of_classes(*column, found.weight)
+    elif isinstance(answers, NumberAnswers):
+        pairs = zip(answers.truth.T, answers.predicted.T, strict=True)
+        for name, pair in zip(answers.names, pairs, strict=True):
+            yield name, of_numbers(*pair, found.weight)
     else:
         raise InputError(
-            f"groups cannot be compared by the task {task.name}",
+            f"groups cannot be compared by the task {found.run.task}",
             expected="classification, multilabel or regression",
-            got=task.name,
+            got=found.run.task,
             do="leave the sensitive columns out",
         )

@@ -15,7 +15,6 @@ from glial.evaluation.sensitive import Grouping
 
 MIN_ROWS = 30
 ERROR_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_UNKNOWN = (np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,8 @@ def compare_groups(
     *,
     outcome: str = "",
     min_rows: int = MIN_ROWS,
-    resamples: int = 1000,
+    confidence: float = 0.95,
+    replicates: int = 1000,
     seed: int = 0,
 ) -> Audit:
     """How differently groups are treated, of rows that are not a run's.
@@ -130,7 +130,8 @@ def compare_groups(
         grouping: The groups.
         outcome: The name of what is looked at.
         min_rows: Groups with fewer rows than this behind a measure are not compared by it.
-        resamples: Resamples of the rows of each group.
+        confidence: Share of the resamples that an interval holds.
+        replicates: Resamples of the rows of each group; 0 for no intervals.
         seed: Of the resamples.
 
     Example:
@@ -153,12 +154,16 @@ def compare_groups(
     seeds = [derive_seed(seed, *grouping.columns, code) for code in range(len(sizes))]
     drawn = np.stack(
         [
-            _resampled(measures.features[rows], resamples, own)
+            _resampled(measures.features[rows], replicates, own)
             for rows, own in zip(held, seeds, strict=True)
         ],
         axis=1,
     )
     spread = measures.rates(drawn)
+
+    def ends(values: Floats, *, known: bool = True) -> tuple[float, float]:
+        return interval(values, confidence) if known else (np.nan, np.nan)
+
     groups = [
         Group(
             group,
@@ -166,7 +171,7 @@ def compare_groups(
             {
                 name: Figure(
                     float(values[code]),
-                    *(interval(spread[name][:, code]) if enough[name][code] else _UNKNOWN),
+                    *ends(spread[name][:, code], known=bool(enough[name][code])),
                     int(counts[name][code]),
                     bool(enough[name][code]),
                 )
@@ -176,20 +181,21 @@ def compare_groups(
         )
         for code, group in enumerate(grouping.groups)
     ]
-    by_lot = _by_lot(measures, rates, counts, enough, resamples, numpy_generator(seed, "lot"))
+    by_lot = _by_lot(measures, rates, counts, enough, replicates, numpy_generator(seed, "lot"))
     spread_gaps = gaps_of(spread, measures, enough)
     gaps = {
-        name: Gap(float(value), *interval(spread_gaps[name]), by_lot.get(name, np.nan))
+        name: Gap(float(value), *ends(spread_gaps[name]), by_lot.get(name, np.nan))
         for name, value in gaps_of(rates, measures, enough).items()
     }
     told = conflict(rates, enough) if "precision" in rates else {}
     return Audit(grouping.columns, outcome, groups, gaps, min_rows, told)
 
 
-def _resampled(features: Floats, resamples: int, seed: int) -> Floats:
+def _resampled(features: Floats, replicates: int, seed: int) -> Floats:
     """Sums over resamples of a group's rows, drawn with replacement, [resample, feature]."""
-    blocks = weight_blocks(len(features), resamples, seed)
-    return np.concatenate([block @ features for block in blocks])
+    blocks = weight_blocks(len(features), replicates, seed)
+    nothing = np.empty((0, features.shape[1]))
+    return np.concatenate([nothing, *(block @ features for block in blocks)])
 
 
 def _quantiles(errors: Floats) -> dict[str, float]:
@@ -202,7 +208,7 @@ def _by_lot(
     rates: Mapping[str, Floats],
     counts: Mapping[str, Any],
     enough: Mapping[str, Flags],
-    resamples: int,
+    replicates: int,
     random: np.random.Generator,
 ) -> dict[str, float]:
     """How often groups drawn by lot differ as much, for gaps in shares of rows that count alike.
@@ -210,7 +216,7 @@ def _by_lot(
     Of the rows that a share is taken of, those that have it are dealt to groups of the same sizes:
     a permutation test, whose counts are hypergeometric.
     """
-    if (measures.features[:, 0] != 1).any():
+    if (measures.features[:, 0] != 1).any() or not replicates:
         return {}
     found = {}
     for gap in measures.shares:
@@ -222,11 +228,11 @@ def _by_lot(
             compared = enough[name]
             sizes, values = counts[name][compared], rates[name][compared]
             having = int(np.rint(values * sizes).sum())
-            shares = random.multivariate_hypergeometric(sizes, having, resamples) / sizes
+            shares = random.multivariate_hypergeometric(sizes, having, replicates) / sizes
             here.append(np.ptp(values))
             dealt.append(np.ptp(shares, axis=1))
         as_large = np.maximum.reduce(dealt) >= max(here) - 1e-12
-        found[f"{gap}_difference"] = float((1 + as_large.sum()) / (1 + resamples))
+        found[f"{gap}_difference"] = float((1 + as_large.sum()) / (1 + replicates))
     return found
 
 

@@ -302,14 +302,9 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     _check_columns(plan.data, tables.train)
     targets = targets_of(plan)
     notice_leaks(tables.train, tables.val, tables.test, targets, kinds, plan.task.name)
-    task = fit_task(
-        tables.targets,
-        targets,
-        plan.task,
-        scale_target=plan.data.scale_target,
-        loss=loss,
-        data=plan.data,
-    )
+    data, rows = plan.data, tables.targets
+    scale = data.scale_target
+    task = fit_task(rows, targets, plan.task, scale_target=scale, loss=loss, data=data)
     encoding, inputs = Encoding.fit_transform(
         tables.train,
         kinds,
