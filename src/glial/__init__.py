@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from glial.core.errors import GlialError, InputError
     from glial.doctor.session import Doctor
     from glial.evaluation import evaluate
+    from glial.explanation import explain
     from glial.runs import (
         Plan,
         Run,
@@ -54,6 +55,8 @@ __all__ = [
     "embed",
     "evaluate",
     "evaluation",
+    "explain",
+    "explanation",
     "functional",
     "generate",
     "inspect",
@@ -79,6 +82,7 @@ _HOMES = {
     "diagnose": "glial.runs",
     "embed": "glial.runs",
     "evaluate": "glial.evaluation",
+    "explain": "glial.explanation",
     "generate": "glial.runs",
     "inspect": "glial.runs",
     "load": "glial.runs",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 import polars as pl
+
+logger = logging.getLogger(__name__)
 
 MISSING = ("", "NA", "N/A", "n/a", "nan", "NaN", "null", "NULL", "None", "?")
 YES_OR_NO = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"}, {"0", "1"})
@@ -190,6 +194,26 @@ def is_ambiguous_date(column: pl.Series) -> bool:
     parts = _parts(column)
     misses = {form: _days(parts, form).null_count() for form in DATE_FORMS}
     return misses["dmy"] == misses["mdy"] < misses["ymd"]
+
+
+def notice_unread(column: pl.Series) -> None:
+    """Say which cells of a column of numbers are no numbers.
+
+    Example:
+        >>> notice_unread(pl.Series("a", [1.0, 2.0]))
+    """
+    if infinite := num_infinite(column):
+        logger.warning("column %r: %d infinite cells are taken as missing", column.name, infinite)
+    if column.dtype.is_numeric():
+        return
+    words = column.filter(floats(column).is_null() & ~missing(column))
+    if len(words):
+        logger.warning(
+            "column %r: %d cells are no numbers, such as %s: they are taken as missing",
+            column.name,
+            len(words),
+            " ".join(repr(words.to_list()[0]).split())[:80],
+        )
 
 
 def _parts(column: pl.Series) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glial.core.errors import InputError, suggest
-from glial.data.cells import floats, missing, num_infinite
+from glial.data.cells import notice_unread
 from glial.data.columns import nothing_left
 from glial.data.encoders import (
     CategoryEncoder,
@@ -219,6 +219,19 @@ class Encoding:
         return names
 
     @property
+    def origins(self) -> tuple[list[str], list[str], list[str]]:
+        """The column of each number, of each category, and of each tensor beside them.
+
+        A feature that was made of several columns is told by its own name; all columns of sequences
+        share one tensor.
+        """
+        pairs = [
+            (n, f"{n} {label}".strip()) for n, e in self._numeric.items() for label in e.labels
+        ]
+        made = {label: name for name, label in pairs}
+        return [made.get(n, n) for n in self.names], list(self._embedded), list(self._tensors)
+
+    @property
     def num_numbers(self) -> int:
         """Numbers of a row."""
         return len(self.names)
@@ -361,7 +374,7 @@ class Encoding:
         there = set(frame.columns)
         for name in (n for n, e in self.encoders.items() if isinstance(e, NumberEncoder)):
             if name in there:
-                _notice_unread(frame[name])
+                notice_unread(frame[name])
 
     def save(self, folder: Path) -> None:
         """Write ``encoding.json`` (columns and vocabularies) and ``encoding.safetensors``."""
@@ -380,19 +393,3 @@ class Encoding:
         """
         parts, rest = read_parts(folder)
         return cls(parts["columns"], parts["imputers"], parts["steps"], **rest)
-
-
-def _notice_unread(column: pl.Series) -> None:
-    """Say which cells of a column of numbers are no numbers."""
-    if infinite := num_infinite(column):
-        logger.warning("column %r: %d infinite cells are taken as missing", column.name, infinite)
-    if column.dtype.is_numeric():
-        return
-    words = column.filter(floats(column).is_null() & ~missing(column))
-    if len(words):
-        logger.warning(
-            "column %r: %d cells are no numbers, such as %s: they are taken as missing",
-            column.name,
-            len(words),
-            " ".join(repr(words.to_list()[0]).split())[:80],
-        )

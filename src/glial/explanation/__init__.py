@@ -10,12 +10,16 @@ from glial.explanation.dependence import (
     pair_dependence,
     partial_dependence,
 )
+from glial.explanation.explain import explain, suitable
+from glial.explanation.explained import ExplainedRow, Explanation, Part
 from glial.explanation.games import Game, TableGame
 from glial.explanation.importance import Importance, permutation_importance
 from glial.explanation.kernel import kernel_shap, kernel_values
 from glial.explanation.local import LocalModel, lime, lime_values
+from glial.explanation.page import page
 from glial.explanation.partition import partition_shap, partition_values
 from glial.explanation.pieces import SegmentGame, WordGame, colour_segments, grid_segments
+from glial.explanation.predictions import Asked
 from glial.explanation.predictors import (
     RunPredictor,
     explain_rows,
@@ -34,17 +38,24 @@ from glial.explanation.shapley import (
     shap_interactions,
 )
 from glial.explanation.surrogates import Fidelity, Surrogate, fidelity, fit_surrogate
+from glial.explanation.table import EXPLAINERS, Explainer
 
 __all__ = [
+    "EXPLAINERS",
+    "Asked",
     "Condition",
     "Contributions",
     "Dependence",
+    "ExplainedRow",
+    "Explainer",
+    "Explanation",
     "Fidelity",
     "Game",
     "Importance",
     "Interactions",
     "LocalModel",
     "PairDependence",
+    "Part",
     "Rule",
     "RuleList",
     "RunPredictor",
@@ -56,6 +67,7 @@ __all__ = [
     "colour_segments",
     "exact_shap",
     "exact_values",
+    "explain",
     "explain_rows",
     "extract_rules",
     "fidelity",
@@ -68,6 +80,7 @@ __all__ = [
     "lime",
     "lime_values",
     "local_effects",
+    "page",
     "pair_dependence",
     "partial_dependence",
     "partition_shap",
@@ -80,4 +93,5 @@ __all__ = [
     "run_predictor",
     "run_surrogate",
     "shap_interactions",
+    "suitable",
 ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from glial.core.errors import InputError, unknown_name
-from glial.explanation.reading import untouched
+from glial.explanation.networks.reading import untouched
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glial.explanation.attribution import Attribution, gathered
-from glial.explanation.gradients import Inputs, as_inputs
-from glial.explanation.operations import (
+from glial.explanation.networks.attribution import Attribution, gathered
+from glial.explanation.networks.gradients import Inputs, as_inputs
+from glial.explanation.networks.operations import (
     ADDITION,
     AFFINE,
     ELEMENTWISE,
@@ -35,7 +35,7 @@ from glial.explanation.operations import (
     recurrent_steps,
     tensors_in,
 )
-from glial.explanation.reading import Choice, Opened, Reading, chosen, untouched
+from glial.explanation.networks.reading import Choice, Opened, Reading, chosen, untouched
 
 Rule = Literal["zero", "epsilon", "gamma"]
 # Weighted sums of inputs by weights, with a bias or none.
@@ -60,7 +60,7 @@ def relevance(
         network: The network, of any make: dense, convolutional, recurrent, attention; its weights
             and modes are left as they were.
         inputs: What it is called with, a row per row.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
         rule: How dense and convolutional layers share out: ``zero`` as the sum was made,
             ``epsilon`` likewise but with less where a sum is near zero, ``gamma`` more to
             what has the sum's sign, which makes cleaner pictures of deep networks.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from glial.explanation.reading import Opened, Reading, Source, untouched
+from glial.explanation.networks.reading import Opened, Reading, Source, untouched
 
 
 def shares_of_codes(opened: Opened, parts: Sequence[Tensor]) -> list[Tensor]:

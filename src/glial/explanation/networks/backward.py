@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from glial.explanation.attribution import Attribution, gathered
-from glial.explanation.gradients import Inputs, as_inputs, gradients_of
-from glial.explanation.operations import not_in_place
-from glial.explanation.reading import Choice, Opened, Reading, untouched
+from glial.explanation.networks.attribution import Attribution, gathered
+from glial.explanation.networks.gradients import Inputs, as_inputs, gradients_of
+from glial.explanation.networks.operations import not_in_place
+from glial.explanation.networks.reading import Choice, Opened, Reading, untouched
 
 _RECTIFIERS = ("relu", "relu_")
 
@@ -25,7 +25,7 @@ def guided_backpropagation(
     Args:
         network: The network; its rectifiers may be modules or functions.
         inputs: What it is called with, a row per row.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
 
     Source:
         Springenberg et al. (2015), "Striving for simplicity", arXiv 1412.6806, section 3.4; their
@@ -46,7 +46,7 @@ def deconvolution(network: nn.Module, inputs: Inputs, choice: Choice = None) -> 
     Args:
         network: The network; its rectifiers may be modules or functions.
         inputs: What it is called with, a row per row.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
 
     Source:
         Zeiler and Fergus (2014), "Visualizing and understanding convolutional networks", arXiv

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glial.explanation.attribution import Attribution, gathered
-from glial.explanation.gradients import (
+from glial.explanation.networks.attribution import Attribution, gathered
+from glial.explanation.networks.gradients import (
     Inputs,
     as_inputs,
     gradients_of,
     reference_entries,
     settled,
 )
-from glial.explanation.operations import (
+from glial.explanation.networks.operations import (
     ELEMENTWISE,
     MATRIX_PRODUCT,
     PRODUCT,
@@ -28,7 +28,7 @@ from glial.explanation.operations import (
     recurrent_steps,
     tensors_in,
 )
-from glial.explanation.reading import Choice, Opened, Reading, chosen, untouched
+from glial.explanation.networks.reading import Choice, Opened, Reading, chosen, untouched
 
 # Operations on several numbers at once whose multipliers are the mean gradient along the way from
 # the reference; each with the places of the arguments that may depend on the inputs.
@@ -62,7 +62,7 @@ def deeplift(
     Args:
         network: The network, of any make; it is left as it was.
         inputs: What it is called with, a row per row.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
         reference: Inputs that stand for nothing, of the same shapes or of one row; None is 0 for
             numbers and vectors of 0 for codes.
 
@@ -105,7 +105,7 @@ def deep_shap(
         network: The network; it is left as it was.
         inputs: What it is called with, a row per row.
         background: Rows that stand for what may come, some tens of them.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
 
     Returns:
         Parts that add up to the output's difference from its mean over the background.

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glial.explanation.attribution import Attribution, gathered
-from glial.explanation.reading import Choice, Opened, Reading, chosen, untouched
+from glial.explanation.networks.attribution import Attribution, gathered
+from glial.explanation.networks.reading import Choice, Opened, Reading, chosen, untouched
 
 Inputs = Tensor | Sequence[Tensor]
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ def saliency(network: nn.Module, inputs: Inputs, choice: Choice = None) -> Attri
     Args:
         network: The network; it is left as it was.
         inputs: What it is called with, a row per row.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
 
     Returns:
         Absolute gradients; of codes the length of their vector's gradient.
@@ -68,7 +68,7 @@ def input_x_gradient(network: nn.Module, inputs: Inputs, choice: Choice = None) 
     Args:
         network: The network; it is left as it was.
         inputs: What it is called with, a row per row.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
 
     Source:
         Shrikumar, Greenside, Kundaje (2017), arXiv 1704.02685, section 2.
@@ -147,7 +147,7 @@ def integrated_gradients(
     Args:
         network: The network; it is left as it was.
         inputs: What it is called with, a row per row.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
         reference: Inputs that stand for nothing, of the same shapes or of one row; None is 0 for
             numbers and vectors of 0 for codes. A reference for codes is codes.
         steps: Points on the way, of Gauss and Legendre.

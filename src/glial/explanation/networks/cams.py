@@ -12,9 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glial.core.errors import InputError, unknown_name
-from glial.explanation.attribution import Attribution
-from glial.explanation.gradients import Inputs, as_inputs
-from glial.explanation.reading import Choice, Opened, Reading, chosen, chosen_columns, untouched
+from glial.explanation.networks.attribution import Attribution
+from glial.explanation.networks.gradients import Inputs, as_inputs
+from glial.explanation.networks.reading import (
+    Choice,
+    Opened,
+    Reading,
+    chosen,
+    chosen_columns,
+    untouched,
+)
 
 _STRETCHES = {3: "linear", 4: "bilinear", 5: "trilinear"}
 
@@ -45,7 +52,7 @@ def grad_cam(
     Args:
         network: The network; it is left as it was.
         inputs: What it is called with; the first of more than two axes is explained by.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
         layer: A layer that gives maps, by its path in ``named_modules()``; None is the last one.
         plus_plus: Whether places are weighed too, so that several objects of a class are found.
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from glial.explanation.gradients import Inputs, as_inputs
-from glial.explanation.reading import untouched
+from glial.explanation.networks.gradients import Inputs, as_inputs
+from glial.explanation.networks.reading import untouched
 
 State = dict[str, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from glial.core.errors import InputError, unknown_name
-from glial.explanation.gradients import Inputs, as_inputs
-from glial.explanation.reading import Choice, Opened, Reading, chosen, untouched
+from glial.explanation.networks.gradients import Inputs, as_inputs
+from glial.explanation.networks.reading import Choice, Opened, Reading, chosen, untouched
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def concept_sensitivity(
         concept: Examples of the concept, as the network takes them.
         others: Sets of other examples; with two or more, chance is measured too.
         layer: Where the direction is sought, by its path in ``named_modules()``.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
         seed: Of which examples are held out.
 
     Raises:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glial.explanation.owners import shares_of_codes
-from glial.explanation.reading import Opened
+from glial.explanation.networks.owners import shares_of_codes
+from glial.explanation.networks.reading import Opened
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from glial.core.errors import InputError
-from glial.explanation.attribution import Attribution
-from glial.explanation.gradients import ROWS_AT_ONCE, Inputs, as_inputs, settled
-from glial.explanation.reading import Choice, Opened, Reading, chosen, untouched
+from glial.explanation.networks.attribution import Attribution
+from glial.explanation.networks.gradients import ROWS_AT_ONCE, Inputs, as_inputs, settled
+from glial.explanation.networks.reading import Choice, Opened, Reading, chosen, untouched
 
 
 def occlusion(
@@ -30,7 +30,7 @@ def occlusion(
     Args:
         network: The network; it is left as it was.
         inputs: What it is called with, a row per row.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
         window: Lengths of the window along the input's last axes; one number is for all axes of
             places: of images height and width, of series the steps, of tables and texts one cell.
             None is an eighth of each length, and 1 for tables and texts. Axes before these are

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from glial.core.errors import InputError
-from glial.explanation.gradients import Inputs, as_inputs
-from glial.explanation.reading import Opened, Reading, untouched
+from glial.explanation.networks.gradients import Inputs, as_inputs
+from glial.explanation.networks.reading import Opened, Reading, untouched
 
 
 def attention_rollout(

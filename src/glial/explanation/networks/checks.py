@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from glial.explanation.attribution import Attribution
-from glial.explanation.gradients import settled
-from glial.explanation.reading import Choice, Opened, Reading, chosen, untouched
+from glial.explanation.networks.attribution import Attribution
+from glial.explanation.networks.gradients import settled
+from glial.explanation.networks.reading import Choice, Opened, Reading, chosen, untouched
 
 # From a network and its inputs to an explanation of one output of each row.
-Method = Callable[[nn.Module, tuple[Tensor, ...], Choice], Attribution]
+Method = Callable[..., Attribution]
 PARTS = 16  # in so many parts inputs are taken away and put back
 SAME = 0.5  # a rank correlation above which random weights have changed too little
 
@@ -86,7 +86,7 @@ def check_method(
         method: The method.
         network: The network; it is left as it was.
         inputs: What it is called with.
-        choice: Which output, see `glial.explanation.reading.chosen`.
+        choice: Which output, see `glial.explanation.networks.reading.chosen`.
         complete: Whether the method's parts should add up.
         fill: What stands where something is taken away: from an input's place and its values to
             values of its shape; None is 0 for numbers and 1, the unknown token, for codes.
@@ -99,7 +99,7 @@ def check_method(
         insertion: Petsiuk, Das, Saenko (2018), arXiv 1806.07421.
 
     Example:
-        >>> from glial.explanation.gradients import input_x_gradient
+        >>> from glial.explanation.networks.gradients import input_x_gradient
         >>> network = nn.Linear(4, 1, bias=False)
         >>> told = check_method(input_x_gradient, network, (torch.rand(2, 4),), complete=True)
         >>> told.completeness < 1e-5, told.sensitivity < 0.1

@@ -1,0 +1,240 @@
+"""Runs explained: every kind of column, by every method that suits it."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import glial
+from glial.core.errors import InputError
+from glial.explanation import EXPLAINERS, Explainer, explain, page, suitable
+
+pytestmark = pytest.mark.slow
+EVERYWHERE = (
+    "saliency",
+    "input_x_gradient",
+    "smooth_grad",
+    "integrated_gradients",
+    "deeplift",
+    "relevance",
+    "relevance_gamma",
+    "guided_backpropagation",
+    "deconvolution",
+    "occlusion",
+)
+
+
+def table_of_planted_columns(num_rows=400):
+    """The answer hangs on one number and one category of five columns."""
+    random = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "noise": random.normal(size=num_rows),
+            "cause": random.normal(size=num_rows),
+            "kind": random.choice(["a", "b", "c", "d"], num_rows),
+            "other": random.choice(["x", "y"], num_rows),
+            "flat": random.normal(size=num_rows),
+        }
+    )
+    score = 2 * frame["cause"] + 2.0 * (frame["kind"] == "b").cast(pl.Float64)
+    return frame.with_columns(
+        pl.when(score > 0.5).then(pl.lit("yes")).otherwise(pl.lit("no")).alias("answer")
+    )
+
+
+@pytest.fixture(scope="module")
+def table():
+    return table_of_planted_columns()
+
+
+@pytest.fixture(scope="module")
+def table_run(table):
+    return glial.train(table, target="answer", epochs=20, out=False)
+
+
+@pytest.fixture(scope="module")
+def texts():
+    random = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(30)]
+    rows, labels = [], []
+    for _ in range(300):
+        text = random.choice(words, 8).tolist()
+        good = random.random() < 0.5
+        text[int(random.integers(8))] = "splendid" if good else "awful"
+        rows.append(" ".join(text))
+        labels.append("good" if good else "bad")
+    return pl.DataFrame({"text": rows, "label": labels})
+
+
+@pytest.fixture(scope="module")
+def text_run(texts):
+    settings = {"model.name": "text_cnn"}
+    return glial.train(texts, target="label", epochs=8, out=False, set=settings)
+
+
+@pytest.fixture(scope="module")
+def images():
+    """A bright square at the left or at the right, on noise."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 60, size=(300, 16, 16), dtype=np.uint8)
+    left = random.random(300) < 0.5
+    for row, is_left in enumerate(left):
+        top, start = int(random.integers(2, 10)), 2 if is_left else 10
+        pixels[row, top : top + 4, start : start + 4] = 250
+    names = np.where(left, "left", "right")
+    return pl.DataFrame({"image": pl.Series(pixels), "side": names})
+
+
+@pytest.fixture(scope="module")
+def image_run(images):
+    return glial.train(images, target="side", epochs=4, out=False)
+
+
+def strongest(found):
+    return [row.strongest(1)[0][0] for row in found.rows]
+
+
+@pytest.mark.parametrize("method", [*EVERYWHERE, "deep_shap", "shap", "kernel_shap"])
+def test_planted_columns_come_first(method, table, table_run):
+    found = explain(table_run, table, method=method, rows=range(20))[0]
+    weights = {}
+    for row in found.rows:
+        cells = row.parts[0]
+        for name, value in zip(cells.labels, cells.values, strict=True):
+            weights[name] = weights.get(name, 0.0) + abs(float(value))
+    first = sorted(weights, key=weights.get, reverse=True)[:2]
+    assert set(first) == {"cause", "kind"} or first[0] == "cause"
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "deeplift", "deep_shap"])
+def test_complete_methods_add_up_over_a_table(method, table, table_run):
+    for row in explain(table_run, table, method=method, rows=range(6))[0].rows:
+        told = sum(part.total for part in row.parts)
+        assert told == pytest.approx(row.output - row.reference, abs=0.02 * abs(row.output) + 0.02)
+
+
+@pytest.mark.parametrize(
+    "method", [m for m in EVERYWHERE if m not in ("guided_backpropagation", "deconvolution")]
+)
+def test_planted_words_come_first(method, texts, text_run):
+    found = explain(text_run, texts, method=method, rows=range(20))[0]
+    hits = [one in ("splendid", "awful") for one in strongest(found)]
+    assert sum(hits) >= 17
+
+
+@pytest.mark.parametrize(
+    "method", ["grad_cam", "integrated_gradients", "deeplift", "relevance", "occlusion"]
+)
+def test_planted_pixels_come_first(method, images, image_run):
+    found = explain(image_run, images, method=method, rows=range(20))[0]
+    hits = 0
+    for row in found.rows:
+        values = np.abs(row.parts[0].values)
+        pixels = np.asarray(images["image"][row.row].to_numpy()) > 200
+        hits += values[pixels].mean() > 2 * values[~pixels].mean()
+    assert hits >= 16
+
+
+def test_checks_are_told_with_the_explanation(table, table_run):
+    found = explain(table_run, table, method="integrated_gradients", rows=[0], check=True)[0]
+    assert found.checks["looks_at_the_network"]
+    assert found.checks["deletion"] < found.checks["random_deletion"]
+    assert "checks" in found.to_dict()
+
+
+def test_what_suits_a_run(table_run, text_run, image_run):
+    assert suitable(table_run) == "shap"
+    assert suitable(text_run) == "integrated_gradients"
+    assert suitable(image_run) == "grad_cam"
+
+
+def test_every_entry_is_an_explainer_with_its_own_name():
+    for name in EXPLAINERS:
+        part = EXPLAINERS.resolve(name)
+        assert isinstance(part, Explainer)
+        assert part.name == name
+        assert part.about in ("prediction", "network")
+        assert part.description
+
+
+def test_several_classes_and_a_chosen_one():
+    run = glial.train("iris", model="mlp", epochs=15, out=False)
+    found = explain(run, "iris", method="integrated_gradients", rows=[0], target="virginica")[0]
+    assert found.rows[0].answer == "virginica"
+    assert found.rows[0].output < 0
+    with pytest.raises(InputError, match="did you mean 'virginica'"):
+        explain(run, "iris", method="saliency", target="virginia")
+    with pytest.raises(InputError, match="no such row"):
+        explain(run, "iris", rows=[150])
+    with pytest.raises(InputError, match="did you mean 'saliency'"):
+        explain(run, "iris", method="salience")
+    with pytest.raises(InputError, match="does not suit"):
+        explain(run, "iris", method="grad_cam")
+
+
+def test_regression_and_members():
+    run = glial.train("diabetes", model="mlp", epochs=3, out=False, folds=2)
+    found = explain(run, "diabetes", method="integrated_gradients", rows=[1])[0]
+    assert found.unit == "scaled target"
+    assert found.notes
+    whole = explain(run, "diabetes", method="shap", rows=[1])[0].rows[0]
+    told = sum(part.total for part in whole.parts)
+    assert whole.reference + told == pytest.approx(whole.output, rel=1e-6)
+    assert whole.output == pytest.approx(float(glial.predict(run, "diabetes")["prediction"][1]))
+
+
+def test_sequences_and_sounds_of_planted_steps():
+    random = np.random.default_rng(0)
+    series, labels = [], []
+    for _ in range(240):
+        steps = 0.1 * random.normal(size=24)
+        high = random.random() < 0.5
+        place = int(random.integers(2, 20))
+        steps[place : place + 3] += 2.0 if high else -2.0
+        series.append(steps.tolist())
+        labels.append("up" if high else "down")
+    frame = pl.DataFrame({"steps": series, "label": labels})
+    run = glial.train(frame, target="label", epochs=6, out=False)
+    for method in ("integrated_gradients", "occlusion", "relevance"):
+        found = explain(run, frame, method=method, rows=range(10))[0]
+        hits = 0
+        for row in found.rows:
+            values = np.abs(row.parts[0].values[:, 0])
+            planted = np.abs(np.array(series[row.row])) > 1
+            hits += values[planted].mean() > 2 * values[~planted].mean()
+        assert hits >= 8, method
+
+
+def test_influence_maximization_embedding_and_concepts(images, image_run):
+    small = images.head(40)
+    told = explain(image_run, small, method="influence", rows=[0], train=small)[0]
+    table = told.tables["influence"]
+    same = table.filter((pl.col("speaks") == "for") & (pl.col("side") == small["side"][0]))
+    assert len(same) >= 4
+    drawn = explain(image_run, small, method="maximization")[0]
+    assert (drawn.tables["maximization"]["after"] > drawn.tables["maximization"]["before"]).all()
+    assert drawn.pictures["maximization.png"][1:4] == b"PNG"
+    plane = explain(image_run, small, method="embedding", by="pca")[0].tables["embedding"]
+    assert plane.columns == ["row", "x", "y", "prediction", "side"]
+    layer = [name for name, m in image_run.model.named_modules() if type(m).__name__ == "Linear"]
+    with pytest.raises(InputError, match="examples"):
+        explain(image_run, small, method="concepts", layer=layer[-1])
+    with pytest.raises(InputError, match="training rows"):
+        explain(image_run, small, method="influence")
+
+
+def test_the_page_holds_everything_and_no_script(texts, text_run):
+    hostile = pl.DataFrame({"text": ["<script>alert(1)</script> splendid"], "label": ["good"]})
+    found = explain(text_run, hostile, method=["integrated_gradients", "relevance"], check=True)
+    told = page(found, "<b>run</b>")
+    assert "<script" not in told
+    assert "&lt;b&gt;run&lt;/b&gt;" in told
+    assert "splendid" in told
+    assert told.count("<h2>") == 2
+
+
+def test_runs_that_cannot_be_explained_say_so(texts):
+    run = glial.train(texts.select("text"), task="language-modelling", epochs=1, out=False)
+    with pytest.raises(InputError, match="cannot be explained"):
+        explain(run, texts.select("text"), method="saliency")
