@@ -73,8 +73,6 @@ def concept_sensitivity(
         >>> 0 <= found.score <= 1
         True
     """
-    from scipy.stats import ttest_ind
-
     if not others:
         raise InputError("there is nothing to tell the concept from", expected="a set of others")
     slopes = _slopes(network, inputs, layer, choice)
@@ -87,12 +85,28 @@ def concept_sensitivity(
         for against in rest[number + 1 :]:
             vector, _ = _direction(other, against, seed)
             chance.append(float((slopes @ vector > 0).mean()))
-    p_value = float("nan")
-    if len(scores) > 1 and len(chance) > 1 and (np.ptp(scores) > 0 or np.ptp(chance) > 0):
-        p_value = float(ttest_ind(scores, chance, equal_var=False).pvalue)
     return Concept(
-        float(np.mean(scores)), scores, [accuracy for _, accuracy in found], chance, p_value
+        float(np.mean(scores)),
+        scores,
+        [accuracy for _, accuracy in found],
+        chance,
+        _p_value(scores, chance),
     )
+
+
+def _p_value(scores: Sequence[float], chance: Sequence[float]) -> float:
+    """Of a t-test for one mean; of one against a constant where the others are all the same."""
+    from scipy.stats import ttest_1samp, ttest_ind
+
+    if min(len(scores), len(chance)) < 2:
+        return float("nan")
+    if np.ptp(scores) > 0 and np.ptp(chance) > 0:
+        return float(ttest_ind(scores, chance, equal_var=False).pvalue)
+    if np.ptp(chance) > 0:
+        return float(ttest_1samp(chance, scores[0]).pvalue)
+    if np.ptp(scores) > 0:
+        return float(ttest_1samp(scores, chance[0]).pvalue)
+    return float("nan")
 
 
 def _direction(concept: Any, others: Any, seed: int) -> tuple[Any, float]:
