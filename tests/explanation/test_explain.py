@@ -75,20 +75,22 @@ def text_run(texts):
 
 @pytest.fixture(scope="module")
 def images():
-    """A bright square at the left or at the right, on noise."""
+    """Stripes that stand or lie, somewhere on noise."""
     random = np.random.default_rng(0)
-    pixels = random.integers(0, 60, size=(300, 16, 16), dtype=np.uint8)
-    left = random.random(300) < 0.5
-    for row, is_left in enumerate(left):
-        top, start = int(random.integers(2, 10)), 2 if is_left else 10
-        pixels[row, top : top + 4, start : start + 4] = 250
-    names = np.where(left, "left", "right")
-    return pl.DataFrame({"image": pl.Series(pixels), "side": names})
+    pixels = random.integers(0, 60, size=(300, 24, 24), dtype=np.uint8)
+    standing = random.random(300) < 0.5
+    for row, stands in enumerate(standing):
+        top, start = random.integers(0, 16, size=2)
+        patch = np.full((8, 8), 100, dtype=np.uint8)
+        patch[:, ::2] = 250
+        pixels[row, top : top + 8, start : start + 8] = patch if stands else patch.T
+    names = np.where(standing, "standing", "lying")
+    return pl.DataFrame({"image": pl.Series(pixels), "stripes": names})
 
 
 @pytest.fixture(scope="module")
 def image_run(images):
-    return glial.train(images, target="side", epochs=4, out=False)
+    return glial.train(images, target="stripes", epochs=6, out=False)
 
 
 def strongest(found):
@@ -131,13 +133,13 @@ def test_planted_pixels_come_first(method, images, image_run):
     hits = 0
     for row in found.rows:
         values = np.abs(row.parts[0].values)
-        pixels = np.asarray(images["image"][row.row].to_numpy()) > 200
+        pixels = np.asarray(images["image"][row.row].to_numpy()) > 90
         hits += values[pixels].mean() > 2 * values[~pixels].mean()
-    assert hits >= 16
+    assert hits >= (13 if method == "grad_cam" else 16)  # its maps are coarse
 
 
 def test_checks_are_told_with_the_explanation(table, table_run):
-    found = explain(table_run, table, method="integrated_gradients", rows=[0], check=True)[0]
+    found = explain(table_run, table, method="integrated_gradients", rows=range(8), check=True)[0]
     assert found.checks["looks_at_the_network"]
     assert found.checks["deletion"] < found.checks["random_deletion"]
     assert "checks" in found.to_dict()
@@ -162,7 +164,9 @@ def test_several_classes_and_a_chosen_one():
     run = glial.train("iris", model="mlp", epochs=15, out=False)
     found = explain(run, "iris", method="integrated_gradients", rows=[0], target="virginica")[0]
     assert found.rows[0].answer == "virginica"
-    assert found.rows[0].output < 0
+    own = explain(run, "iris", method="integrated_gradients", rows=[0])[0]
+    assert found.rows[0].output < own.rows[0].output
+    assert own.rows[0].answer == "setosa"
     with pytest.raises(InputError, match="did you mean 'virginica'"):
         explain(run, "iris", method="saliency", target="virginia")
     with pytest.raises(InputError, match="no such row"):
@@ -210,13 +214,13 @@ def test_influence_maximization_embedding_and_concepts(images, image_run):
     small = images.head(40)
     told = explain(image_run, small, method="influence", rows=[0], train=small)[0]
     table = told.tables["influence"]
-    same = table.filter((pl.col("speaks") == "for") & (pl.col("side") == small["side"][0]))
+    same = table.filter((pl.col("speaks") == "for") & (pl.col("stripes") == small["stripes"][0]))
     assert len(same) >= 4
     drawn = explain(image_run, small, method="maximization")[0]
     assert (drawn.tables["maximization"]["after"] > drawn.tables["maximization"]["before"]).all()
     assert drawn.pictures["maximization.png"][1:4] == b"PNG"
     plane = explain(image_run, small, method="embedding", by="pca")[0].tables["embedding"]
-    assert plane.columns == ["row", "x", "y", "prediction", "side"]
+    assert plane.columns == ["row", "x", "y", "prediction", "stripes"]
     layer = [name for name, m in image_run.model.named_modules() if type(m).__name__ == "Linear"]
     with pytest.raises(InputError, match="examples"):
         explain(image_run, small, method="concepts", layer=layer[-1])

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glial.explanation.networks.attribution import Attribution, gathered
+from glial.explanation.networks.attribution import Attribution
 from glial.explanation.networks.gradients import (
     Inputs,
     as_inputs,
+    differences,
     gradients_of,
     reference_entries,
     settled,
@@ -86,11 +87,8 @@ def deeplift(
         with torch.enable_grad():
             told = chosen(opened.run(recording, leaves), choice).detach()
         multipliers = gradients_of(opened, entries, choice, _Comparing(recording.held))[1]
-        parts = [
-            (entry - before) * by
-            for entry, before, by in zip(entries, start, multipliers, strict=True)
-        ]
-        return Attribution(gathered(opened, parts), output, told)
+        values = differences(opened, entries, start, multipliers, reference)
+        return Attribution(values, output, told)
 
 
 def deep_shap(

@@ -53,13 +53,7 @@ def saliency(network: nn.Module, inputs: Inputs, choice: Choice = None) -> Attri
     opened, output, gradients = found
     count = len(opened.numbers)
     sizes = [g.abs() for g in gradients[:count]]
-    # The length of a vector's gradient: the root of its summed squares.
-    squares = gathered(opened, [*sizes, *(g.square() for g in gradients[count:])])
-    values = tuple(
-        part.sqrt() if place in (opened.codes or ()) and part is not None else part
-        for place, part in enumerate(squares)
-    )
-    return Attribution(values, output)
+    return Attribution(_with_lengths(opened, [*sizes, *gradients[count:]]), output)
 
 
 def input_x_gradient(network: nn.Module, inputs: Inputs, choice: Choice = None) -> Attribution:
@@ -105,6 +99,9 @@ def smooth_grad(
         seed: Of the noise.
         squared: Whether gradients are squared before they are averaged.
 
+    Returns:
+        Mean gradients; of codes the length of their vector's.
+
     Source:
         Smilkov et al. (2017), "SmoothGrad", arXiv 1706.03825, equation 1; squared: Hooker et al.
         (2019), arXiv 1806.10758.
@@ -127,7 +124,7 @@ def smooth_grad(
             ]
             for total, part in zip(sums, gradients_of(opened, noisy, choice)[1], strict=True):
                 total += part.square() if squared else part
-        values = gathered(opened, [total / draws for total in sums])
+        values = _with_lengths(opened, [total / draws for total in sums])
     return Attribution(values, output)
 
 
@@ -172,9 +169,38 @@ def integrated_gradients(
         ways = [entry - before for entry, before in zip(entries, start, strict=True)]
         points, weights = np.polynomial.legendre.leggauss(steps)
         sums = _along(opened, start, ways, (points + 1) / 2, weights / 2, choice)
-        parts = [way * total for way, total in zip(ways, sums, strict=True)]
-        values = gathered(opened, parts)
+        values = differences(opened, entries, start, sums, reference)
     return Attribution(values, output, told)
+
+
+def differences(
+    opened: Opened,
+    entries: Sequence[Tensor],
+    start: Sequence[Tensor],
+    multipliers: Sequence[Tensor],
+    reference: Inputs | None,
+) -> tuple[Tensor | None, ...]:
+    """What each input's difference from a reference brought about.
+
+    Of codes it is what the input's own brought, less what the reference's would have brought: both
+    may be looked up at different places.
+
+    Args:
+        opened: The network with its inputs.
+        entries: Their entries.
+        start: Those of the reference.
+        multipliers: What a step of each entry does to the output.
+        reference: The reference; None is zeros.
+    """
+    own = [entry * by for entry, by in zip(entries, multipliers, strict=True)]
+    others = [before * by for before, by in zip(start, multipliers, strict=True)]
+    values = gathered(opened, own)
+    if reference is None:
+        return values
+    beside = gathered(_at_reference(opened, reference), others)
+    return tuple(
+        None if a is None or b is None else a - b for a, b in zip(values, beside, strict=True)
+    )
 
 
 def _along(
@@ -251,11 +277,16 @@ def reference_entries(
     """
     if reference is None:
         return [torch.zeros_like(entry) for entry in entries]
+    return _at_reference(opened, reference).entries()
+
+
+def _at_reference(opened: Opened, reference: Inputs) -> Opened:
+    """The network with a reference in the inputs' place, a row for each of theirs."""
     held = [
         other.to(own).expand_as(own) if other.is_floating_point() else other.expand_as(own)
         for other, own in zip(as_inputs(reference), opened.inputs, strict=True)
     ]
-    return Opened(opened.network, tuple(held), opened.codes).entries()
+    return Opened(opened.network, tuple(held), opened.codes)
 
 
 def settled(opened: Opened, entries: Sequence[Tensor], choice: Choice) -> tuple[Tensor, Choice]:
@@ -272,6 +303,17 @@ def settled(opened: Opened, entries: Sequence[Tensor], choice: Choice) -> tuple[
         flat = outputs if outputs.ndim == 2 else outputs.flatten(1, -2).mean(dim=1)
         choice = flat.argmax(dim=1)
     return chosen(outputs, choice).detach(), choice
+
+
+def _with_lengths(opened: Opened, gradients: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """Gradients for the inputs; of codes the length of their vector's: the root of its squares."""
+    count = len(opened.numbers)
+    found = gathered(opened, [*gradients[:count], *(g.square() for g in gradients[count:])])
+    codes = opened.codes or ()
+    return tuple(
+        part.sqrt() if place in codes and part is not None else part
+        for place, part in enumerate(found)
+    )
 
 
 def _by_gradient(
