@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         data,
         doctor,
         evaluation,
+        explanation,
         functional,
         models,
         nn,

@@ -38,6 +38,8 @@ TOP = [
     "embed",
     "evaluate",
     "evaluation",
+    "explain",
+    "explanation",
     "functional",
     "generate",
     "inspect",
@@ -173,7 +175,7 @@ def test_every_entry_of_every_table_resolves():
 
 def test_tables_name_only_their_own_or_lower_packages():
     order = ["core", "functional", "nn", "data", "models", "tasks", "training", "objectives"]
-    order += ["runs", "sklearn", "testing", "cli"]
+    order += ["runs", "evaluation", "explanation", "sklearn", "testing", "cli"]
     for module_name, name, entry in all_tables():
         address = getattr(importlib.import_module(module_name), name)[entry]
         if address.startswith("glial."):
