@@ -10,8 +10,8 @@ from glial.explanation.dependence import (
     pair_dependence,
     partial_dependence,
 )
-from glial.explanation.explain import explain, suitable
 from glial.explanation.explained import ExplainedRow, Explanation, Part
+from glial.explanation.explaining import explain, suitable
 from glial.explanation.games import Game, TableGame
 from glial.explanation.importance import Importance, permutation_importance
 from glial.explanation.kernel import kernel_shap, kernel_values

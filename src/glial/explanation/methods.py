@@ -15,7 +15,7 @@ from torch.nn import functional
 from glial.core.errors import InputError
 from glial.explanation.contributions import Contributions
 from glial.explanation.explained import ExplainedRow, Explanation, Part, cells_of
-from glial.explanation.kernel_shap import kernel_shap
+from glial.explanation.kernel import kernel_shap
 from glial.explanation.networks.attribution import Attribution
 from glial.explanation.networks.backward import deconvolution, guided_backpropagation
 from glial.explanation.networks.cams import class_activation_map, grad_cam
