@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(result: dict[str, Any]) -> None:
-    from glial.cli.tables import print_table
+    from glial.cli.tables import print_table, told_once
 
     runs = result["runs"]
     heads = [str(r["run"]) for r in runs]
@@ -44,7 +44,7 @@ def _show(result: dict[str, Any]) -> None:
     title, told = "test metric", [(r["metrics"] or {}).get("test", {}) for r in runs]
     if on is not None:
         title, told = f"metric on {on['rows']:,} rows", [one["metrics"] for one in on["metrics"]]
-    names = list(dict.fromkeys(name for metrics in told for name in metrics))
+    names = told_once({name: value for metrics in told for name, value in metrics.items()})
     rows = [[name, *(metrics.get(name) for metrics in told)] for name in names]
     print_table([title, *heads], rows)
     print_table(
@@ -68,13 +68,14 @@ def _show_folds(pairs: list[dict[str, Any]]) -> None:
 
 
 def _show_pair(pair: dict[str, Any]) -> None:
-    from glial.cli.tables import print_table
+    from glial.cli.tables import print_table, told_once
 
     adjusted = pair["adjusted"]
     print(f"\n{pair['first']} less {pair['second']}")
     rows = [
         [name, one["difference"], one["low"], one["high"], one["p_value"], adjusted[name]]
         for name, one in pair["metrics"].items()
+        if name in told_once({name: one["first"] for name, one in pair["metrics"].items()})
     ]
     print_table(["metric", "difference", "from", "to", "p", "p (Holm)"], rows)
     right = pair["mcnemar"]
@@ -84,8 +85,9 @@ def _show_pair(pair: dict[str, Any]) -> None:
             f"rows; McNemar p {right['exact']:.3g} (mid-p {right['mid_p']:.3g}, "
             f"chi-square {right['chi2']['p_value']:.3g})"
         )
-    print(
-        f"losses row by row: t test p {pair['t']['p_value']:.3g}, "
-        f"signed ranks p {pair['wilcoxon']['p_value']:.3g}"
-    )
+    if pair["t"] is not None:
+        print(
+            f"losses row by row: t test p {pair['t']['p_value']:.3g}, "
+            f"signed ranks p {pair['wilcoxon']['p_value']:.3g}"
+        )
     print(pair["verdict"])

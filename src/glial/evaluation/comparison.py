@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from glial.core.errors import InputError, unknown_name
+from glial.core.errors import InputError
 from glial.data.quality.shift import holm
+from glial.evaluation.answers import Answers, answers_of, replicates_of
 from glial.evaluation.bootstrap import check_bootstrap, replicate
+from glial.evaluation.evaluating import clusters_of
 from glial.evaluation.folds import compare_folds, pairs_of
 from glial.evaluation.paired import (
     Difference,
@@ -24,7 +25,8 @@ from glial.evaluation.paired import (
     paired_t,
     signed_rank,
 )
-from glial.evaluation.row_losses import RowLosses, row_losses
+from glial.evaluation.row_losses import is_right, row_losses
+from glial.evaluation.trainings import deciding_metric
 from glial.runs import Answered, Run, answer, load
 from glial.runs import compare as compare_figures
 from glial.tasks.metrics import LOWER_IS_BETTER
@@ -41,7 +43,7 @@ class Pair:
         second: The second's.
         metric: The metric by which they are told apart.
         metrics: Metric to the runs' difference (first less second), by a paired bootstrap.
-        t: Student's t test of the difference of losses row by row.
+        t: Student's t test of the difference of losses row by row; None of tags.
         wilcoxon: Wilcoxon's signed rank test of the same.
         mcnemar: Of classes, McNemar's test of right and wrong answers.
         adjusted: Metric or test to its p-value after Holm's correction for all pairs.
@@ -59,8 +61,8 @@ class Pair:
     second: str
     metric: str
     metrics: dict[str, Difference]
-    t: Tested
-    wilcoxon: Tested
+    t: Tested | None
+    wilcoxon: Tested | None
     mcnemar: McNemar | None
     adjusted: dict[str, float]
     confidence: float = CONFIDENCE
@@ -69,7 +71,8 @@ class Pair:
     def p_values(self) -> dict[str, float]:
         """The p-value of each metric and of each test, uncorrected."""
         found = {name: one.p_value for name, one in self.metrics.items()}
-        found |= {"t": self.t.p_value, "wilcoxon": self.wilcoxon.p_value}
+        tests = {"t": self.t, "wilcoxon": self.wilcoxon}
+        found |= {name: test.p_value for name, test in tests.items() if test is not None}
         return found if self.mcnemar is None else found | {"mcnemar": self.mcnemar.exact}
 
     @property
@@ -101,9 +104,14 @@ class Pair:
             "second": self.second,
             "metric": self.metric,
             "metrics": {name: one.to_dict() for name, one in self.metrics.items()},
-            "mcnemar": None if self.mcnemar is None else self.mcnemar.to_dict(),
-            "t": self.t.to_dict(),
-            "wilcoxon": self.wilcoxon.to_dict(),
+            **{
+                name: None if test is None else test.to_dict()
+                for name, test in (
+                    ("mcnemar", self.mcnemar),
+                    ("t", self.t),
+                    ("wilcoxon", self.wilcoxon),
+                )
+            },
             "adjusted": self.adjusted,
             "better": self.better,
             "verdict": self.verdict,
@@ -207,7 +215,8 @@ def compare_on(
     """Test runs of one task against each other on the same rows.
 
     The rows should be new to all of them: a run is better on what it has learnt from. Where rows
-    are weighted, metrics and their intervals are; the tests of single rows take each once.
+    are weighted, metrics and their intervals are; where the plan names groups of rows, whole
+    groups are resampled. The tests of single rows take each once and for itself.
 
     Args:
         runs: Two runs or more, or their folders.
@@ -247,32 +256,27 @@ def compare_on(
     _check_same_task(opened, names)
     found = [answer(run, source) for run in opened]
     weight = _same_weights(found, names)
-    losses = [row_losses(one) for one in found]
-    metric = losses[0].names[0] if metric is None else metric
-    if metric not in losses[0].names:
-        raise unknown_name("metric", metric, losses[0].names)
-    metrics = _drawn(losses, weight, replicates, seed)
+    own, drawn, units = _drawn(found, weight, replicates, seed)
+    metric = deciding_metric(opened[0].task, metric, drawn[0])
+    judged = [answers_of(one.run.decoder, one.outputs, one.frame) for one in found]
 
     def pair(i: int, j: int) -> Pair:
         differences = {
             name: difference_of(
-                float(own[i]),
-                float(own[j]),
-                drawn[:, i] - drawn[:, j],
-                found[0].frame.height,
+                own[i][name],
+                own[j][name],
+                drawn[i][name] - drawn[j][name],
+                units,
                 confidence=confidence,
             )
-            for name, (own, drawn) in metrics.items()
+            for name in own[i]
+            if name in drawn[i] and name in drawn[j]
         }
-        tests = _tests(losses[i], losses[j])
+        tests = _tests(judged[i], judged[j])
         return Pair(names[i], names[j], metric, differences, *tests, {}, confidence)
 
-    return Compared(
-        names,
-        found[0].frame.height,
-        [one.run.decoder.scores(one.outputs, one.frame, one.weight) for one in found],
-        _corrected([pair(i, j) for i, j in pairs_of(len(runs), with_first)]),
-    )
+    pairs = [pair(i, j) for i, j in pairs_of(len(runs), with_first)]
+    return Compared(names, found[0].frame.height, own, _corrected(pairs))
 
 
 def _check_same_task(runs: Sequence[Run], names: Sequence[str]) -> None:
@@ -309,38 +313,36 @@ def _none_as_nan(weight: Floats | None) -> Floats:
 
 
 def _drawn(
-    losses: Sequence[RowLosses], weight: Floats | None, replicates: int, seed: int
-) -> dict[str, tuple[Floats, Floats]]:
-    """Each metric on all rows, [run], and on the same resamples for all runs, [replicate, run]."""
-    height = len(losses[0].values[losses[0].loss])
-    weight = np.ones(height) if weight is None else weight
-    columns = {}
-    for name in losses[0].values:
-        values = np.stack([one.values[name] for one in losses], axis=1)
-        known: NDArray[np.bool_] = np.all(np.isfinite(values), axis=1)
-        columns[name] = np.where(known[:, None], values, 0.0), known * weight
-
-    def means(counts: Floats) -> dict[str, Floats]:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return {
-                name: (counts @ (values * mass[:, None])) / (counts @ mass)[:, None]
-                for name, (values, mass) in columns.items()
-            }
-
-    own = {name: values[0] for name, values in means(np.ones((1, height))).items()}
-    drawn = replicate(means, height, replicates, seed)
-    roots = losses[0].roots.items()
-    own |= {root: np.sqrt(own[name]) for root, name in roots}
-    drawn |= {root: np.sqrt(drawn[name]) for root, name in roots}
-    return {name: (own[name], drawn[name]) for name in losses[0].names}
+    found: Sequence[Answered], weight: Floats | None, replicates: int, seed: int
+) -> tuple[list[dict[str, float]], list[dict[str, Floats]], int]:
+    """Each run's metrics on all rows and on the same resamples, and how many units these drew."""
+    scores = [replicates_of(one.run.decoder, one.outputs, one.frame) for one in found]
+    clusters, height = clusters_of(found[0]), found[0].frame.height
+    own: list[dict[str, float]] = []
+    drawn: list[dict[str, Floats]] = []
+    for one, score in zip(found, scores, strict=True):
+        if score is None:
+            raise InputError(
+                f"runs of the task {one.run.task} are not compared row by row",
+                expected="a task of independent answers, such as classification or regression",
+                got=one.run.task,
+                do="compare their metrics: glial compare RUN RUN, without --on",
+            )
+        own.append(one.judged()["metrics"])
+        drawn.append(replicate(score, height, replicates, seed, clusters=clusters, weight=weight))
+    return own, drawn, height if clusters is None else len(np.unique(clusters))
 
 
-def _tests(first: RowLosses, second: RowLosses) -> tuple[Tested, Tested, McNemar | None]:
-    differences = first.values[first.loss] - second.values[second.loss]
+def _tests(
+    first: Answers | None, second: Answers | None
+) -> tuple[Tested | None, Tested | None, McNemar | None]:
+    """The t test, the signed ranks and McNemar's test, where rows have a loss and are right."""
+    if first is None or second is None:
+        return None, None, None
+    differences = row_losses(first) - row_losses(second)
     differences = differences[np.isfinite(differences)]
-    right = None
-    if first.correct is not None and second.correct is not None:
-        right = mcnemar(first.correct, second.correct)
+    rights = is_right(first), is_right(second)
+    right = None if rights[0] is None or rights[1] is None else mcnemar(rights[0], rights[1])
     return paired_t(differences), signed_rank(differences), right
 
 

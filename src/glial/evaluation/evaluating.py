@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glial.evaluation.answers import answers_of, replicates_of
 from glial.evaluation.bootstrap import check_bootstrap, interval, intervals, replicate
@@ -85,6 +86,24 @@ def evaluate(
     return result
 
 
+def clusters_of(found: Answered) -> NDArray[np.generic] | None:
+    """The group of each row, where the plan names a column of groups and the rows have it.
+
+    Args:
+        found: What a run says of rows.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> clusters_of(answer(run, "iris")) is None
+        True
+    """
+    group = found.run.plan.data.split.group
+    if group is None or group not in found.frame.columns:
+        return None
+    return found.frame[group].rank("dense").fill_null(0).to_numpy()
+
+
 def _bootstrap_told(
     confidence: float, replicates: int, resampled: str, units: int, note: str | None = None
 ) -> dict[str, Any]:
@@ -97,10 +116,7 @@ def _intervals(
 ) -> dict[str, Any]:
     """Intervals of metrics and of how far they lie above the baseline's."""
     frame, task = found.frame, found.run.decoder
-    group = found.run.plan.data.split.group
-    clusters = None
-    if group is not None and group in frame.columns:
-        clusters = frame[group].rank("dense").fill_null(0).to_numpy()
+    group, clusters = found.run.plan.data.split.group, clusters_of(found)
     units = frame.height if clusters is None else len(np.unique(clusters))
     kind = "rows" if clusters is None else f"groups of {group}"
     score = replicates_of(task, found.outputs, frame) if replicates else None

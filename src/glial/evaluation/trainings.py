@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,7 +202,7 @@ def changes_of(
     return changes
 
 
-def deciding_metric(task: str, asked: str | None, known: Mapping[str, float]) -> str:
+def deciding_metric(task: str, asked: str | None, known: Collection[str]) -> str:
     """The metric that a curve is about.
 
     Args:
@@ -214,7 +214,7 @@ def deciding_metric(task: str, asked: str | None, known: Mapping[str, float]) ->
         InputError: If it is not among them.
 
     Example:
-        >>> deciding_metric("classification", None, {"accuracy": 1.0, "log_loss": 0.1})
+        >>> deciding_metric("classification", None, ["accuracy", "log_loss"])
         'log_loss'
     """
     usual = DECIDING.get(task, "")
