@@ -1,7 +1,18 @@
 """Why a network says what it says, and whether the explanation can be believed."""
 
+from glial.explanation.asked_runs import (
+    explain_rows,
+    run_counterfactuals,
+    run_importance,
+    run_surrogate,
+)
 from glial.explanation.association import associations, hierarchy
 from glial.explanation.contributions import Contributions
+from glial.explanation.counterfactuals import (
+    Counterfactuals,
+    column_gaps,
+    find_counterfactuals,
+)
 from glial.explanation.dependence import (
     Dependence,
     PairDependence,
@@ -16,18 +27,12 @@ from glial.explanation.games import Game, TableGame
 from glial.explanation.importance import Importance, permutation_importance
 from glial.explanation.kernel import kernel_shap, kernel_values
 from glial.explanation.local import LocalModel, lime, lime_values
+from glial.explanation.neighbours import NearExamples, near_examples
 from glial.explanation.page import page
 from glial.explanation.partition import partition_shap, partition_values
 from glial.explanation.pieces import SegmentGame, WordGame, colour_segments, grid_segments
 from glial.explanation.predictions import Asked
-from glial.explanation.predictors import (
-    RunPredictor,
-    explain_rows,
-    rows_of,
-    run_importance,
-    run_predictor,
-    run_surrogate,
-)
+from glial.explanation.predictors import RunPredictor, rows_of, run_predictor
 from glial.explanation.rules import Condition, Rule, RuleList, extract_rules
 from glial.explanation.shapley import (
     Interactions,
@@ -45,6 +50,7 @@ __all__ = [
     "Asked",
     "Condition",
     "Contributions",
+    "Counterfactuals",
     "Dependence",
     "ExplainedRow",
     "Explainer",
@@ -54,6 +60,7 @@ __all__ = [
     "Importance",
     "Interactions",
     "LocalModel",
+    "NearExamples",
     "PairDependence",
     "Part",
     "Rule",
@@ -65,12 +72,14 @@ __all__ = [
     "WordGame",
     "associations",
     "colour_segments",
+    "column_gaps",
     "exact_shap",
     "exact_values",
     "explain",
     "explain_rows",
     "extract_rules",
     "fidelity",
+    "find_counterfactuals",
     "fit_surrogate",
     "grid_segments",
     "hierarchy",
@@ -80,6 +89,7 @@ __all__ = [
     "lime",
     "lime_values",
     "local_effects",
+    "near_examples",
     "page",
     "pair_dependence",
     "partial_dependence",
@@ -89,6 +99,7 @@ __all__ = [
     "permutation_shap",
     "permutation_values",
     "rows_of",
+    "run_counterfactuals",
     "run_importance",
     "run_predictor",
     "run_surrogate",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glial.core.errors import InputError
+from glial.explanation.asked_runs import run_importance
 from glial.explanation.contributions import Contributions
 from glial.explanation.explained import ExplainedRow, Explanation, Part, cells_of
 from glial.explanation.kernel import kernel_shap
@@ -32,7 +33,7 @@ from glial.explanation.networks.relevance import relevance
 from glial.explanation.networks.rollout import attention_rollout
 from glial.explanation.partition import partition_shap
 from glial.explanation.predictions import Asked, ByNetwork
-from glial.explanation.predictors import run_importance, run_predictor
+from glial.explanation.predictors import run_predictor
 from glial.explanation.scores import Scored
 from glial.explanation.shapley import exact_shap, permutation_shap
 
