@@ -243,3 +243,31 @@ def test_what_decides_already_goes_with_no_thresholds_of_groups(changes):
     options = SET | fairness | {"data.target": "hired"} | changes
     with pytest.raises(InputError):
         glial.train(frame, model="linear", epochs=1, out=False, set=options)
+
+
+@pytest.mark.shared_data
+def test_adult_is_treated_alike_at_a_stated_price(shared_data):
+    frame = glial.data.read(str(shared_data / "adult.csv.gz"))
+    train, test = frame[:8000], frame[8000:16000]
+
+    def judged(**fairness):
+        changes = {f"data.fairness.{key}": value for key, value in fairness.items()}
+        run = glial.train(
+            train,
+            target="income-per-year",
+            model="linear",
+            epochs=6,
+            out=False,
+            set={"train.lr": 0.01, **changes},
+        )
+        [found] = audit(run, test, "sex", replicates=0)
+        gap = found.gaps["demographic_parity_difference"].value
+        return glial.runs.evaluate(run, test)["metrics"]["accuracy"], gap
+
+    accuracy, gap = judged()
+    assert gap > 0.12
+    assert accuracy > 0.83
+    for how in ("adversarial", "thresholds"):
+        treated = judged(group="sex", how=how)
+        assert treated[1] < gap / 2
+        assert treated[0] > accuracy - 0.05
