@@ -224,3 +224,130 @@ def test_the_verb_prints_intervals_and_json(tmp_path, monkeypatch, capsys):
     assert main(["evaluate", "run", "breast-cancer", "--replicates", "0"]) == 0
     assert "interval" not in capsys.readouterr().out
     assert main(["evaluate", "run", "breast-cancer", "--confidence", "95"]) == 2
+
+
+@pytest.fixture(scope="module")
+def uneven():
+    """A run that one clinic's rows, whose truth is turned around, do not fit."""
+    frame = numbers(600).with_columns(
+        clinic=pl.Series(["u", "v", "w"] * 200), up=(pl.col("y") > 0).cast(pl.String)
+    )
+    run = glial.train(frame.drop("y", "clinic"), "up", model="linear", epochs=5, out=False)
+    turned = pl.col("clinic").eq("w") ^ pl.col("up").eq("true")
+    return run, frame.with_columns(up=turned.cast(pl.String))
+
+
+@pytest.mark.slow
+def test_groups_are_judged_as_if_they_were_alone(uneven):
+    run, frame = uneven
+    told = glial.evaluate(run, frame, groups="clinic", replicates=60)["groups"]["clinic"]
+    assert [group["value"] for group in told] == ["u", "v", "w"]
+    for group in told:
+        rows = frame.filter(pl.col("clinic") == group["value"])
+        alone = glial.evaluate(run, rows, replicates=60)
+        assert group["rows"] == 200
+        assert {name: group[name] for name in ("metrics", "intervals", "baseline")} == {
+            name: alone[name] for name in ("metrics", "intervals", "baseline")
+        }
+    assert told[2]["intervals"]["accuracy"][1] < told[0]["intervals"]["accuracy"][0]
+
+
+@pytest.mark.slow
+def test_groups_of_one_row_and_of_one_class_are_told_honestly(uneven):
+    run, frame = uneven
+    few = frame.head(9).with_columns(group=pl.Series(["a"] * 8 + ["b"]), up=pl.lit("true"))
+    told = glial.evaluate(run, few, groups=["group"], replicates=50)["groups"]["group"]
+    assert told[1]["rows"] == 1
+    assert told[1]["intervals"] == {}
+    assert math.isnan(told[0]["metrics"]["roc_auc"])
+    assert np.isnan(told[0]["intervals"]["roc_auc"]).all()
+    with pytest.raises(InputError, match="unknown column 'gruppe'"):
+        glial.evaluate(run, few, groups="gruppe")
+    with pytest.raises(InputError, match="one group"):
+        glial.evaluate(run, few.head(3), groups="group")
+
+
+@pytest.mark.slow
+def test_the_planted_slice_of_a_run_is_found_and_its_metrics_are_its_rows(uneven):
+    run, frame = uneven
+    told = glial.evaluate(run, frame, slices=True, replicates=0)["slices"]
+    assert told["loss"] == "log_loss"
+    assert told["columns"] == ["a", "b", "y", "clinic"]
+    worst = next(one for one in told["found"] if one["slice"] == "clinic = w")
+    assert worst["all_rows"] == 200
+    rows = frame.filter(pl.col("clinic") == "w")
+    assert worst["metrics"] == pytest.approx(glial.runs.evaluate(run, rows)["metrics"])
+    assert worst["loss"] > worst["rest"]
+
+
+@pytest.mark.slow
+def test_calibration_and_refusing_of_a_run(uneven):
+    run, frame = uneven
+    told = glial.evaluate(run, frame, calibration=True, replicates=50)
+    found = told["calibration"]
+    assert found["brier"]["brier_score"] == pytest.approx(told["metrics"]["brier_score"])
+    assert found["measures"]["expected_calibration_error"] > 0.1
+    unsure = told["uncertainty"]["measures"]
+    assert unsure["risk_at_1"] == pytest.approx(1 - told["metrics"]["accuracy"])
+
+
+@pytest.mark.slow
+def test_numbers_are_unsure_where_networks_differ():
+    frame = numbers(80)
+    changes = {"data.split.folds": 3}
+    run = glial.train(frame, "y", model="linear", epochs=1, out=False, set=changes)
+    told = glial.evaluate(run, frame, calibration=True, replicates=50)
+    assert told["calibration"] is None
+    measures = told["uncertainty"]["measures"]
+    assert measures["risk_at_1"] == pytest.approx(told["metrics"]["mae"])
+    lone = glial.train(frame, "y", model="linear", epochs=1, out=False)
+    assert glial.evaluate(lone, frame, calibration=True)["uncertainty"] is None
+
+
+@pytest.mark.slow
+def test_sets_intervals_and_refusals_have_intervals_too():
+    frame = numbers(400).with_columns(up=(pl.col("y") > 0).cast(pl.String))
+    changes = {"task.coverage": 0.9, "task.refuse": 0.2}
+    run = glial.train(frame.drop("y"), "up", model="linear", epochs=2, out=False, set=changes)
+    told = glial.evaluate(run, frame, replicates=50)
+    names = {"coverage", "set_size", "refused", "selective_risk"}
+    assert names <= set(told["metrics"])
+    assert set(told["intervals"]) == set(told["metrics"])
+    found = answer(run, frame)
+    score = replicates_of(run.decoder, found.outputs, found.frame)
+    same = {name: float(each[0]) for name, each in score(np.ones((1, 400))).items()}
+    assert same == pytest.approx(told["metrics"])
+    changes = {"task.coverage": 0.9}
+    run = glial.train(frame.drop("up"), "y", model="linear", epochs=2, out=False, set=changes)
+    told = glial.evaluate(run, frame, replicates=50)
+    low, high = told["intervals"]["coverage"]
+    assert low < told["metrics"]["coverage"] < high
+
+
+@pytest.mark.slow
+def test_the_verb_tells_groups_slices_and_calibration(uneven, tmp_path, monkeypatch, capsys):
+    _, frame = uneven
+    monkeypatch.chdir(tmp_path)
+    frame.write_csv("rows.csv")
+    glial.train(
+        frame.drop("y", "clinic"), "up", model="linear", epochs=1, out="run", set={"train.seed": 1}
+    )
+    capsys.readouterr()
+    asked = ["--group", "clinic", "--slices", "--calibration", "--replicates", "50"]
+    assert main(["evaluate", "run", "rows.csv", *asked, "--out", "pictures/new"]) == 0
+    out = capsys.readouterr().out
+    for words in ("clinic  rows", "weak slice", "expected_calibration_error", "aurc", "picture:"):
+        assert words in out
+    assert (tmp_path / "pictures/new/evaluation.svg").read_text().startswith("<svg")
+    assert main(["evaluate", "run", "rows.csv", *asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {"groups", "slices", "calibration", "uncertainty"} <= set(told)
+
+
+@pytest.mark.slow
+def test_what_has_no_rows_is_not_asked_for_them():
+    frame = pl.DataFrame({"step": range(60), "y": [float(step % 6) for step in range(60)]})
+    run = glial.train(frame, "y", task="forecasting", time="step", epochs=1, out=False)
+    for asked in ({"groups": "step"}, {"slices": True}, {"calibration": True}):
+        with pytest.raises(InputError, match="row by row"):
+            glial.evaluate(run, frame, **asked)

@@ -11,9 +11,15 @@ import polars as pl
 from torch import Tensor
 
 from glial.evaluation.bootstrap import Score
-from glial.evaluation.scores import class_replicates, multilabel_replicates, regression_replicates
+from glial.evaluation.scores import (
+    class_replicates,
+    multilabel_replicates,
+    regression_replicates,
+    with_means,
+)
 from glial.evaluation.tagged import tagging_replicates
-from glial.evaluation.weighted import Codes, Flags, Floats
+from glial.evaluation.weighted import Codes, Flags, Floats, weighted_mean
+from glial.runs.ways import Answered
 from glial.tasks.task import Task
 
 
@@ -27,6 +33,8 @@ class ClassAnswers:
         shares: Probability of each class, [row, class].
         guess: Index of the class that is predicted, [row].
         costs: What predicting a class (column) costs where another (row) is true, if anything.
+        held: Which classes are in the set of each row, [row, class], where there are sets.
+        refused: Which rows are not answered, [row], where any may be.
 
     Example:
         >>> shares = np.array([[0.25, 0.75]])
@@ -39,10 +47,30 @@ class ClassAnswers:
     shares: Floats
     guess: Codes
     costs: Floats | None = None
+    held: Flags | None = None
+    refused: Flags | None = None
+
+    @property
+    def confidence(self) -> Floats:
+        """The probability of the class that each row is given, [row]."""
+        return np.asarray(self.shares[np.arange(len(self.guess)), self.guess])
 
     def score(self) -> Score:
         """Every metric as a function of weights."""
-        return class_replicates(self.truth, self.shares, self.guess, self.costs)
+        score = class_replicates(self.truth, self.shares, self.guess, self.costs)
+        means = {}
+        if self.held is not None:
+            inside = self.held[np.arange(len(self.truth)), self.truth] & (self.truth >= 0)
+            means = {"coverage": inside, "set_size": self.held.sum(axis=1)}
+        score = with_means(score, means)
+        if self.refused is None:
+            return score
+        answered, wrong = ~self.refused, self.guess != self.truth
+        score = with_means(score, {"refused": self.refused})
+        return lambda weights: (
+            score(weights)
+            | {"selective_risk": weighted_mean(wrong.astype(np.float64), weights * answered)}
+        )
 
 
 @dataclass(frozen=True)
@@ -79,6 +107,8 @@ class NumberAnswers:
         names: The outputs.
         truth: [row, output], in the target's units.
         predicted: Likewise.
+        low: Lower ends of intervals, likewise, where there are any.
+        high: Upper ends.
 
     Example:
         >>> NumberAnswers(["y"], np.array([[1.0]]), np.array([[3.0]])).predicted
@@ -88,10 +118,17 @@ class NumberAnswers:
     names: list[str]
     truth: Floats
     predicted: Floats
+    low: Floats | None = None
+    high: Floats | None = None
 
     def score(self) -> Score:
         """Every metric as a function of weights."""
-        return regression_replicates(self.truth, self.predicted)
+        score = regression_replicates(self.truth, self.predicted)
+        if self.low is None or self.high is None:
+            return score
+        inside = ((self.low <= self.truth) & (self.truth <= self.high)).mean(axis=1)
+        width = (self.high - self.low).mean(axis=1)
+        return with_means(score, {"coverage": inside, "interval_width": width})
 
 
 Answers = ClassAnswers | LabelAnswers | NumberAnswers
@@ -114,6 +151,24 @@ def answers_of(task: Task, outputs: Tensor, frame: pl.DataFrame) -> Answers | No
     """
     made = _ANSWERS.get(task.name)
     return None if made is None else made(task, outputs, frame)
+
+
+def clusters_of(found: Answered) -> Codes | None:
+    """The group of each row, where the plan names a column of groups and the rows have it.
+
+    Args:
+        found: What a run says of rows.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> clusters_of(glial.runs.answer(run, "iris")) is None
+        True
+    """
+    group = found.run.plan.data.split.group
+    if group is None or group not in found.frame.columns:
+        return None
+    return found.frame[group].rank("dense").fill_null(0).to_numpy().astype(np.int64)
 
 
 def replicates_of(task: Task, outputs: Tensor, frame: pl.DataFrame) -> Score | None:
@@ -143,7 +198,9 @@ def _classes(task: Any, outputs: Tensor, frame: pl.DataFrame) -> ClassAnswers:
     shares = np.stack([decoded.probabilities[f"probability_{name}"] for name in names], axis=1)
     guess = task.labels.codes(pl.Series(decoded.predictions["prediction"].tolist()))
     truth = task.labels.codes(frame[task.targets[0]])
-    return ClassAnswers(names, truth, shares, guess, task.costs)
+    held = None if task.sets is None else task.sets.hold(shares)
+    refused = decoded.predictions.get("refused")
+    return ClassAnswers(names, truth, shares, guess, task.costs, held, refused)
 
 
 def _labels(task: Any, outputs: Tensor, frame: pl.DataFrame) -> LabelAnswers:
@@ -156,7 +213,14 @@ def _labels(task: Any, outputs: Tensor, frame: pl.DataFrame) -> LabelAnswers:
 
 
 def _numbers(task: Any, outputs: Tensor, frame: pl.DataFrame) -> NumberAnswers:
-    return NumberAnswers(task.targets, task.truth(frame), task.values(outputs))
+    columns = task.decode(outputs, frame).predictions
+    several = len(task.targets) > 1
+    ends = [
+        np.stack([columns[f"{kind}_{name}" if several else kind] for name in task.targets], axis=1)
+        for kind in ("prediction", "prediction_low", "prediction_high")
+        if any(column.startswith(kind) for column in columns)
+    ]
+    return NumberAnswers(task.targets, task.truth(frame), *ends)
 
 
 _ANSWERS: dict[str, Callable[..., Answers]] = {

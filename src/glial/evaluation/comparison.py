@@ -11,9 +11,8 @@ import numpy as np
 
 from glial.core.errors import InputError
 from glial.data.quality.shift import holm
-from glial.evaluation.answers import Answers, answers_of, replicates_of
+from glial.evaluation.answers import Answers, answers_of, clusters_of, replicates_of
 from glial.evaluation.bootstrap import check_bootstrap, replicate
-from glial.evaluation.evaluating import clusters_of
 from glial.evaluation.folds import compare_folds, pairs_of
 from glial.evaluation.paired import (
     Difference,

@@ -1,24 +1,38 @@
-"""How good a run is, how sure that is, and how far it beats the trivial predictor."""
+"""How good a run is, how sure that is, for whom it fails, and whether its probabilities hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from glial.evaluation.answers import answers_of, replicates_of
-from glial.evaluation.bootstrap import check_bootstrap, interval, intervals, replicate
+from glial.core.errors import InputError, unknown_name
+from glial.evaluation.answers import (
+    Answers,
+    LabelAnswers,
+    NumberAnswers,
+    answers_of,
+    clusters_of,
+    replicates_of,
+)
+from glial.evaluation.bootstrap import Score, check_bootstrap, interval, intervals, replicate
+from glial.evaluation.calibration import calibration_of
 from glial.evaluation.details import answer_details
 from glial.evaluation.fairness import audit_answers
+from glial.evaluation.refusing import refusal_of
+from glial.evaluation.row_losses import row_losses
+from glial.evaluation.sensitive import groupings
+from glial.evaluation.slices import weakest_slices
+from glial.evaluation.weighted import Codes, Floats
 from glial.runs.loading import load
 from glial.runs.prediction import Answered, answer
 from glial.runs.prediction import evaluate as judge_source
 from glial.runs.run import Run
 from glial.runs.ways import way_of
-from glial.tasks.task import undecided
+from glial.tasks.task import trivial_scores, undecided
 
 
 def evaluate(
@@ -29,6 +43,9 @@ def evaluate(
     replicates: int = 1000,
     seed: int = 0,
     fair: Sequence[str] = (),
+    groups: str | Sequence[str] = (),
+    slices: bool = False,
+    calibration: bool = False,
 ) -> dict[str, Any]:
     """Metrics on rows whose targets are known, with intervals, beside the trivial predictor's.
 
@@ -42,8 +59,11 @@ def evaluate(
             that was trained on a loader, a loader.
         confidence: Share of the resamples that an interval holds.
         replicates: Number of resamples; 0 for no intervals.
-        seed: Of the resamples.
+        seed: Of the resamples, and of the halves by which slices are found and confirmed.
         fair: Sensitive columns by whose groups the run is audited too.
+        groups: Columns, inputs or not; every metric is told for each of their values.
+        slices: Whether to look for the slices on which the run does worst.
+        calibration: Whether to judge probabilities, and what refusing unsure rows would save.
 
     Returns:
         ``metrics``, ``baseline`` and ``details`` (confusion matrix and curves) as
@@ -51,11 +71,15 @@ def evaluate(
         ``differences``, by metric how far the run lies above the baseline (``value``) and the
         ``interval`` of that; and ``bootstrap``: ``confidence``, ``replicates``, ``resampled``
         (what is drawn), ``units`` (how many of them) and ``note`` (why there are no intervals).
-        Where sensitive columns are named, ``fairness``: see `glial.evaluation.audit`.
+        Where asked for: ``fairness``, see `glial.evaluation.audit`; ``groups``, by column a list
+        with ``value``, ``rows``, ``metrics``, ``intervals`` and ``baseline`` of each group;
+        ``slices``, see `glial.evaluation.slices.weakest_slices`; ``calibration``, see
+        `glial.evaluation.calibration.calibration_of` (None of numbers), and ``uncertainty``, see
+        `glial.evaluation.refusing.refusal_of` (None where nothing says how sure an answer is).
 
     Raises:
-        InputError: If columns are missing, no row has a target, or no interval can be made of
-            so few replicates.
+        InputError: If columns are missing, no row has a target, no interval can be made of
+            so few replicates, or what is asked for needs answers row by row and there are none.
 
     Source:
         Efron and Tibshirani (1993), "An introduction to the bootstrap", section 13.3.
@@ -70,80 +94,205 @@ def evaluate(
     """
     check_bootstrap(confidence, replicates)
     run = run if isinstance(run, Run) else load(run)
-    if way_of(run).answer is None and not fair:
-        note = f"rows of the task {run.task} are not independent answers, and are not resampled"
-        told = _bootstrap_told(confidence, 0, "nothing", 0, note)
-        return {**judge_source(run, source), "intervals": {}, "differences": {}, **told}
+    columns = [groups] if isinstance(groups, str) else list(groups)
+    if way_of(run).answer is None:
+        if columns or slices or calibration or fair:
+            raise _no_answers(run)
+        note = f"rows of the task {run.task} are not answers of their own"
+        drawn = {"confidence": confidence, "replicates": 0, "resampled": "nothing", "units": 0}
+        result = {**judge_source(run, source), "intervals": {}, "differences": {}}
+        return {**result, "bootstrap": {**drawn, "note": note}}
     found = answer(run, source)
-    result = found.judged()
+    judging = _Judging.of(found, confidence, replicates, seed)
     answers = answers_of(run.decoder, found.outputs, found.frame)
+    if answers is None and (slices or calibration):
+        raise _no_answers(run)
+    result = found.judged()
     if answers is not None:
-        result["details"] |= answer_details(answers, found.weight)
-    result |= _intervals(found, result, confidence, replicates, seed)
+        result["details"] |= answer_details(answers, judging.weight)
+    result |= judging.intervals(result)
+    if columns:
+        result["groups"] = {name: judging.groups(name) for name in columns}
+    if slices and answers is not None:
+        result["slices"] = judging.slices(answers)
+    if calibration and answers is not None:
+        result |= judging.calibration(answers)
     if fair:
         audits = audit_answers(found, fair, confidence=confidence, replicates=replicates, seed=seed)
         result["fairness"] = [one.to_dict() for one in audits]
     return result
 
 
-def clusters_of(found: Answered) -> NDArray[np.generic] | None:
-    """The group of each row, where the plan names a column of groups and the rows have it.
-
-    Args:
-        found: What a run says of rows.
-
-    Example:
-        >>> import glial
-        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
-        >>> clusters_of(answer(run, "iris")) is None
-        True
-    """
-    group = found.run.plan.data.split.group
-    if group is None or group not in found.frame.columns:
-        return None
-    return found.frame[group].rank("dense").fill_null(0).to_numpy()
-
-
-def _bootstrap_told(
-    confidence: float, replicates: int, resampled: str, units: int, note: str | None = None
-) -> dict[str, Any]:
-    told = {"confidence": confidence, "replicates": replicates, "resampled": resampled}
-    return {"bootstrap": {**told, "units": units, "note": note}}
-
-
-def _intervals(
-    found: Answered, result: dict[str, Any], confidence: float, replicates: int, seed: int
-) -> dict[str, Any]:
-    """Intervals of metrics and of how far they lie above the baseline's."""
-    frame, task = found.frame, found.run.decoder
-    group, clusters = found.run.plan.data.split.group, clusters_of(found)
-    units = frame.height if clusters is None else len(np.unique(clusters))
-    kind = "rows" if clusters is None else f"groups of {group}"
-    score = replicates_of(task, found.outputs, frame) if replicates else None
-    note = "asked for none" if not replicates else None
-    if replicates and score is None:
-        note = f"rows of the task {task.name} are not independent answers"
-    if score is not None and units < 2:
-        score, note = None, f"one {'row' if clusters is None else 'group'} alone says nothing"
-    if score is None:
-        told = _bootstrap_told(confidence, 0, kind, units, note)
-        return {"intervals": {}, "differences": {}, **told}
-    plain = undecided(task)
-    trivial_score = replicates_of(plain, plain.trivial_outputs(frame.height), frame)
-    assert trivial_score is not None  # noqa: S101 - it is of the same task
-    weight = None if found.weight is None else np.asarray(found.weight, dtype=np.float64)
-    values, base = (
-        replicate(each, frame.height, replicates, seed, clusters=clusters, weight=weight)
-        for each in (score, trivial_score)
+def _no_answers(run: Run) -> InputError:
+    return InputError(
+        f"a run of the task {run.task} is not judged row by row",
+        expected="a run of the task classification, multilabel or regression",
+        got=run.task,
+        do="leave groups, slices and calibration out",
     )
-    differences = {
-        name: {
-            "value": result["metrics"][name] - result["baseline"][name],
-            "interval": list(interval(values[name] - base[name], confidence)),
+
+
+@dataclass(frozen=True)
+class _Judging:
+    """Answers, and how their rows are drawn again."""
+
+    found: Answered
+    confidence: float
+    replicates: int
+    seed: int
+    weight: Floats | None
+    clusters: Codes | None
+
+    @classmethod
+    def of(cls, found: Answered, confidence: float, replicates: int, seed: int) -> _Judging:
+        """Rows of a group, where the plan has such, are drawn together."""
+        weight = None if found.weight is None else np.asarray(found.weight, dtype=np.float64)
+        return cls(found, confidence, replicates, seed, weight, clusters_of(found))
+
+    @property
+    def _units(self) -> int:
+        return self.found.frame.height if self.clusters is None else len(np.unique(self.clusters))
+
+    def _only(self, rows: Codes) -> _Judging:
+        found = self.found
+        some = replace(
+            found,
+            frame=found.frame[rows],
+            outputs=found.outputs[rows],
+            weight=None if found.weight is None else found.weight[rows],
+        )
+        return replace(
+            self,
+            found=some,
+            weight=None if self.weight is None else self.weight[rows],
+            clusters=None if self.clusters is None else self.clusters[rows],
+        )
+
+    def _drawn(self, score: Score | None) -> dict[str, Floats]:
+        if score is None or self._units < 2:
+            return {}
+        return replicate(
+            score,
+            self.found.frame.height,
+            self.replicates,
+            self.seed,
+            clusters=self.clusters,
+            weight=self.weight,
+        )
+
+    def intervals(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Intervals of metrics, and of how far they lie above the baseline's."""
+        task, frame = self.found.run.decoder, self.found.frame
+        values = self._drawn(replicates_of(task, self.found.outputs, frame))
+        values = {name: values[name] for name in result["metrics"] if name in values}
+        plain = undecided(task)
+        trivial = plain.trivial_outputs(frame.height)
+        base = self._drawn(replicates_of(plain, trivial, frame)) if values else {}
+        differences = {
+            name: {
+                "value": result["metrics"][name] - result["baseline"][name],
+                "interval": list(interval(values[name] - base[name], self.confidence)),
+            }
+            for name in values
+            if name in base
         }
-        for name in result["metrics"]
-        if name in values and name in base
-    }
-    told = _bootstrap_told(confidence, replicates, kind, units)
-    ordered = {name: values[name] for name in result["metrics"] if name in values}
-    return {"intervals": intervals(ordered, confidence), "differences": differences, **told}
+        group = self.found.run.plan.data.split.group
+        told = {
+            "confidence": self.confidence,
+            "replicates": self.replicates if values else 0,
+            "resampled": "rows" if self.clusters is None else f"groups of {group}",
+            "units": self._units,
+            "note": None if values else self._why_none(),
+        }
+        ends = intervals(values, self.confidence)
+        return {"intervals": ends, "differences": differences, "bootstrap": told}
+
+    def _why_none(self) -> str:
+        if not self.replicates:
+            return "asked for none"
+        if self._units < 2:
+            return f"one {'row' if self.clusters is None else 'group'} alone says nothing"
+        return f"rows of the task {self.found.run.task} are not answers of their own"
+
+    def groups(self, column: str) -> list[dict[str, Any]]:
+        """Every metric for each value of a column."""
+        if column not in self.found.frame.columns:
+            raise unknown_name("column", column, self.found.frame.columns)
+        [grouping] = groupings(self.found.frame, [column])
+        told = []
+        for code, group in enumerate(grouping.groups):
+            some = self._only(np.flatnonzero(grouping.codes == code))
+            task, found = some.found.run.decoder, some.found
+            values = some._drawn(replicates_of(task, found.outputs, found.frame))
+            metrics = task.scores(found.outputs, found.frame, found.weight)
+            told.append(
+                {
+                    "value": group[column],
+                    "rows": found.frame.height,
+                    "metrics": metrics,
+                    "intervals": {
+                        name: ends
+                        for name, ends in intervals(values, self.confidence).items()
+                        if name in metrics
+                    },
+                    "baseline": trivial_scores(task, found.frame, found.weight),
+                }
+            )
+        return told
+
+    def slices(self, answers: Answers) -> dict[str, Any]:
+        """The slices on which the run does worst, with the metrics of all their rows."""
+        frame = self.found.frame
+        aside = {*self.found.run.decoder.targets, self.found.run.plan.data.weight}
+        columns = [name for name in frame.columns if name not in aside]
+        slices = weakest_slices(
+            frame,
+            row_losses(answers),
+            columns,
+            weight=self.weight,
+            clusters=self.clusters,
+            confidence=self.confidence,
+            seed=self.seed,
+        )
+        told = []
+        for one in slices:
+            some = self._only(np.flatnonzero(one.rows)).found
+            metrics = some.run.decoder.scores(some.outputs, some.frame, some.weight)
+            told.append(one.to_dict() | {"all_rows": some.frame.height, "metrics": metrics})
+        loss = "mean_squared_error" if isinstance(answers, NumberAnswers) else "log_loss"
+        return {"loss": loss, "columns": columns, "found": told}
+
+    def calibration(self, answers: Answers) -> dict[str, Any]:
+        """Whether probabilities hold, and what refusing unsure rows would save."""
+        options: dict[str, Any] = {
+            "weight": self.weight,
+            "clusters": self.clusters,
+            "confidence": self.confidence,
+            "replicates": self.replicates if self._units > 1 else 0,
+            "seed": self.seed,
+        }
+        if isinstance(answers, NumberAnswers):
+            spread = self._spread(answers)
+            errors = np.abs(answers.truth - answers.predicted).mean(axis=1)
+            unsure = None if spread is None else refusal_of(-spread, errors, **options)
+            return {"calibration": None, "uncertainty": unsure}
+        if isinstance(answers, LabelAnswers):
+            sure = np.abs(answers.shares - 0.5).mean(axis=1)
+            wrong = (answers.guess != answers.truth).mean(axis=1)
+        else:
+            sure, wrong = answers.confidence, answers.guess != answers.truth
+        return {
+            "calibration": calibration_of(answers, **options),
+            "uncertainty": refusal_of(sure, np.asarray(wrong, dtype=np.float64), **options),
+        }
+
+    def _spread(self, answers: NumberAnswers) -> Floats | None:
+        """How unsure each number is: its members' deviation, or the width of its interval."""
+        run = self.found.run
+        if run.members:
+            spread = run.decoder.spread(run.votes(self.found.frame))
+            return np.asarray(np.stack(list(spread.values())).mean(axis=0))
+        if answers.low is None or answers.high is None:
+            return None
+        width = (answers.high - answers.low).mean(axis=1)
+        return None if (width == width[0]).all() else width

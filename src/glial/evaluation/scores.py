@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from glial.evaluation.bootstrap import Score
 from glial.evaluation.weighted import (
@@ -251,6 +255,24 @@ def regression_replicates(truth: Floats, predicted: Floats) -> Score:
         return scores
 
     return score
+
+
+def with_means(score: Score, means: Mapping[str, NDArray[Any]]) -> Score:
+    """A function of weights with the means of some numbers added.
+
+    Args:
+        score: Metrics as a function of weights.
+        means: Metric to a number a row, [row].
+
+    Example:
+        >>> score = with_means(lambda weights: {}, {"coverage": np.array([True, False])})
+        >>> score(np.array([[3.0, 1.0]]))["coverage"]
+        array([0.75])
+    """
+    numbers = {name: np.asarray(each, dtype=np.float64) for name, each in means.items()}
+    return lambda weights: (
+        score(weights) | {name: weighted_mean(each, weights) for name, each in numbers.items()}
+    )
 
 
 def _explained(squares: Floats, spread: Floats) -> Floats:

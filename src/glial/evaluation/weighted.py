@@ -36,14 +36,21 @@ def weighted_mean(values: Floats, weights: Floats) -> Floats:
     return np.asarray(((weights @ values).T / total).T)
 
 
-def weighted_sums(codes: Codes, size: int, weights: Floats, rows: Codes | None = None) -> Floats:
-    """The weight of the rows of each code.
+def weighted_sums(
+    codes: Codes,
+    size: int,
+    weights: Floats,
+    rows: Codes | None = None,
+    values: Floats | None = None,
+) -> Floats:
+    """The weight of the rows of each code, or the weighed sum of their numbers.
 
     Args:
         codes: Code of each row, [row], from 0 to below ``size``.
         size: How many codes there are.
         weights: [replicate, row].
         rows: The row of each code, where a row may have several codes or none.
+        values: A number for each code, which is weighed and summed.
 
     Returns:
         [replicate, code].
@@ -54,7 +61,8 @@ def weighted_sums(codes: Codes, size: int, weights: Floats, rows: Codes | None =
     """
     rows = np.arange(len(codes)) if rows is None else rows
     shape = (size, weights.shape[1])
-    table = sparse.csr_array((np.ones(len(codes)), (codes, rows)), shape=shape)
+    values = np.ones(len(codes)) if values is None else values
+    table = sparse.csr_array((values, (codes, rows)), shape=shape)
     return np.ascontiguousarray((table @ weights.T).T)
 
 
