@@ -14,6 +14,7 @@ from glial.evaluation.evaluating import evaluate
 from glial.evaluation.fairness import audit, audit_answers
 from glial.evaluation.folds import compare_folds
 from glial.evaluation.gaps import Audit, compare_groups, implied_false_positive_rate
+from glial.evaluation.mistakes import Mistakes, find_mistakes
 from glial.evaluation.paired import (
     Difference,
     McNemar,
@@ -42,6 +43,7 @@ __all__ = [
     "Drift",
     "Grouping",
     "McNemar",
+    "Mistakes",
     "Pair",
     "Point",
     "PowerLaw",
@@ -61,6 +63,7 @@ __all__ = [
     "distance_contrast",
     "drift",
     "evaluate",
+    "find_mistakes",
     "fit_power_law",
     "groupings",
     "implied_false_positive_rate",

@@ -209,6 +209,38 @@ def confident_errors(labels: Rows, probabilities: Floats) -> tuple[Rows, Rows]:
     return rows, suggested[rows]
 
 
+def confident_joint(labels: Rows, probabilities: Floats) -> Rows:
+    """How many rows of each given class confidently belong to each class, [given, class].
+
+    A row confidently belongs to the most probable of the classes whose thresholds it reaches,
+    the mean probability that a class's own rows give it; a row that reaches none is not counted.
+    What is off the diagonal are the wrong labels as published, with no bounds of our own (see
+    :func:`confident_errors`).
+
+    Args:
+        labels: Given classes, [row].
+        probabilities: Probabilities by a model that was not shown the row, [row, class].
+
+    Source:
+        Northcutt, Jiang and Chuang 2021, equation 1, arXiv 1911.00068.
+
+    Example:
+        >>> first = np.array([0.9, 0.8, 0.1, 0.2, 0.1])
+        >>> shares = np.stack([first, 1 - first], axis=1)
+        >>> confident_joint(np.array([0, 0, 0, 1, 1]), shares).tolist()
+        [[2, 1], [0, 1]]
+    """
+    size = probabilities.shape[1]
+    own = probabilities[np.arange(len(labels)), labels]
+    sizes = np.bincount(labels, minlength=size)
+    thresholds = np.where(sizes > 0, np.bincount(labels, own, size) / np.maximum(sizes, 1), np.inf)
+    # A threshold that equals each of its rows must not lie above them by rounding.
+    reached = np.where(probabilities >= thresholds - 1e-12, probabilities, -1.0)
+    counted = reached.max(axis=1) >= 0
+    pairs = labels[counted] * size + reached[counted].argmax(axis=1)
+    return np.bincount(pairs, minlength=size * size).reshape(size, size)
+
+
 def _numbers(sheet: Sheet, target: str, seed: int) -> LabelCheck | None:
     given = sheet.floats(target)
     predicted = out_of_fold(sheet, given, seed)
