@@ -10,7 +10,7 @@ import polars as pl
 
 from glial.core.errors import InputError
 from glial.data.settings import Kind
-from glial.evaluation.table_drift import LEVEL, Drift, compare_tables
+from glial.evaluation.table_drift import COMPARED, LEVEL, Drift, compare_tables
 from glial.runs import Run, load
 from glial.runs.embedding import embed_rows
 from glial.runs.prediction import predictions, read_for
@@ -21,7 +21,7 @@ class RunDrift:
     """How rows differ from others as a run sees them.
 
     Attributes:
-        inputs: The columns that the network takes.
+        inputs: The columns that the network takes; None of images, sounds and texts alone.
         outputs: What it predicts, probabilities included.
         embeddings: What it makes of rows before its head; None where it has no such thing.
 
@@ -31,7 +31,7 @@ class RunDrift:
         False
     """
 
-    inputs: Drift
+    inputs: Drift | None
     outputs: Drift
     embeddings: Drift | None
 
@@ -42,15 +42,15 @@ class RunDrift:
 
     def says(self) -> list[str]:
         """What was found, for people."""
-        parts = [("inputs", self.inputs), ("outputs", self.outputs)]
-        parts += [] if self.embeddings is None else [("embeddings", self.embeddings)]
-        return [f"{name}: {line}" for name, part in parts for line in part.says()]
+        parts = {"inputs": self.inputs, "outputs": self.outputs, "embeddings": self.embeddings}
+        there = {name: part for name, part in parts.items() if part is not None}
+        return [f"{name}: {line}" for name, part in there.items() for line in part.says()]
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as JSON."""
         return {
             "matters": self.matters,
-            "inputs": self.inputs.to_dict(),
+            "inputs": None if self.inputs is None else self.inputs.to_dict(),
             "outputs": self.outputs.to_dict(),
             "embeddings": None if self.embeddings is None else self.embeddings.to_dict(),
             "says": self.says(),
@@ -93,24 +93,24 @@ def drift(
             do="compare the sources: glial inspect SOURCE --against OTHER",
         )
     frames = [read_for(run, source)[0] for source in (new, old)]
-    inputs = [frame.select(_known(run, frame)) for frame in frames]
+    types = {name: kind for name, kind in run.plan.data.types.items() if _is_compared(run, name)}
+    inputs = [frame.select(name for name in types if name in frame.columns) for frame in frames]
     said = [predictions(run, frame) for frame in frames]
     vectors = None if run.members else [_vectors(run, frame) for frame in frames]
     options: dict[str, Any] = {"level": level, "seed": seed}
-    types = {name: kind for name, kind in run.plan.data.types.items() if name in inputs[0].columns}
     kinds: dict[str, Kind] = {
         name: "number" if column.dtype.is_float() else "category"
         for name, column in zip(said[0].columns, said[0], strict=True)
     }
     return RunDrift(
-        compare_tables(*inputs, types=types, **options),
+        compare_tables(*inputs, types=types, **options) if types else None,
         compare_tables(*said, types=kinds, **options),
         None if vectors is None else compare_tables(*vectors, **options),
     )
 
 
-def _known(run: Run, frame: pl.DataFrame) -> list[str]:
-    return [name for name in frame.columns if name in run.encoding.columns]
+def _is_compared(run: Run, name: str) -> bool:
+    return name in run.encoding.columns and run.plan.data.types[name] in COMPARED
 
 
 def _vectors(run: Run, frame: pl.DataFrame) -> pl.DataFrame:

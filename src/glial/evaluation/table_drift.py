@@ -29,6 +29,7 @@ LEVEL = 0.01
 BINS = 10
 SMALL, LARGE = 0.1, 0.25  # of the population stability index, by custom
 FEWEST = 5
+COMPARED: tuple[Kind, ...] = ("number", "datetime", "category", "boolean")
 
 
 @dataclass(frozen=True)
@@ -265,7 +266,7 @@ def _kinds(
         if kind in ("constant", "empty"):
             kind = infer_kind(frame[name])
         kind = "category" if kind in ("constant", "empty") else kind
-        if kind in ("number", "datetime", "category", "boolean"):
+        if kind in COMPARED:
             kinds[name] = kind
             del left_out[name]
         else:
