@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import glial
+from glial.cli import main
 from glial.core.errors import InputError
 from glial.data.quality.labels import confident_joint
 from glial.evaluation import find_mistakes
@@ -133,3 +134,27 @@ def test_errors_of_numbers_and_where_they_stand():
     several = glial.train(frame.with_columns(z="x"), ["y", "z"], **asked | {"epochs": 1})
     with pytest.raises(InputError, match="row by row"):
         find_mistakes(several, frame.with_columns(z="x"))
+
+
+@pytest.mark.slow
+def test_evaluate_shows_errors_and_drift(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    clouds(90, 0).write_csv("old.csv")
+    new = clouds(90, 1).with_columns(pl.col("u") + 2)
+    new.write_csv("new.csv")
+    words = ["train", "old.csv", "--target", "y", "--model", "linear", "--epochs", "2"]
+    assert main([*words, "--out", "r", "--quiet"]) == 0
+    capsys.readouterr()
+    words = ["evaluate", "r", "new.csv", "--errors", "--against", "old.csv", "--replicates", "0"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "mistakes (rows count from 0)" in said
+    assert "inputs: u moved" in said
+    assert main([*words, "--errors", "2", "--out", "seen", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"metrics", "baseline", "details", "errors", "drift"} <= set(found)
+    assert len(found["errors"]["mistakes"]) == 2
+    assert found["drift"]["matters"]
+    assert pl.read_csv(found["errors"]["file"]).height == found["errors"]["wrong"]
+    assert main(["evaluate", "r", "new.csv", "--errors", "0"]) == 2
+    assert main(["evaluate", "r", "new.csv", "--against", "none.csv"]) == 2

@@ -9,6 +9,7 @@ from typing import Any
 
 from glial.cli.arguments import number
 from glial.cli.main import print_json
+from glial.cli.mistakes import MISTAKES, add_error_arguments, look_closer, print_closer
 
 PICTURE = "evaluation.svg"
 # Of groups, so many of these are told; JSON has all.
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run", metavar="RUN", help="the run's folder")
     add("source", metavar="SOURCE", help="rows with their targets")
+    add_error_arguments(parser)
     add("--confidence", type=number(float), default=0.95, metavar="C", help="of intervals (0.95)")
     add(
         "--replicates",
@@ -49,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="whether probabilities say how often they are right, and what refusing would save",
     )
-    add("--out", metavar="FOLDER", help=f"draw curves and diagrams into FOLDER/{PICTURE}")
+    add("--out", metavar="FOLDER", help=f"curves and diagrams as {PICTURE}, mistakes as {MISTAKES}")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -67,12 +69,14 @@ def run(options: argparse.Namespace) -> int:
         slices=options.slices,
         calibration=options.calibration,
     )
+    result |= look_closer(options)
     if options.out:
         result["picture"] = _draw(result, Path(options.out))
     if options.json:
         print_json(result)
     else:
         _print_result(result)
+        print_closer(result)
     return 0
 
 
