@@ -242,3 +242,58 @@ def test_runs_that_cannot_be_explained_say_so(texts):
     run = glial.train(texts.select("text"), task="language-modelling", epochs=1, out=False)
     with pytest.raises(InputError, match="cannot be explained"):
         explain(run, texts.select("text"), method="saliency")
+
+
+def test_words_and_parts_of_images_are_players(texts, text_run, images, image_run):
+    for method in ("shap", "kernel_shap", "lime"):
+        found = explain(text_run, texts, method=method, rows=range(4))[0]
+        assert sum(one in ("splendid", "awful") for one in strongest(found)) >= 3, method
+        assert found.unit == "probability"
+    row = explain(image_run, images, method="shap", rows=[0])[0].rows[0]
+    assert row.parts[0].values.shape == (24, 24)
+    assert row.output == pytest.approx(row.reference + row.parts[0].total, abs=1e-5)
+
+
+def test_methods_about_a_network_find_the_planted_columns(table, table_run):
+    for method in ("importance", "shap_importance"):
+        found = explain(table_run, table, method=method)[0].tables[method]
+        assert set(found["feature"][:2]) == {"cause", "kind"}
+    rules = explain(table_run, table, method="rules")[0]
+    assert any("cause" in rule for rule in rules.tables["rules"]["rule"])
+    assert "agreement" in rules.notes[0]
+    weights = explain(table_run, table, method="surrogate_linear")[0].tables["weights"]
+    assert (
+        weights["feature"][0] in ("cause", "kind b", "kind=b", "kind")
+        or "cause" in weights["feature"]
+    )
+    for method in ("dependence", "local_effects"):
+        along = explain(table_run, table, method=method, target="yes")[0].tables[method]
+        cause = along.filter(pl.col("feature") == "cause")["mean"].to_numpy()
+        flat = along.filter(pl.col("feature") == "flat")["mean"].to_numpy()
+        assert np.ptp(cause) > 3 * np.ptp(flat)
+    pairs = explain(table_run, table, method="interactions", target="yes")[0]
+    assert {
+        pairs.tables["interactions"]["feature"][0],
+        pairs.tables["interactions"]["other"][0],
+    } == {
+        "cause",
+        "kind",
+    }
+
+
+def test_other_rows_as_explanations(table, table_run):
+    changed = explain(table_run, table, method="counterfactuals", rows=[0], fixed=["kind"])[0]
+    rows = changed.tables["counterfactuals"]
+    assert (rows["answer"] != rows["would_be"]).all()
+    assert not any("kind:" in text for text in rows["if"])
+    near = explain(table_run, table, method="neighbours", rows=[3], train=table)[0]
+    assert near.tables["neighbours"]["example"][0] == 3
+    with pytest.raises(InputError, match="training rows"):
+        explain(table_run, table, method="neighbours", rows=[3])
+
+
+def test_methods_that_ask_are_checked_too(table, table_run):
+    found = explain(table_run, table, method="shap", rows=range(6), check=True)[0]
+    assert found.checks["completeness"] < 1e-6
+    assert found.checks["beats_chance"]
+    assert found.checks["insertion"] > found.checks["random_insertion"]

@@ -10,7 +10,7 @@ from glial.cli.arguments import number
 from glial.cli.main import print_json
 from glial.core.errors import InputError
 
-OPTIONS = ("layer", "unit", "train", "concept", "by")
+OPTIONS = ("layer", "unit", "train", "concept", "by", "wanted", "fixed")
 MOST_ROWS = 30  # of a table that is printed
 
 
@@ -33,9 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", metavar="FOLDER", help="write index.html, explanation.json and pictures there")
     add("--layer", metavar="NAME", help="a layer, for maximization, maps, embedding and concepts")
     add("--unit", type=number(int), help="an output or channel, for maximization")
-    add("--train", metavar="SOURCE", help="the training rows, for influence")
+    add("--train", metavar="SOURCE", help="the training rows, for influence and neighbours")
     add("--concept", metavar="SOURCE", help="examples of a concept, for concepts")
     add("--by", choices=("tsne", "pca"), help="how rows are laid out, for embedding (tsne)")
+    add("--wanted", metavar="CLASS", help="what counterfactuals are to lead to (any other class)")
+    add(
+        "--fixed",
+        action="append",
+        metavar="COL",
+        help="a column that counterfactuals may not change",
+    )
     add("--seed", type=number(int), default=0, help="seed of everything that is drawn (0)")
 
 

@@ -1,22 +1,14 @@
-"""The explainers of predictions and of networks, as the table names them."""
+"""The explainers of predictions that look into the network, as the table names them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-import polars as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from glial.core.errors import InputError
-from glial.explanation.asked_runs import run_importance
-from glial.explanation.contributions import Contributions
-from glial.explanation.explained import ExplainedRow, Explanation, Part, cells_of
-from glial.explanation.kernel import kernel_shap
 from glial.explanation.networks.attribution import Attribution
 from glial.explanation.networks.backward import deconvolution, guided_backpropagation
 from glial.explanation.networks.cams import class_activation_map, grad_cam
@@ -31,13 +23,9 @@ from glial.explanation.networks.occlusion import occlusion
 from glial.explanation.networks.reading import Choice, Opened, Reading, chosen, untouched
 from glial.explanation.networks.relevance import relevance
 from glial.explanation.networks.rollout import attention_rollout
-from glial.explanation.partition import partition_shap
-from glial.explanation.predictions import Asked, ByNetwork
-from glial.explanation.predictors import run_predictor
+from glial.explanation.predictions import ByNetwork
 from glial.explanation.scores import Scored
-from glial.explanation.shapley import exact_shap, permutation_shap
 
-EXACT_COLUMNS = 8
 STEPS_PER_WINDOW = 16
 
 
@@ -157,99 +145,3 @@ RELEVANCE_GAMMA = ByNetwork(
 )
 OCCLUSION = ByNetwork("occlusion", _occlusion, "what covering each part takes away")
 ROLLOUT = ByNetwork("rollout", _rollout, "where attention came from")
-
-
-@dataclass(frozen=True)
-class ByFunction:
-    """An explainer of predictions that asks the run about changed rows of the table.
-
-    Attributes:
-        name: Its name in the table.
-        method: From a function of a table, rows and a background to `Contributions`.
-        description: One line.
-
-    Example:
-        >>> ByFunction("shap", exact_shap, "Shapley values").about
-        'prediction'
-    """
-
-    name: str
-    method: Callable[..., Contributions]
-    description: str
-    about: str = "prediction"
-
-    def explain(self, asked: Asked) -> Explanation:
-        """Explain the rows that are asked about."""
-        predictor = run_predictor(asked.run)
-        frame = asked.frame.select(predictor.columns)
-        background = asked.background.select(predictor.columns)
-        picked = predictor.of_interest(frame, asked.target)
-        predictions = asked.predictions(asked.frame)
-        rows: dict[int, ExplainedRow] = {}
-        for place in np.unique(picked):
-            some = np.flatnonzero(picked == place)
-            answer = predictor.outputs[place]
-            found = self.method(predictor.output(answer), frame[some], background, seed=asked.seed)
-            for number, row in enumerate(some.tolist()):
-                cells = cells_of(frame, row, found.names)
-                rows[row] = ExplainedRow(
-                    row=int(asked.numbers[row]),
-                    prediction=predictions[row],
-                    answer=answer,
-                    output=float(found.prediction[number]),
-                    reference=float(found.base[number]),
-                    rest=None,
-                    parts=[Part("", "cells", found.names, found.values[number], cells)],
-                    path=None if asked.paths is None else asked.paths[row],
-                )
-        unit = "target" if asked.run.task == "regression" else "probability"
-        return Explanation(self.name, unit, [rows[row] for row in sorted(rows)])
-
-
-def _shap(
-    predict: Any, rows: pl.DataFrame, background: pl.DataFrame, *, seed: int
-) -> Contributions:
-    """Exact where there are few columns, else by permutations."""
-    if rows.width <= EXACT_COLUMNS:
-        return exact_shap(predict, rows, background)
-    return permutation_shap(predict, rows, background, seed=seed)
-
-
-SHAP = ByFunction("shap", _shap, "Shapley values of columns: exact for few, else by permutations")
-KERNEL_SHAP = ByFunction("kernel_shap", kernel_shap, "Shapley values by weighted regression")
-PARTITION_SHAP = ByFunction(
-    "partition_shap",
-    lambda predict, rows, background, seed: partition_shap(predict, rows, background),
-    "Shapley values of columns that belong together",
-)
-
-
-@dataclass(frozen=True)
-class ByTable:
-    """An explainer of a network that asks it about a table.
-
-    Attributes:
-        name: Its name in the table.
-        make: From what is asked to tables.
-        description: One line.
-
-    Example:
-        >>> ByTable("importance", _importance, "what shuffling costs").about
-        'network'
-    """
-
-    name: str
-    make: Callable[[Asked], dict[str, pl.DataFrame]]
-    description: str
-    about: str = "network"
-
-    def explain(self, asked: Asked) -> Explanation:
-        """Explain the network by the rows of the source."""
-        return Explanation(self.name, "", tables=self.make(asked))
-
-
-def _importance(asked: Asked) -> dict[str, pl.DataFrame]:
-    return {"importance": run_importance(asked.run, asked.background, seed=asked.seed).table()}
-
-
-IMPORTANCE = ByTable("importance", _importance, "what the metric loses where a column is shuffled")

@@ -107,7 +107,9 @@ class RunScores:
         if name is None:
             return 0 if len(self.answers) == 1 else None
         if name not in self.answers:
-            raise unknown_name("class" if self.unit == "log-odds" else "target", name, self.answers)
+            raise unknown_name(
+                "class" if self.run.task == "classification" else "target", name, self.answers
+            )
         return self.answers.index(name)
 
     def kinds(self) -> set[str]:
@@ -139,7 +141,8 @@ def run_scores(run: Run) -> RunScores:
         one.model, two_classes=classes and decoder.num_outputs == 1, fixed_inputs=fixed
     )
     answers = decoder.labels.names if classes else list(decoder.targets)
-    unit = "log-odds" if one.task != "regression" else "scaled target"
+    binary = one.task == "multilabel" or network.two_classes
+    unit = "scaled target" if one.task == "regression" else "log-odds" if binary else "score"
     return RunScores(one, network, answers, places, unit)
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glial.explanation.networks.attribution import Attribution
@@ -175,7 +177,7 @@ def _randomised(
 ) -> float:
     other = method(shuffled(opened.network, generator), opened.inputs, choice)
     pairs = zip(parts_of(opened, found), parts_of(opened, other), strict=True)
-    told = [_rank_correlation(a.abs(), b.abs()) for a, b in pairs]
+    told = [rank_correlation(_flat(a), _flat(b)) for a, b in pairs]
     kept = [value for value in told if math.isfinite(value)]
     return sum(kept) / len(kept) if kept else math.nan
 
@@ -235,6 +237,7 @@ def curves(
     """Means of the deletion and of the insertion curve, as shares of the output.
 
     An output here is what the inputs give less what nothing gives; its share is cut at 0 and 1.
+    Rows that give no more than nothing does are left out; NaN where there are no others.
 
     Args:
         opened: The network with its inputs.
@@ -250,6 +253,9 @@ def curves(
     whole = _output(opened, list(opened.inputs), choice)
     empty = [covers[p] if p in told else x for p, x in enumerate(opened.inputs)]
     nothing = _output(opened, empty, choice)
+    there = whole > nothing  # rows whose inputs raise the output
+    if not bool(there.any()):
+        return math.nan, math.nan
     ranks = orders.argsort(dim=1)
     means = []
     for taken in (True, False):
@@ -257,7 +263,7 @@ def curves(
         for cut in cuts:
             gone = ranks < cut if taken else ranks >= cut
             inputs = _without(opened, told, covers, gone)
-            share = (_output(opened, inputs, choice) - nothing) / _safe(whole - nothing)
+            share = (_output(opened, inputs, choice) - nothing)[there] / (whole - nothing)[there]
             shares.append(float(share.clamp(0, 1).mean()))
         means.append(sum(shares) / len(shares))
     return means[0], means[1]
@@ -267,10 +273,6 @@ def _output(opened: Opened, inputs: list[Tensor], choice: Choice) -> Tensor:
     changed = Opened(opened.network, tuple(inputs), opened.codes)
     with untouched(opened.network), torch.no_grad():
         return chosen(changed.run(Reading(), [inputs[i] for i in changed.numbers]), choice)
-
-
-def _safe(values: Tensor) -> Tensor:
-    return torch.where(values.abs() < 1e-12, torch.full_like(values, 1e-12), values)
 
 
 def _cover(opened: Opened, place: int, fill: Callable[[int, Tensor], Tensor] | None) -> Tensor:
@@ -298,11 +300,25 @@ def _without(opened: Opened, told: list[int], covers: list[Tensor], gone: Tensor
     return inputs
 
 
-def _rank_correlation(first: Tensor, second: Tensor) -> float:
-    """Spearman's; NaN where one of both is constant."""
+def _flat(values: Tensor) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = values.detach().abs().double().cpu().numpy()
+    return found
+
+
+def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Spearman's; NaN where one of both is constant.
+
+    Args:
+        first: Numbers.
+        second: As many.
+
+    Example:
+        >>> rank_correlation(np.array([1.0, 2.0, 9.0]), np.array([0.0, 1.0, 1.5]))
+        1.0
+    """
     from scipy.stats import rankdata
 
-    a, b = (rankdata(v.detach().double().cpu().numpy()) for v in (first, second))
+    a, b = (rankdata(values) for values in (first, second))
     a, b = a - a.mean(), b - b.mean()
     size = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
     return float((a * b).sum()) / size if size > 0 else math.nan
