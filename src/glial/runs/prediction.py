@@ -30,6 +30,7 @@ from glial.runs.loading import load
 from glial.runs.preparation import weights_of
 from glial.runs.ready import make_ready
 from glial.runs.run import Run
+from glial.runs.uncertainty import check_doubts, doubts
 from glial.runs.ways import Answered as Answered
 from glial.runs.ways import Way, way_of
 from glial.tasks.classification import Classification
@@ -38,7 +39,13 @@ from glial.tasks.tagging import Tagging, unseen_tags
 logger = logging.getLogger(__name__)
 
 
-def predict(run: Run | str | Path, source: Any) -> Any:
+def predict(
+    run: Run | str | Path,
+    source: Any,
+    *,
+    uncertainty: str | None = None,
+    draws: int | None = None,
+) -> Any:
     """Predictions for the rows of a table, in their order.
 
     Args:
@@ -46,6 +53,9 @@ def predict(run: Run | str | Path, source: Any) -> Any:
         source: A file, glob pattern, folder of images or sounds, data set or table in memory; it
             needs no target. For a run that was trained on a loader, a loader or the inputs as
             tensors.
+        uncertainty: Adds how unsure the network is, told from how far ``members`` differ,
+            ``snapshots`` of its training, or draws of its ``dropout``: see `doubts`.
+        draws: How often dropout is drawn; 30 by default.
 
     Returns:
         A table of the caller's kind (polars for files): ``prediction``
@@ -65,14 +75,23 @@ def predict(run: Run | str | Path, source: Any) -> Any:
         (150, 4)
     """
     run = run if isinstance(run, Run) else load(run)
-    return way_of(run).predict(run, source)
+    if uncertainty is None and draws is None:
+        return way_of(run).predict(run, source)
+    check_doubts(run, uncertainty, draws)
+    frame, paths = read_for(run, source)
+    told = predictions(run, frame)
+    told = told.with_columns(**doubts(run, frame, str(uncertainty), draws))
+    return _for_caller(told, paths, source)
 
 
 def _predict_rows(run: Run, source: Any) -> Any:
     frame, paths = read_for(run, source)
-    if paths is None:
-        return to_kind_of(predictions(run, frame), source)
-    return pl.DataFrame([paths, *predictions(run, frame)])
+    return _for_caller(predictions(run, frame), paths, source)
+
+
+def _for_caller(told: pl.DataFrame, paths: pl.Series | None, source: Any) -> Any:
+    """Predictions as the caller's kind of table; those of files behind their paths."""
+    return to_kind_of(told, source) if paths is None else pl.DataFrame([paths, *told])
 
 
 def read_for(run: Run, source: Any) -> tuple[pl.DataFrame, pl.Series | None]:

@@ -20,9 +20,11 @@ from glial.core.findings import Finding
 from glial.data import Encoding
 from glial.doctor.evidence import Evidence
 from glial.doctor.evidence.table import EVIDENCE, save_evidence
+from glial.nn.summary import evaluating
 from glial.runs.plan import Plan
 from glial.tasks import Task
-from glial.training.inference import joined, outputs_of
+from glial.training.inference import Mode, joined, outputs_of
+from glial.training.snapshots import Weights
 
 FORMAT = 1
 ROWS_AT_ONCE = 50_000  # so many are held as inputs
@@ -55,6 +57,8 @@ class Run:
         seconds: Training time.
         samples_per_second: Training rows learnt from in a second.
         sizes: What ``model.json`` holds of one network.
+        snapshots: Weights at several moments of its training, where the run is in memory and the
+            plan asks for some; a folder has them as files.
         members: The runs of each network where there are several; see ``data.split.folds``.
 
     Example:
@@ -79,6 +83,7 @@ class Run:
     seconds: float = 0.0
     samples_per_second: float = 0.0
     sizes: dict[str, Any] = field(default_factory=dict)
+    snapshots: list[Weights] = field(default_factory=list)
     members: list[Run] = field(default_factory=list)
 
     @property
@@ -99,12 +104,15 @@ class Run:
             part: _spread([run.metrics.get(part, {}) for run in self.members]) for part in parts
         }
 
-    def outputs(self, frame: pl.DataFrame, *, notice: bool = True) -> Tensor:
+    def outputs(
+        self, frame: pl.DataFrame, *, notice: bool = True, mode: Mode = evaluating
+    ) -> Tensor:
         """Outputs for the rows of a table, in the decoder's terms; members are averaged.
 
         Args:
             frame: The rows, with the columns that training used.
             notice: Whether cells that are taken as missing are noticed.
+            mode: What a single network is in meanwhile: evaluated, or with its dropout on.
 
         Returns:
             Outputs, [row, output], [row, member, output] or [row, position, output].
@@ -119,7 +127,7 @@ class Run:
         for rows in frame.iter_slices(height):
             inputs = encoding.arguments(encoding.transform(rows, notice=False))
             groups = encoding.groups(inputs)
-            parts.append(outputs_of(self.model, inputs, encoding.finish, groups))
+            parts.append(outputs_of(self.model, inputs, encoding.finish, groups, mode))
         return joined(parts)
 
     def votes(self, frame: pl.DataFrame) -> list[tuple[Task, Tensor]]:

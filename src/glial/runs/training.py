@@ -284,6 +284,10 @@ def _conclude(run: Run, loop: Loop, ready: Readied, batches: Batches) -> None:
     progress = loop.progress
     run.status = "interrupted" if run.ended_by == "interrupted" else "finished"
     run.model.load_state_dict(loop.final_weights())
+    restart = getattr(run.model, "set_progress", None)
+    if callable(restart):  # as in a run that is opened from its folder
+        restart(0.0)
+    run.snapshots = loop.snapshots
     run.model = without_proxies(run.model).cpu().eval()
     # In the layout of a run that is opened from its folder: layouts differ in the last bits.
     run.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

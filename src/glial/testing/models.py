@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from glial.models.settings import ModelSettings
 from glial.nn import WithAuxiliary
+from glial.nn.dropping import dropping
 from glial.nn.tokens import PADDING
 from glial.testing.inputs import LENGTH, NUM_INPUTS, inputs_of, sizes_of
 
@@ -56,6 +57,7 @@ def check_model(settings: ModelSettings, *, without_gradient: Collection[str] = 
         check_rows(network, inputs)
         check_padding(network, inputs)
         check_state(network, _built(settings, sizes, seed=1), inputs)
+        check_dropping(settings, sizes, inputs)
         check_seed(settings, sizes)
         check_export(network, inputs)
         check_precision(network, inputs)
@@ -198,6 +200,36 @@ def check_state(network: nn.Module, other: nn.Module, inputs: Sequence[Tensor]) 
     other.load_state_dict(state)
     same = torch.equal(_evaluated(network, inputs), _evaluated(other, inputs))
     _law(same, "a loaded network gives other outputs")
+
+
+def check_dropping(
+    settings: ModelSettings, sizes: Mapping[str, Any], inputs: Sequence[Tensor]
+) -> None:
+    """With its dropout kept on, an evaluated network varies as in training, and keeps its state.
+
+    Args:
+        settings: The model's settings; where they have a ``dropout``, it is to be found.
+        sizes: What they build a network of.
+        inputs: What it is called with.
+
+    Raises:
+        LawBroken: If not.
+    """
+    rate = {"dropout": 0.5} if isinstance(getattr(settings, "dropout", None), float) else {}
+    network = _built(settings.model_copy(update=rate), sizes)
+    held = {name: value.clone() for name, value in network.state_dict().items()}
+    plain = _evaluated(network, inputs)
+    with torch.random.fork_rng(), torch.no_grad(), dropping(network):
+        torch.manual_seed(0)
+        drawn = [network(*inputs) for _ in range(2)]
+        for module in network.modules():
+            module.training = not isinstance(module, nn.modules.batchnorm._NormBase)
+        trained = [_plain(network(*inputs)) for _ in range(2)]
+    _law(drawn[0].shape == plain.shape, "dropout that is kept on changes the outputs' shape")
+    kept = all(torch.equal(value, held[name]) for name, value in network.state_dict().items())
+    _law(kept, "dropout that is kept on changes the state")
+    found = torch.equal(*drawn) == torch.equal(*trained)
+    _law(found, "dropout cannot be kept on: its rate has another name")
 
 
 def check_seed(settings: ModelSettings, sizes: Mapping[str, Any]) -> None:

@@ -2,10 +2,10 @@
 
 from glial.training.averaging import WeightAverage
 from glial.training.callbacks import Callback, StepWatch, TrainingView
-from glial.training.checkpoints import load_checkpoint, save_checkpoint
+from glial.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from glial.training.inference import outputs_of
 from glial.training.interrupts import StopRequest, graceful_signals
-from glial.training.loop import Loop, Progress
+from glial.training.loop import Loop
 from glial.training.objective import Descent, Objective, Watchable
 from glial.training.optimizers import make_optimizer, parameter_groups
 from glial.training.range_test import RangeTest, lr_range_test, suggest_lr

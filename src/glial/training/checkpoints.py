@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,26 @@ from torch import Tensor
 
 from glial.core.errors import InputError
 from glial.core.files import make_folder, write_atomic
+
+
+@dataclass
+class Progress:
+    """Where training stands: the plain values of a checkpoint.
+
+    Example:
+        >>> Progress().epoch
+        0
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best_epoch: int = 0
+    best: list[float] | None = None
+    waited: int = 0
+    reference: float | None = None
+    history: list[dict[str, float | int]] = field(default_factory=list)
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn import functional
 from glial.data.batches import Finish
 from glial.nn.summary import evaluating
 
+Mode = Callable[[nn.Module], AbstractContextManager[None]]
 ROWS_AT_ONCE = 4096
 ELEMENTS_AT_ONCE = 1 << 18  # of inputs: what a convolution makes of them is many times as large
 
@@ -20,6 +22,7 @@ def outputs_of(
     inputs: tuple[Tensor, ...],
     finish: Finish | None = None,
     groups: Tensor | None = None,
+    mode: Mode = evaluating,
 ) -> Tensor:
     """The outputs of a network on all rows; its mode is what it was afterwards.
 
@@ -28,6 +31,7 @@ def outputs_of(
         inputs: What it is called with, each with a row per row.
         finish: Makes what it is called with of some rows of the inputs, where that differs.
         groups: A number a row, equal for rows that it may be called with at once; None is all.
+        mode: What the network is in meanwhile: evaluated, or with its dropout on.
 
     Returns:
         Outputs, [row, ...], without gradient, on the inputs' device; see :func:`joined`.
@@ -37,8 +41,8 @@ def outputs_of(
         torch.Size([3, 1])
     """
     if groups is not None and len(groups) and not bool((groups == groups[0]).all()):
-        return _by_group(model, inputs, finish, groups)
-    with evaluating(model), torch.inference_mode():
+        return _by_group(model, inputs, finish, groups, mode)
+    with mode(model), torch.inference_mode():
         parts = []
         elements = sum(part[0].numel() for part in inputs) if len(inputs[0]) else 1
         size = max(1, min(ROWS_AT_ONCE, ELEMENTS_AT_ONCE // max(1, elements)))
@@ -69,11 +73,15 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _by_group(
-    model: nn.Module, inputs: tuple[Tensor, ...], finish: Finish | None, groups: Tensor
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    finish: Finish | None,
+    groups: Tensor,
+    mode: Mode,
 ) -> Tensor:
     """The outputs of each group's rows, put back in the order of all."""
     members = [(groups == group).nonzero()[:, 0] for group in torch.unique(groups)]
     outputs = joined(
-        [outputs_of(model, tuple(p[rows] for p in inputs), finish) for rows in members]
+        [outputs_of(model, tuple(p[rows] for p in inputs), finish, mode=mode) for rows in members]
     )
     return outputs[torch.cat(members).argsort()]

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from glial.training.averaging import WeightAverage
 from glial.training.callbacks import Callback, StepWatch, TrainingView
 from glial.training.checkpoints import (
     CheckpointWriter,
+    Progress,
     load_checkpoint,
     prefixed,
     random_state,
@@ -32,6 +33,7 @@ from glial.training.interrupts import StopRequest
 from glial.training.objective import Objective
 from glial.training.schedules import Moment
 from glial.training.settings import TrainSettings
+from glial.training.snapshots import Snapshots, Weights
 
 logger = logging.getLogger(__name__)
 
@@ -39,26 +41,6 @@ End = Literal[
     "epochs", "patience", "stop_below", "time_limit", "callback", "interrupted", "not_finite"
 ]
 TICK_SECONDS = 0.1
-
-
-@dataclass
-class Progress:
-    """Where training stands: the plain values of a checkpoint.
-
-    Example:
-        >>> Progress().epoch
-        0
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    best_epoch: int = 0
-    best: list[float] | None = None
-    waited: int = 0
-    reference: float | None = None
-    history: list[dict[str, float | int]] = field(default_factory=list)
 
 
 class Loop:
@@ -118,6 +100,8 @@ class Loop:
         self._stop = stop or StopRequest()
         self._freezing = Freezing(model, settings)
         self._average = WeightAverage.of(model, settings)
+        self._snapshots = Snapshots(settings.snapshots, folder)
+        self.snapshots: list[Weights] = []
         self._sum = torch.zeros((), device=next(iter(model.parameters())).device)
         self._best_weights: dict[str, Tensor] | None = None
         self._best_is_saved = True
@@ -141,8 +125,10 @@ class Loop:
         if end == "interrupted":
             self.save()
         elif self._folder is not None:
-            self._writer.write(self._unsaved_best())
+            self._writer.write([*self._unsaved_best(), *self._snapshots.unsaved()])
         self._writer.wait()
+        if end != "interrupted" or self._folder is None:
+            self.snapshots = self._snapshots.finish(self.progress.epoch)
         self._tell("on_fit_end")
         return end
 
@@ -227,6 +213,7 @@ class Loop:
             )
             return "not_finite"
         self._keep_best(figures)
+        self._snapshots.take(progress.epoch, self._current_weights)
         if "loss" in figures:
             self._objective.observe(figures["loss"])
         wishes = [self._tell_one(callback, "on_epoch_end") for callback in self._callbacks]
@@ -317,7 +304,7 @@ class Loop:
             "average_count": self._average.count if self._average else 0,
         }
         last = (self._folder / "last" / "checkpoint.safetensors", tensors, numbers)
-        self._writer.write([*self._unsaved_best(), last])
+        self._writer.write([*self._unsaved_best(), *self._snapshots.unsaved(), last])
         now = time.monotonic()
         # Copying may cost at most a fiftieth of the time between two checkpoints.
         wait = max(self._settings.checkpoint_seconds, 50 * (now - begin))

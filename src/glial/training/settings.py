@@ -65,6 +65,8 @@ class TrainSettings(Settings):
             ``freeze: none`` the body is frozen at first.
         group_rate: Factor on the rate from each group of layers to the one below it: the head has
             the whole rate, layers near the input the lowest.
+        snapshots: Weights that are kept at so many moments, spread evenly over the last half of
+            training or more: a light ensemble, whose disagreement is a measure of doubt.
         checkpoint_seconds: Least seconds between two checkpoints.
 
     Example:
@@ -111,4 +113,5 @@ class TrainSettings(Settings):
     freeze: Literal["none", "body"] | Annotated[int, Field(ge=0)] = "none"
     unfreeze_every: Annotated[int, Field(ge=1)] | None = None
     group_rate: float = Field(default=1.0, gt=0, le=1)
+    snapshots: int = Field(default=0, ge=0, le=100)
     checkpoint_seconds: float = Field(default=2.0, ge=0)
