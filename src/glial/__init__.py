@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from glial.runs import (
         Plan,
         Run,
+        calibrate,
         diagnose,
         embed,
         generate,
@@ -49,6 +50,7 @@ __all__ = [
     "InputError",
     "Plan",
     "Run",
+    "calibrate",
     "core",
     "data",
     "diagnose",
@@ -80,6 +82,7 @@ _HOMES = {
     "InputError": "glial.core.errors",
     "Plan": "glial.runs",
     "Run": "glial.runs",
+    "calibrate": "glial.runs",
     "diagnose": "glial.runs",
     "embed": "glial.runs",
     "evaluate": "glial.evaluation",

@@ -31,6 +31,7 @@ TOP = [
     "InputError",
     "Plan",
     "Run",
+    "calibrate",
     "core",
     "data",
     "diagnose",

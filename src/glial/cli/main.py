@@ -21,6 +21,7 @@ VERBS = {
     "train": "train a network on a source or a plan",
     "evaluate": "metrics of a run on rows with known targets",
     "predict": "predictions of a run for the rows of a source",
+    "calibrate": "fit anew what a run decides by: calibration, thresholds, coverage, refusal",
     "generate": "what a language model says after a prompt",
     "embed": "rows of a source as vectors; what is near what, and what is nearly the same",
     "doctor": "what is wrong with a training: a script, a module, a notebook or a run",

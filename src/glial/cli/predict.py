@@ -25,6 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--draws", type=number(int), metavar="N", help="how often dropout is drawn (30)"
     )
     parser.add_argument(
+        "--hand-over", metavar="FILE", help="write refused rows, for a person to answer"
+    )
+    parser.add_argument("--answers", metavar="FILE", help="take a person's answers from this file")
+    parser.add_argument(
         "--out", required=True, metavar="FILE", help="a .csv, .parquet or .jsonl file"
     )
 
@@ -32,19 +36,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the predictions whole or not at all."""
     from glial.data import check_table_ending, write_table
-    from glial.runs import load, predict
+    from glial.runs import hand_over, load, predict
 
-    out = Path(options.out)
+    out, over = Path(options.out), Path(options.hand_over or options.out)
     check_table_ending(out)
+    check_table_ending(over)
     run = load(options.run)
     if options.set:
         from glial.runs.writing import written_otherwise
 
         run = written_otherwise(run, set_changes(options.set))
-    frame = predict(run, options.source, uncertainty=options.uncertainty, draws=options.draws)
+    frame = predict(
+        run,
+        options.source,
+        uncertainty=options.uncertainty,
+        draws=options.draws,
+        answers=options.answers,
+    )
+    told = {"predictions": str(out), "rows": frame.height}
+    if options.hand_over:
+        refused = hand_over(run, options.source)
+        write_table(refused, over)
+        told |= {"handed_over": str(over), "rows_handed_over": refused.height}
     write_table(frame, out)
     if options.json:
-        print_json({"predictions": str(out), "rows": frame.height})
+        print_json(told)
     else:
         print(f"wrote {frame.height:,} rows to {out}")
+        if options.hand_over:
+            print(f"wrote {refused.height:,} refused rows to {over}: fill in the column answer")
     return 0

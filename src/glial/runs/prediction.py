@@ -26,6 +26,7 @@ from glial.data.folders import PATH
 from glial.data.lists import check_same_lengths, num_steps, split_words
 from glial.data.names import NamePattern
 from glial.data.sources import files_of, is_of_files
+from glial.runs.handing import check_takes_answers, refused_rows, with_answers
 from glial.runs.loading import load
 from glial.runs.preparation import weights_of
 from glial.runs.ready import make_ready
@@ -45,6 +46,7 @@ def predict(
     *,
     uncertainty: str | None = None,
     draws: int | None = None,
+    answers: Any = None,
 ) -> Any:
     """Predictions for the rows of a table, in their order.
 
@@ -56,6 +58,8 @@ def predict(
         uncertainty: Adds how unsure the network is, told from how far ``members`` differ,
             ``snapshots`` of its training, or draws of its ``dropout``: see `doubts`.
         draws: How often dropout is drawn; 30 by default.
+        answers: A table of a person's answers, which stand in place of the network's: see
+            `hand_over`.
 
     Returns:
         A table of the caller's kind (polars for files): ``prediction``
@@ -75,13 +79,49 @@ def predict(
         (150, 4)
     """
     run = run if isinstance(run, Run) else load(run)
-    if uncertainty is None and draws is None:
+    doubted = uncertainty is not None or draws is not None
+    if not doubted and answers is None:
         return way_of(run).predict(run, source)
-    check_doubts(run, uncertainty, draws)
+    if doubted:
+        check_doubts(run, uncertainty, draws)
+    if answers is not None:
+        check_takes_answers(run)
     frame, paths = read_for(run, source)
     told = predictions(run, frame)
-    told = told.with_columns(**doubts(run, frame, str(uncertainty), draws))
+    if doubted:
+        told = told.with_columns(**doubts(run, frame, str(uncertainty), draws))
+    if answers is not None:
+        told = with_answers(run, frame, paths, told, answers)
     return _for_caller(told, paths, source)
+
+
+def hand_over(run: Run | str | Path, source: Any) -> pl.DataFrame:
+    """The rows that a run refuses, for a person to answer.
+
+    Args:
+        run: A run that refuses some (``task.refuse`` or ``task.risk``), or its folder.
+        source: The rows, as for `predict`.
+
+    Returns:
+        ``row``, the number of a refused row in the source from 1 on; the columns of the source
+        that a cell can hold; what the network would say; and ``answer``, empty. Filled in, it is
+        what `predict` takes as ``answers``.
+
+    Raises:
+        InputError: If the run refuses nothing, or the source cannot be read.
+
+    Example:
+        >>> import glial
+        >>> frame = pl.DataFrame({"a": [1.0, 2.0] * 60, "y": ["n", "p", "p"] * 40})
+        >>> options = {"model": "linear", "epochs": 1, "out": False, "set": {"task.refuse": 0.5}}
+        >>> run = glial.train(frame, "y", **options)
+        >>> [hand_over(run, frame).columns[i] for i in (0, -1)]
+        ['row', 'answer']
+    """
+    run = run if isinstance(run, Run) else load(run)
+    check_takes_answers(run)
+    frame, paths = read_for(run, source)
+    return refused_rows(frame, paths, predictions(run, frame))
 
 
 def _predict_rows(run: Run, source: Any) -> Any:

@@ -114,7 +114,7 @@ def fit_task(
             got="no function",
             do="train from Python, or set task.loss to auto",
         )
-    _check_decisions(settings)
+    check_decisions(settings)
     options: dict[str, Any] = {"scale": scale_target} if settings.name == "regression" else {}
     if settings.name == "translation":
         options = {"data": data}
@@ -124,8 +124,18 @@ def fit_task(
     return task
 
 
-def _check_decisions(settings: TaskSettings) -> None:
-    """Refuse costs, thresholds and the like where there is nothing to decide between."""
+def check_decisions(settings: TaskSettings) -> None:
+    """Refuse costs, thresholds and the like where there is nothing to decide between.
+
+    Args:
+        settings: The plan's ``task`` part, with the task's name decided.
+
+    Raises:
+        InputError: If one of them does not fit the task.
+
+    Example:
+        >>> check_decisions(TaskSettings(name="regression", coverage=0.9))
+    """
     classes = settings.name == "classification"
     several = classes or settings.name == "multilabel"
     deciding = {
@@ -200,6 +210,7 @@ __all__ = [
     "Task",
     "TaskSettings",
     "averaged_members",
+    "check_decisions",
     "check_validated",
     "fit_task",
     "healthy_first_loss",

@@ -78,7 +78,9 @@ def split_members(votes: Sequence[tuple[Task, Tensor]]) -> list[tuple[Task, Tens
 
     Example:
         >>> import torch
-        >>> [outputs.shape for _, outputs in split_members([(None, torch.zeros(5, 2, 3))])]
+        >>> from glial.tasks.settings import TaskSettings
+        >>> task = Multilabel(["a", "b", "c"], [], [], TaskSettings())
+        >>> [outputs.shape for _, outputs in split_members([(task, torch.zeros(5, 2, 3))])]
         [torch.Size([5, 3]), torch.Size([5, 3])]
     """
     return [
