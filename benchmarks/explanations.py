@@ -2,8 +2,8 @@
 
     python benchmarks/explanations.py [tables] [texts] [images] [sequences] [--seeds N] [--rows N]
 
-For each kind of data a network is trained to over 95 % on a task in which one can say which columns,
-words, pixels or steps carry the answer. Of each method is told, over all seeds and rows:
+For each kind of data a network is trained to over 95 % on a task in which one can say which
+columns, words, pixels or steps carry the answer. Of each method is told, over all seeds and rows:
 
 - found: of the parts with the largest values, as many as were planted, the share that was planted
 - chance: the same by guessing
