@@ -203,13 +203,19 @@ def _detached(value: Any) -> Any:
 def _sloped(func: Any, args: list[Any], kwargs: Any, before: Tensor, came: Tensor) -> Any:
     """The slope from the reference to the input; the gradient where both are the same."""
     inputs = args[0]
-    held = inputs.detach().requires_grad_()
-    there = func(held, *args[1:], **kwargs)
-    gradient = torch.autograd.grad(there.sum(), held)[0]
-    way = _way(before, held.detach())
+    held = inputs.detach()
+    if func.__name__ == "relu":
+        there, gradient = held.relu(), (held > 0).to(held)
+    else:
+        leaf = held.clone().requires_grad_()
+        there = func(leaf, *args[1:], **kwargs)
+        gradient = torch.autograd.grad(there.sum(), leaf)[0]
+        there = there.detach()
+    way = _way(before, held)
     near = way.abs() < _SMALL
-    slope = torch.where(near, gradient, (there.detach() - came) / torch.where(near, 1.0, way))
-    return there.detach() + (inputs - inputs.detach()) * slope
+    slope = torch.where(near, gradient, (there - came) / torch.where(near, 1.0, way))
+    found: Tensor = _HandedBack.apply(inputs, there, slope.mul)  # type: ignore[no-untyped-call]
+    return found
 
 
 def _averaged(func: Any, args: list[Any], kwargs: Any, before: list[Any]) -> Any:
@@ -275,7 +281,7 @@ def _largest(func: Any, args: list[Any], kwargs: Any, before: list[Any], came: A
 
 def _way(start: Tensor, end: Tensor) -> Tensor:
     """From one to the other; none where both are the same, though it be minus infinity."""
-    return torch.where(start == end, 0.0, end - start)
+    return (end - start).nan_to_num_(0.0)
 
 
 class _HandedBack(torch.autograd.Function):

@@ -250,8 +250,11 @@ class Opened:
             arguments[place] = value
         for place in self.codes or ():
             arguments[place] = as_codes(self.inputs[place])
-        with reading:
+        if type(reading) is Reading and not self.codes:  # nothing to watch
             outputs: Tensor = self.network(*arguments)
+            return outputs
+        with reading:
+            outputs = self.network(*arguments)
         return outputs
 
 
