@@ -15,8 +15,10 @@ from glial.core.errors import InputError
 from glial.evaluation import evaluate
 from glial.evaluation.answers import ClassAnswers, LabelAnswers, answers_of, replicates_of
 from glial.evaluation.details import POINTS, answer_details, thinned, yes_no_curves
+from glial.evaluation.forecasted import forecast_replicates
 from glial.evaluation.tagged import entity_replicates, tags_replicates
 from glial.runs import answer
+from glial.runs.forecasts import forecasted
 from glial.tasks import TaskSettings, fit_task
 from glial.tasks.entities import count_entities, entity_scores
 
@@ -105,7 +107,7 @@ def test_one_row_and_one_class_say_little(iris):
     one = glial.data.read("iris").head(1)
     told = glial.evaluate(iris, one)
     assert told["intervals"] == {}
-    assert "alone" in told["bootstrap"]["note"]
+    assert told["bootstrap"]["note"] == "one of the rows alone says nothing"
     told = glial.evaluate(iris, glial.data.read("iris").head(20), replicates=50)
     assert math.isnan(told["metrics"]["roc_auc"])
     assert np.isnan(told["intervals"]["roc_auc"]).all()
@@ -152,11 +154,47 @@ def test_replicates_of_tags_are_the_tasks_own_scores(scheme):
     assert {name: each[0] for name, each in told.items()} == pytest.approx(expected)
 
 
-def test_tasks_without_answers_row_by_row_have_none():
-    frame = pl.DataFrame({"y": ["a", "b", "a"]})
+def test_neighbours_are_resampled_by_the_row_that_is_searched_for():
+    frame = pl.DataFrame({"y": list("aabbccd")})
     task = fit_task(frame, ["y"], TaskSettings(name="embedding"))
-    assert answers_of(task, task.trivial_outputs(3), frame) is None
-    assert replicates_of(task, task.trivial_outputs(3), frame) is None
+    outputs = task.trivial_outputs(7)
+    assert answers_of(task, outputs, frame) is None
+    weights = np.array([[1.0] * 7, [3.0, 1, 1, 2, 1, 0, 5]])
+    told = replicates_of(task, outputs, frame)(weights)
+    for number, weight in enumerate(weights):
+        expected = task.scores(outputs, frame, weight)
+        assert {name: each[number] for name, each in told.items()} == pytest.approx(expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("series", [1, 12])
+def test_forecasts_are_resampled_by_stretches_or_series(series):
+    random = np.random.default_rng(0)
+    steps = 80 if series == 1 else 40
+    values = [step % 6 + random.normal() / 4 for _ in range(series) for step in range(steps)]
+    frame = pl.DataFrame(
+        {
+            "shop": np.repeat(np.arange(series), steps).astype(str),
+            "step": np.tile(np.arange(steps), series),
+            "y": values,
+        }
+    )
+    changes = {"task.horizon": 3, "task.context": 9, "task.season": 6}
+    options = {"time": "step", "group": "shop", "epochs": 1, "out": False, "set": changes}
+    run = glial.train(frame, "y", task="forecasting", **options)
+    told = glial.evaluate(run, frame, replicates=60)
+    plain = glial.runs.evaluate(run, frame)
+    assert {name: told[name] for name in plain} == plain
+    score, base = forecast_replicates(found := forecasted(run, frame))
+    once = np.ones((1, len(found.moments)))
+    for function, expected in ((score, plain["metrics"]), (base, plain["baseline"])):
+        same = {name: float(each[0]) for name, each in function(once).items()}
+        assert same == pytest.approx({name: expected[name] for name in same}, nan_ok=True)
+    low, high = told["intervals"]["mae"]
+    assert low < told["metrics"]["mae"] < high
+    assert "nominal_coverage" not in told["intervals"]
+    kind = "series" if series > 1 else "stretches of 3 steps"
+    assert told["bootstrap"]["resampled"] == kind
 
 
 def test_each_class_is_scikit_learns_report():

@@ -18,7 +18,7 @@ from glial.evaluation.scores import (
     with_means,
 )
 from glial.evaluation.tagged import tagging_replicates
-from glial.evaluation.weighted import Codes, Flags, Floats, weighted_mean
+from glial.evaluation.weighted import Codes, Flags, Floats, mean_of_known, weighted_mean
 from glial.runs.ways import Answered
 from glial.tasks.task import Task
 
@@ -188,8 +188,16 @@ def replicates_of(task: Task, outputs: Tensor, frame: pl.DataFrame) -> Score | N
     """
     if task.name == "tagging":
         return tagging_replicates(task, outputs, frame)
+    if task.name == "embedding":
+        return _nearness(task, outputs, frame)
     answers = answers_of(task, outputs, frame)
     return None if answers is None else answers.score()
+
+
+def _nearness(task: Any, outputs: Tensor, frame: pl.DataFrame) -> Score:
+    """Whether rows near a row are of its class, by the weights of the rows searched for."""
+    values = task.row_scores(outputs, frame)
+    return lambda weights: {name: mean_of_known(each, weights) for name, each in values.items()}
 
 
 def _classes(task: Any, outputs: Tensor, frame: pl.DataFrame) -> ClassAnswers:

@@ -18,15 +18,18 @@ from glial.evaluation.answers import (
     clusters_of,
     replicates_of,
 )
-from glial.evaluation.bootstrap import Score, check_bootstrap, interval, intervals, replicate
+from glial.evaluation.bootstrap import check_bootstrap
 from glial.evaluation.calibration import calibration_of
 from glial.evaluation.details import answer_details
+from glial.evaluation.drawing import Drawing
 from glial.evaluation.fairness import audit_answers
+from glial.evaluation.forecasted import forecast_replicates, stretches
 from glial.evaluation.refusing import refusal_of
 from glial.evaluation.row_losses import row_losses
 from glial.evaluation.sensitive import groupings
 from glial.evaluation.slices import weakest_slices
 from glial.evaluation.weighted import Codes, Floats
+from glial.runs.forecasts import forecasted
 from glial.runs.loading import load
 from glial.runs.prediction import Answered, answer
 from glial.runs.prediction import evaluate as judge_source
@@ -95,21 +98,19 @@ def evaluate(
     check_bootstrap(confidence, replicates)
     run = run if isinstance(run, Run) else load(run)
     columns = [groups] if isinstance(groups, str) else list(groups)
+    drawing = Drawing(0, confidence, replicates, seed)
     if way_of(run).answer is None:
         if columns or slices or calibration or fair:
             raise _no_answers(run)
-        note = f"rows of the task {run.task} are not answers of their own"
-        drawn = {"confidence": confidence, "replicates": 0, "resampled": "nothing", "units": 0}
-        result = {**judge_source(run, source), "intervals": {}, "differences": {}}
-        return {**result, "bootstrap": {**drawn, "note": note}}
+        return _without_rows(run, source, drawing)
     found = answer(run, source)
-    judging = _Judging.of(found, confidence, replicates, seed)
+    judging = _Judging.of(found, drawing)
     answers = answers_of(run.decoder, found.outputs, found.frame)
     if answers is None and (slices or calibration):
         raise _no_answers(run)
     result = found.judged()
     if answers is not None:
-        result["details"] |= answer_details(answers, judging.weight)
+        result["details"] |= answer_details(answers, judging.drawing.weight)
     result |= judging.intervals(result)
     if columns:
         result["groups"] = {name: judging.groups(name) for name in columns}
@@ -132,87 +133,52 @@ def _no_answers(run: Run) -> InputError:
     )
 
 
+def _without_rows(run: Run, source: Any, drawing: Drawing) -> dict[str, Any]:
+    """What is told of runs whose rows do not stand by themselves."""
+    if run.task != "forecasting":
+        drawing = replace(drawing, num_rows=2, kind=f"rows of the task {run.task}")
+        result = judge_source(run, source)
+        told = result | drawing.intervals(result, None, None)
+        return told | {"bootstrap": told["bootstrap"] | {"units": 0}}
+    found = forecasted(run, source)
+    judged = found.judged()
+    result = {"metrics": judged.metrics, "baseline": judged.baseline, "details": {}}
+    clusters, kind = stretches(found)
+    drawing = replace(drawing, num_rows=len(clusters), clusters=clusters, kind=kind)
+    return result | drawing.intervals(result, *forecast_replicates(found))
+
+
 @dataclass(frozen=True)
 class _Judging:
     """Answers, and how their rows are drawn again."""
 
     found: Answered
-    confidence: float
-    replicates: int
-    seed: int
-    weight: Floats | None
-    clusters: Codes | None
+    drawing: Drawing
 
     @classmethod
-    def of(cls, found: Answered, confidence: float, replicates: int, seed: int) -> _Judging:
+    def of(cls, found: Answered, drawing: Drawing) -> _Judging:
         """Rows of a group, where the plan has such, are drawn together."""
         weight = None if found.weight is None else np.asarray(found.weight, dtype=np.float64)
-        return cls(found, confidence, replicates, seed, weight, clusters_of(found))
-
-    @property
-    def _units(self) -> int:
-        return self.found.frame.height if self.clusters is None else len(np.unique(self.clusters))
+        clusters, group = clusters_of(found), found.run.plan.data.split.group
+        kind = "rows" if clusters is None else f"groups of {group}"
+        height = found.frame.height
+        drawing = replace(drawing, num_rows=height, weight=weight, clusters=clusters, kind=kind)
+        return cls(found, drawing)
 
     def _only(self, rows: Codes) -> _Judging:
         found = self.found
-        some = replace(
-            found,
-            frame=found.frame[rows],
-            outputs=found.outputs[rows],
-            weight=None if found.weight is None else found.weight[rows],
-        )
-        return replace(
-            self,
-            found=some,
-            weight=None if self.weight is None else self.weight[rows],
-            clusters=None if self.clusters is None else self.clusters[rows],
-        )
-
-    def _drawn(self, score: Score | None) -> dict[str, Floats]:
-        if score is None or self._units < 2:
-            return {}
-        return replicate(
-            score,
-            self.found.frame.height,
-            self.replicates,
-            self.seed,
-            clusters=self.clusters,
-            weight=self.weight,
-        )
+        weight = None if found.weight is None else found.weight[rows]
+        frame, outputs = found.frame[rows], found.outputs[rows]
+        some = replace(found, frame=frame, outputs=outputs, weight=weight)
+        return _Judging(some, self.drawing.only(rows))
 
     def intervals(self, result: dict[str, Any]) -> dict[str, Any]:
         """Intervals of metrics, and of how far they lie above the baseline's."""
         task, frame = self.found.run.decoder, self.found.frame
-        values = self._drawn(replicates_of(task, self.found.outputs, frame))
-        values = {name: values[name] for name in result["metrics"] if name in values}
         plain = undecided(task)
-        trivial = plain.trivial_outputs(frame.height)
-        base = self._drawn(replicates_of(plain, trivial, frame)) if values else {}
-        differences = {
-            name: {
-                "value": result["metrics"][name] - result["baseline"][name],
-                "interval": list(interval(values[name] - base[name], self.confidence)),
-            }
-            for name in values
-            if name in base
-        }
-        group = self.found.run.plan.data.split.group
-        told = {
-            "confidence": self.confidence,
-            "replicates": self.replicates if values else 0,
-            "resampled": "rows" if self.clusters is None else f"groups of {group}",
-            "units": self._units,
-            "note": None if values else self._why_none(),
-        }
-        ends = intervals(values, self.confidence)
-        return {"intervals": ends, "differences": differences, "bootstrap": told}
-
-    def _why_none(self) -> str:
-        if not self.replicates:
-            return "asked for none"
-        if self._units < 2:
-            return f"one {'row' if self.clusters is None else 'group'} alone says nothing"
-        return f"rows of the task {self.found.run.task} are not answers of their own"
+        score = replicates_of(task, self.found.outputs, frame)
+        base = replicates_of(plain, plain.trivial_outputs(frame.height), frame)
+        return self.drawing.intervals(result, score, base)
 
     def groups(self, column: str) -> list[dict[str, Any]]:
         """Every metric for each value of a column."""
@@ -222,23 +188,22 @@ class _Judging:
         told = []
         for code, group in enumerate(grouping.groups):
             some = self._only(np.flatnonzero(grouping.codes == code))
-            task, found = some.found.run.decoder, some.found
-            values = some._drawn(replicates_of(task, found.outputs, found.frame))
-            metrics = task.scores(found.outputs, found.frame, found.weight)
+            result = {
+                "metrics": some.found.run.decoder.scores(*some._rows()),
+                "baseline": trivial_scores(some.found.run.decoder, *some._rows()[1:]),
+            }
             told.append(
                 {
                     "value": group[column],
-                    "rows": found.frame.height,
-                    "metrics": metrics,
-                    "intervals": {
-                        name: ends
-                        for name, ends in intervals(values, self.confidence).items()
-                        if name in metrics
-                    },
-                    "baseline": trivial_scores(task, found.frame, found.weight),
+                    "rows": some.found.frame.height,
+                    **result,
+                    "intervals": some.intervals(result)["intervals"],
                 }
             )
         return told
+
+    def _rows(self) -> tuple[Any, Any, Any]:
+        return self.found.outputs, self.found.frame, self.found.weight
 
     def slices(self, answers: Answers) -> dict[str, Any]:
         """The slices on which the run does worst, with the metrics of all their rows."""
@@ -249,28 +214,22 @@ class _Judging:
             frame,
             row_losses(answers),
             columns,
-            weight=self.weight,
-            clusters=self.clusters,
-            confidence=self.confidence,
-            seed=self.seed,
+            weight=self.drawing.weight,
+            clusters=self.drawing.clusters,
+            confidence=self.drawing.confidence,
+            seed=self.drawing.seed,
         )
         told = []
         for one in slices:
-            some = self._only(np.flatnonzero(one.rows)).found
-            metrics = some.run.decoder.scores(some.outputs, some.frame, some.weight)
-            told.append(one.to_dict() | {"all_rows": some.frame.height, "metrics": metrics})
+            some = self._only(np.flatnonzero(one.rows))
+            metrics = some.found.run.decoder.scores(*some._rows())
+            told.append(one.to_dict() | {"all_rows": some.found.frame.height, "metrics": metrics})
         loss = "mean_squared_error" if isinstance(answers, NumberAnswers) else "log_loss"
         return {"loss": loss, "columns": columns, "found": told}
 
     def calibration(self, answers: Answers) -> dict[str, Any]:
         """Whether probabilities hold, and what refusing unsure rows would save."""
-        options: dict[str, Any] = {
-            "weight": self.weight,
-            "clusters": self.clusters,
-            "confidence": self.confidence,
-            "replicates": self.replicates if self._units > 1 else 0,
-            "seed": self.seed,
-        }
+        options = self.drawing.options()
         if isinstance(answers, NumberAnswers):
             spread = self._spread(answers)
             errors = np.abs(answers.truth - answers.predicted).mean(axis=1)

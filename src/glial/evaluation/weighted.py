@@ -36,6 +36,26 @@ def weighted_mean(values: Floats, weights: Floats) -> Floats:
     return np.asarray(((weights @ values).T / total).T)
 
 
+def mean_of_known(values: Floats, weights: Floats) -> Floats:
+    """The mean of the numbers that are not NaN.
+
+    Args:
+        values: [row], or several a row, [row, ...].
+        weights: [replicate, row].
+
+    Returns:
+        [replicate]; NaN where nothing known weighs.
+
+    Example:
+        >>> mean_of_known(np.array([1.0, 4.0, np.nan]), np.array([[1.0, 1.0, 5.0]]))
+        array([2.5])
+    """
+    flat = values.reshape(len(values), -1)
+    known = ~np.isnan(flat)
+    sums, held = weights @ np.where(known, flat, 0).sum(axis=1), weights @ known.sum(axis=1)
+    return np.asarray(np.divide(sums, held, out=np.full(len(sums), np.nan), where=held > 0))
+
+
 def weighted_sums(
     codes: Codes,
     size: int,

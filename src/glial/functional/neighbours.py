@@ -141,12 +141,43 @@ def retrieval_scores(
         >>> retrieval_scores(points, labels, (1, 2), metric="euclidean")
         {'recall_at_1': 0.5, 'recall_at_2': 0.75, 'mean_average_precision_at_r': 0.5}
     """
+    values = retrieval_values(vectors, labels, recalls, metric=metric)
+    weights = torch.ones(len(labels)) if weight is None else weight.cpu()
+    found = {}
+    for name, each in values.items():
+        known = ~each.isnan()
+        held = weights[known].double()
+        found[name] = float((each[known] * held).sum() / held.sum()) if len(held) else math.nan
+    return found
+
+
+def retrieval_values(
+    vectors: Float[Tensor, "row feature"],
+    labels: Int[Tensor, " row"],
+    recalls: Sequence[int] = (1, 5),
+    *,
+    metric: Metric = "cosine",
+) -> dict[str, Tensor]:
+    """What each row adds to `retrieval_scores`, [row]; NaN where its class has no other row.
+
+    Args:
+        vectors: A vector a row.
+        labels: Class of each row.
+        recalls: As there.
+        metric: As of `nearest`.
+
+    Example:
+        >>> points, labels = torch.tensor([[0.0], [1.0], [1.5], [4.0]]), torch.tensor([0, 0, 1, 1])
+        >>> retrieval_values(points, labels, (1,), metric="euclidean")["recall_at_1"].tolist()
+        [1.0, 0.0, 0.0, 1.0]
+    """
     codes = torch.unique(labels, return_inverse=True)[1]
     partners = codes.bincount()[codes] - 1
-    asked = partners.nonzero()[:, 0]
+    alone = (partners == 0).cpu()
     names = [*(f"recall_at_{k}" for k in recalls), "mean_average_precision_at_r"]
-    if not len(asked):
-        return dict.fromkeys(names, math.nan)
+    if alone.all():
+        nothing = torch.full((len(labels),), math.nan, dtype=torch.float64)
+        return dict.fromkeys(names, nothing)
     vectors = _unit(vectors) if metric == "cosine" else vectors
     most = min(len(vectors) - 1, max(int(partners.max()), *recalls))
     half = vectors.square().sum(dim=1) / 2
@@ -157,10 +188,8 @@ def retrieval_scores(
         near = _first(rough, most)
         right = (codes[near] == codes[start : start + len(part), None]).double()
         found.append(_scores_of(right, partners[start : start + len(part)], recalls))
-    values = torch.cat(found)[asked]
-    weights = torch.ones(len(asked)) if weight is None else weight[asked].cpu()
-    means = (values * weights.double()[:, None]).sum(dim=0) / weights.double().sum()
-    return dict(zip(names, means.tolist(), strict=True))
+    values = torch.cat(found).masked_fill(alone[:, None], math.nan)
+    return dict(zip(names, values.unbind(dim=1), strict=True))
 
 
 def _first(distances: Tensor, count: int) -> Tensor:

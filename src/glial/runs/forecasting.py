@@ -15,7 +15,7 @@ from glial.core.errors import InputError
 from glial.data import Encoding
 from glial.data.batches import Batch
 from glial.data.series import WindowBatches, WindowForm, Windows
-from glial.runs.forecasts import evaluate, judged_moments, predict
+from glial.runs.forecasts import Forecasted, evaluate, predict
 from glial.runs.network import built_network, make_objective
 from glial.runs.plan import Plan
 from glial.runs.preparation import choose_model, chosen_batch_size
@@ -120,7 +120,7 @@ class ForecastReady:
         """How good the network is on ``val`` or ``test``."""
         rows, stride = self.prepared.rows, run.plan.task.stride
         moments = self.prepared.edges.moments(split, rows.windows.form, stride)
-        return judged_moments(run, rows, moments) if moments.shape[0] else None
+        return Forecasted.of(run, rows, moments).judged() if moments.shape[0] else None
 
 
 def make_ready(request: Request, plan: Plan) -> ForecastReady:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glial.core.errors import InputError
@@ -64,23 +65,50 @@ def _step_by_step(model: nn.Module, found: Gathered, task: Forecasting) -> Tenso
     return torch.cat(steps, dim=1).flatten(1)
 
 
-def judged_moments(run: Run, rows: SeriesRows, moments: Tensor) -> Judged:
-    """How good a run's forecasts are from moments on, beside the seasonal naive forecasts'.
+@dataclass(frozen=True)
+class Forecasted:
+    """What a run forecasts from many moments, and what came; a row for each step of each moment.
 
-    Args:
-        run: The run.
-        rows: The series.
-        moments: The steps whose values are the first to be forecast.
+    Attributes:
+        task: The task.
+        outputs: The forecasts, [row, target * quantile].
+        truth: What came, [row, target]; NaN where unknown.
+        naive: The seasonal naive forecasts, likewise.
+        scale: What errors are divided by, likewise.
+        moments: The step that each moment's forecasts begin with, [moment].
+        series: The series of each moment, [moment].
     """
-    task: Any = run.decoder
-    truth, scale = rows.truth(moments), rows.scales(moments)
-    flat = truth.reshape(-1, truth.shape[2])
-    scales = np.broadcast_to(scale, truth.shape).reshape(flat.shape)
-    columns = {name: flat[:, i] for i, name in enumerate(task.targets)}
-    columns |= {f"scale_{name}": scales[:, i] for i, name in enumerate(task.targets)}
-    metrics = task.scores(forecasts(run, rows.windows, moments), pl.DataFrame(columns))
-    naive = rows.naive(moments).reshape(flat.shape)
-    return Judged(metrics, task.point_scores(naive, flat, scales))
+
+    task: Forecasting
+    outputs: Tensor
+    truth: NDArray[np.float64]
+    naive: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    moments: NDArray[np.int64]
+    series: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, run: Run, rows: SeriesRows, moments: Tensor) -> Forecasted:
+        """What a run forecasts from moments of series."""
+        task: Any = run.decoder
+        truth = rows.truth(moments)
+        shape = (-1, truth.shape[2])
+        return cls(
+            task,
+            forecasts(run, rows.windows, moments),
+            truth.reshape(shape),
+            rows.naive(moments).reshape(shape),
+            np.broadcast_to(rows.scales(moments), truth.shape).reshape(shape),
+            moments.numpy(),
+            rows.windows.series_of(moments).numpy(),
+        )
+
+    def judged(self) -> Judged:
+        """How good the forecasts are, beside the seasonal naive ones."""
+        columns = {name: self.truth[:, i] for i, name in enumerate(self.task.targets)}
+        columns |= {f"scale_{name}": self.scale[:, i] for i, name in enumerate(self.task.targets)}
+        metrics = self.task.scores(self.outputs, pl.DataFrame(columns))
+        return Judged(metrics, self.task.point_scores(self.naive, self.truth, self.scale))
 
 
 def predict(run: Run, source: Any) -> Any:
@@ -210,6 +238,20 @@ def evaluate(run: Run, source: Any) -> dict[str, Any]:
         >>> sorted(evaluate(run, frame))
         ['baseline', 'details', 'metrics']
     """
+    judged = forecasted(run, source).judged()
+    return {"metrics": judged.metrics, "baseline": judged.baseline, "details": {}}
+
+
+def forecasted(run: Run, source: Any) -> Forecasted:
+    """What a run forecasts from many moments of a source.
+
+    Args:
+        run: The run.
+        source: As for `evaluate`.
+
+    Raises:
+        InputError: If columns are missing, or no series is long enough.
+    """
     task: Any = run.decoder
     table = read_as_trained(run, source)
     starts, form = table.edges[:-1], task.form
@@ -224,5 +266,4 @@ def evaluate(run: Run, source: Any) -> dict[str, Any]:
             do="give longer series",
         )
     rows = series_rows(table, task, run.encoding, np.minimum(firsts, table.ends))
-    judged = judged_moments(run, rows, moments)
-    return {"metrics": judged.metrics, "baseline": judged.baseline, "details": {}}
+    return Forecasted.of(run, rows, moments)

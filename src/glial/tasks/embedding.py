@@ -16,7 +16,7 @@ from torch.nn import functional
 from glial.core.errors import InputError
 from glial.core.seeds import torch_generator
 from glial.functional import metric_losses
-from glial.functional.neighbours import recall_at, retrieval_scores
+from glial.functional.neighbours import recall_at, retrieval_scores, retrieval_values
 from glial.tasks.labels import Labels, LabelType, label_texts
 from glial.tasks.settings import TaskSettings
 from glial.tasks.task import Decoded, Loss, Task, count_of
@@ -185,6 +185,16 @@ class Embedding:
         weights = None if weight is None else torch.from_numpy(weight).float()[order]
         vectors = self.vectors(outputs[order.to(outputs.device)])
         return retrieval_scores(vectors, self.encode(frame)[order], weight=weights)
+
+    def row_scores(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
+        """What each row adds to the scores, [row]; NaN where it is not searched for."""
+        order = _drawn(frame.height, SCORED_ROWS)
+        vectors = self.vectors(outputs[order.to(outputs.device)])
+        found = {}
+        for name, values in retrieval_values(vectors, self.encode(frame)[order]).items():
+            found[name] = np.full(frame.height, np.nan)
+            found[name][order.numpy()] = values.numpy()
+        return found
 
     def details(self, outputs: Tensor, frame: pl.DataFrame) -> dict[str, Any]:
         """Nothing beyond the metrics."""

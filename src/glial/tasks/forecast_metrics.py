@@ -57,13 +57,34 @@ def forecast_scores(truth: Floats, predicted: Floats, scale: Floats) -> dict[str
         >>> {name: round(value, 2) for name, value in scores.items()}
         {'mae': 2.0, 'rmse': 2.0, 'smape': 66.67, 'mase': 0.5}
     """
+    values = forecast_values(truth, predicted, scale)
+    scores = {name: _mean(each) for name, each in values.items()}
+    return scores | {"rmse": math.sqrt(scores["rmse"])}
+
+
+def forecast_values(truth: Floats, predicted: Floats, scale: Floats) -> dict[str, Floats]:
+    """What each value adds to the metrics of `forecast_scores`, [row, target]; NaN where unknown.
+
+    Args:
+        truth: As there.
+        predicted: Likewise.
+        scale: Likewise.
+
+    Returns:
+        Metric to numbers whose mean it is; of ``rmse`` it is the root of their mean.
+
+    Example:
+        >>> values = forecast_values(np.array([[2.0]]), np.array([[4.0]]), np.array([[4.0]]))
+        >>> values["rmse"], values["mase"]
+        (array([[4.]]), array([[0.5]]))
+    """
     error = np.abs(truth - predicted)
     size = np.abs(truth) + np.abs(predicted)
     return {
-        "mae": _mean(error),
-        "rmse": math.sqrt(_mean(error**2)),
-        "smape": _mean(200 * np.divide(error, size, out=error * 0.0, where=size > 0)),
-        "mase": _mean(error / scale),
+        "mae": error,
+        "rmse": error**2,
+        "smape": 200 * np.divide(error, size, out=error * 0.0, where=size > 0),
+        "mase": error / scale,
     }
 
 
@@ -85,14 +106,33 @@ def quantile_scores(truth: Floats, predicted: Floats, quantiles: list[float]) ->
         >>> {name: round(value, 2) for name, value in scores.items()}
         {'quantile_loss': 0.1, 'coverage': 1.0, 'nominal_coverage': 0.8}
     """
-    shares = np.array(quantiles)
-    error = truth[:, :, None] - predicted
-    scores = {"quantile_loss": _mean(np.maximum(shares * error, (shares - 1) * error))}
+    values = quantile_values(truth, predicted, quantiles)
+    scores = {name: _mean(each) for name, each in values.items()}
     if len(quantiles) > 1:
-        inside = (predicted[:, :, 0] <= truth) & (truth <= predicted[:, :, -1])
-        scores["coverage"] = _mean(np.where(np.isnan(truth), np.nan, inside))
         scores["nominal_coverage"] = quantiles[-1] - quantiles[0]
     return scores
+
+
+def quantile_values(truth: Floats, predicted: Floats, quantiles: list[float]) -> dict[str, Floats]:
+    """What each value adds to the metrics of `quantile_scores`, [row, target]; NaN where unknown.
+
+    Args:
+        truth: As there.
+        predicted: Likewise.
+        quantiles: Likewise.
+
+    Example:
+        >>> values = quantile_values(np.array([[1.0]]), np.array([[[0.0, 2.0]]]), [0.1, 0.9])
+        >>> values["coverage"]
+        array([[1.]])
+    """
+    shares = np.array(quantiles)
+    error = truth[:, :, None] - predicted
+    values = {"quantile_loss": np.maximum(shares * error, (shares - 1) * error).mean(axis=2)}
+    if len(quantiles) > 1:
+        inside = (predicted[:, :, 0] <= truth) & (truth <= predicted[:, :, -1])
+        values["coverage"] = np.where(np.isnan(truth), np.nan, inside)
+    return values
 
 
 def _mean(values: Floats) -> float:
