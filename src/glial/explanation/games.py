@@ -20,7 +20,8 @@ Bools = NDArray[np.bool_]
 Table = NDArray[Any] | pl.DataFrame
 Predict = Callable[[Any], NDArray[Any]]
 
-ROWS_AT_ONCE = 50_000  # rows that a function is asked about in one call
+ROWS_AT_ONCE = 50_000  # rows of a table that a function is asked about in one call
+CELLS_AT_ONCE = 1 << 16  # cells of an array: about what the processor's cache holds
 
 
 def names_of(table: Table) -> list[str]:
@@ -165,7 +166,9 @@ class TableGame:
         num_rows, num_masks = len(self._rows), len(known)
         worth = np.empty(num_rows * num_masks)
         tell = share_logger(logger, "explaining")
-        at_once = max(1, ROWS_AT_ONCE // len(self._background))
+        is_frame = isinstance(self._rows, pl.DataFrame)
+        most = ROWS_AT_ONCE if is_frame else CELLS_AT_ONCE // known.shape[1]
+        at_once = max(1, most // len(self._background))
         for start in range(0, len(worth), at_once):
             pairs = np.arange(start, min(start + at_once, len(worth)))
             mixed = self._mixed(pairs // num_masks, known[pairs % num_masks])
