@@ -261,3 +261,16 @@ def test_numbers_are_explained_in_their_units():
     shuffled = run_importance(run, table, metric="rmse", num_repeats=2)
     assert shuffled.values.argmax() == 0
     assert run_importance(run, table, num_repeats=2).metric == "r2"
+
+
+@pytest.mark.slow
+def test_several_networks_are_explained_as_one_and_in_silence(caplog):
+    table = glial.data.read("iris")
+    settings = {"data.split.folds": 2}
+    run = glial.train(table, target="species", model="linear", epochs=2, out=False, set=settings)
+    asked = table.with_columns(pl.lit("about 2").alias("petal_width"))
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="glial"):
+        found = explain_rows(run, exact_shap, asked.head(3), asked, num_background=5)
+    assert found.gap < 1e-6
+    assert caplog.text == ""

@@ -118,7 +118,7 @@ class Run:
             Outputs, [row, output], [row, member, output] or [row, position, output].
         """
         if self.members:
-            return self.decoder.pool(self.votes(frame))
+            return self.decoder.pool(self.votes(frame, notice=notice))
         if notice:
             self.encoding.notice_unread(frame)
         parts = []
@@ -130,9 +130,10 @@ class Run:
             parts.append(outputs_of(self.model, inputs, encoding.finish, groups, mode))
         return joined(parts)
 
-    def votes(self, frame: pl.DataFrame) -> list[tuple[Task, Tensor]]:
+    def votes(self, frame: pl.DataFrame, *, notice: bool = True) -> list[tuple[Task, Tensor]]:
         """The task and the outputs of each member, or of the one network, for a table's rows."""
-        return [(run.decoder, run.outputs(frame)) for run in self.members or [self]]
+        members = self.members or [self]
+        return [(run.decoder, run.outputs(frame, notice=notice)) for run in members]
 
     def to_dict(self) -> dict[str, Any]:
         """The result as the JSON that ``glial train`` prints."""
