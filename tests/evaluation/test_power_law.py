@@ -26,6 +26,12 @@ def test_an_exact_law_is_found_again(truth):
 def test_errors_that_do_not_fall_stay_where_they_are():
     law = fit_power_law(SIZES, [0.3] * 6)
     assert law.error(10_000) == pytest.approx(0.3, abs=1e-3)
+    random = np.random.default_rng(0)
+    law = fit_power_law(SIZES * 2, 0.3 + 0.02 * random.normal(size=12))
+    gain, low, high = law.gain(3200)
+    assert low < 0.01
+    assert abs(gain) < 0.02
+    assert low <= gain <= high
 
 
 @pytest.mark.slow
@@ -33,12 +39,16 @@ def test_extrapolations_hold_the_truth_as_often_as_they_say():
     random = np.random.default_rng(0)
     sizes = np.repeat(SIZES, 3)
     errors = 0.1 + 5 * sizes**-0.5
-    held = 0
+    held = gained = 0
+    gain = 5 * 1600**-0.5 - 5 * 3200**-0.5
     for _ in range(40):
         law = fit_power_law(sizes, errors * (1 + 0.1 * random.normal(size=len(sizes))))
         low, high = law.interval(3200)
         held += low <= 0.1 + 5 * 3200**-0.5 <= high
+        _, low, high = law.gain(3200)
+        gained += low <= gain <= high
     assert held >= 35
+    assert gained >= 35
 
 
 @pytest.mark.parametrize(

@@ -161,13 +161,14 @@ class Curve:
         name = self.metric if self.metric in LOWER_IS_BETTER else f"1 - {self.metric}"
         low, high = law.interval(2 * law.at)
         here, twice = law.error(law.at), law.error(2 * law.at)
+        gain, least, most = law.gain(2 * law.at)
         lines = [
             f"{name} falls as {law.floor:.3g} + {law.scale:.3g} (rows / {law.at:,})"
             f"^-{law.exponent:.2f} on {self.judge}",
             f"twice the rows ({2 * law.at:,}) would bring it from {here:.3g} to {twice:.3g} "
-            f"[{low:.3g}, {high:.3g}]",
+            f"[{low:.3g}, {high:.3g}]: a gain of {gain:.3g} [{least:.3g}, {most:.3g}]",
         ]
-        if high >= here:
+        if least <= 0:
             lines.append("the trainings do not show that more rows would help")
         return [*lines, *self._looked_back()]
 

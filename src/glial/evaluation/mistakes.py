@@ -15,7 +15,7 @@ from glial.data import read
 from glial.data.cells import missing
 from glial.data.quality.duplicates import find_duplicates
 from glial.data.quality.labels import confident_errors, confident_joint, far_residuals
-from glial.data.quality.sheet import Sheet
+from glial.data.quality.sheet import SPLITS, Sheet
 from glial.data.sources import is_of_files
 from glial.evaluation.answers import ClassAnswers, NumberAnswers, answers_of
 from glial.runs import Answered, Run, answer, load
@@ -256,27 +256,26 @@ def _copies(
     kinds = {name: kind for name, kind in run.plan.data.types.items() if name in columns}
     if not kinds or any(kind in ("sequence", "words") for kind in kinds.values()):
         return None
-    parts, given = [found.frame], [numbers]
-    if others is not None:
-        for name in (*kinds, *targets):
-            if name not in others.columns:
-                raise InputError(
-                    f"the column {name!r} is not in the other rows",
-                    expected=f"the columns that the run takes: {', '.join(kinds)}",
-                    got=", ".join(others.columns[:30]),
-                )
-        parts, given = [others, *parts], [np.arange(others.height), *given]
     wanted = [*kinds, *targets]
-    sheet = Sheet.of([part.select(wanted) for part in parts], targets, kinds, run.task, given)
-    copied = find_duplicates(sheet)
-    names = ("others", "source") if others is not None else ("source",)
-    splits = dict(zip(("train", "val"), names, strict=False))
-    return {
-        "repeated": copied.repeated,
-        "conflicting": copied.conflicting,
-        "among_others": copied.val if others is not None else None,
-        "examples": [
-            [{"in": splits[one["split"]], "row": one["row"]} for one in same]
-            for same in copied.examples
-        ],
-    }
+    own = found.frame.select(wanted)
+    within = find_duplicates(Sheet.of([own], targets, kinds, run.task, [numbers]))
+    told = {"repeated": within.repeated, "conflicting": within.conflicting}
+    if others is None:
+        return {**told, "among_others": None, "examples": _places(within.examples, ["source"])}
+    for name in wanted:
+        if name not in others.columns:
+            raise InputError(
+                f"the column {name!r} is not in the other rows",
+                expected=f"the columns that the run takes: {', '.join(kinds)}",
+                got=", ".join(others.columns[:30]),
+            )
+    parts, given = [others.select(wanted), own], [np.arange(others.height), numbers]
+    across = find_duplicates(Sheet.of(parts, targets, kinds, run.task, given))
+    places = _places(across.examples, ["others", "source"])
+    return {**told, "among_others": across.val, "examples": places}
+
+
+def _places(examples: list[list[dict[str, Any]]], names: list[str]) -> list[list[dict[str, Any]]]:
+    """Sets of equal rows, each told by the table where it stands and its number there."""
+    splits = dict(zip(SPLITS, names, strict=False))
+    return [[{"in": splits[one["split"]], "row": one["row"]} for one in same] for same in examples]

@@ -53,23 +53,41 @@ class PowerLaw:
             rows: Number of rows.
             confidence: Of the interval.
         """
+        reach = self._reach(self._slope(rows), confidence)
+        return max(0.0, self.error(rows) - reach), self.error(rows) + reach
+
+    def gain(self, rows: float, confidence: float = 0.95) -> tuple[float, float, float]:
+        """By how much the error falls from ``at`` to a number of rows, and between which ends.
+
+        Args:
+            rows: Number of rows.
+            confidence: Of the interval, which begins below 0 where no fall is shown.
+        """
+        reach = self._reach(self._slope(self.at) - self._slope(rows), confidence)
+        gain = self.error(self.at) - self.error(rows)
+        return gain, gain - reach, gain + reach
+
+    def _slope(self, rows: float) -> Floats:
+        return _slopes(np.array([self.scale, self.exponent, self.floor]), rows / self.at)
+
+    def _reach(self, slope: Floats, confidence: float) -> float:
+        """Half the length of an interval of what has these derivatives."""
         from scipy.stats import t
 
-        slope = _slopes(np.array([self.scale, self.exponent, self.floor]), rows / self.at)
         spread = math.sqrt(max(0.0, float(slope @ self.covariance @ slope)))
-        reach = float(t.ppf((1 + confidence) / 2, self.freedom)) * spread
-        return max(0.0, self.error(rows) - reach), self.error(rows) + reach
+        return float(t.ppf((1 + confidence) / 2, self.freedom)) * spread
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers of the law, and what it says of twice as many rows."""
         low, high = self.interval(2 * self.at)
+        gain = dict(zip(("gain", "gain_low", "gain_high"), self.gain(2 * self.at), strict=True))
         return {
             "scale": self.scale,
             "exponent": self.exponent,
             "floor": self.floor,
             "at": self.at,
             "here": self.error(self.at),
-            "twice": {"error": self.error(2 * self.at), "low": low, "high": high},
+            "twice": {"error": self.error(2 * self.at), "low": low, "high": high, **gain},
         }
 
 
