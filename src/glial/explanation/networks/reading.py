@@ -254,8 +254,7 @@ class Opened:
             outputs: Tensor = self.network(*arguments)
             return outputs
         with reading:
-            outputs = self.network(*arguments)
-        return outputs
+            return self.network(*arguments)
 
 
 def chosen(outputs: Tensor, choice: Choice) -> Tensor:
