@@ -30,6 +30,16 @@ def test_adds_up_through_maxima(convolution, images, classes):
     assert found.gap.abs().max() < 1e-12
 
 
+def test_adds_up_where_windows_of_maxima_overlap():
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Flatten(), nn.Linear(75, 2)
+    ).double()
+    images = torch.randn(3, 1, 12, 12).double()
+    found = deeplift(network, images, 1, reference=images.roll(1, 0))
+    assert found.gap.abs().max() < 1e-12
+
+
 def test_the_rescale_rule_by_hand():
     # y = relu(2 a - b): from (0, 2), where the sum is -2, to (3, 1), where it is 5.
     network = nn.Sequential(nn.Linear(2, 1, bias=False), nn.ReLU())

@@ -235,20 +235,19 @@ def _pooled(
 ) -> Tensor:
     """A maximum's difference goes to where it stands now and where it stood in the reference."""
     pool = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)[axes - 1]
-    back = (functional.max_unpool1d, functional.max_unpool2d, functional.max_unpool3d)[axes - 1]
     options = {k: v for k, v in kwargs.items() if k != "return_indices"} | {"return_indices": True}
     inputs = args[0]
     largest, here = pool(inputs.detach(), *args[1:6], **options)
     _, there = pool(before[0], *args[1:6], **options)
-    settings = dict(zip(("kernel_size", "stride", "padding"), args[1:4], strict=False))
-    settings |= {k: kwargs[k] for k in ("kernel_size", "stride", "padding") if k in kwargs}
     way = _way(before[0], inputs.detach())
     most = torch.maximum(largest, came)
 
     def handed_back(gradient: Tensor) -> Tensor:
-        shape = list(inputs.shape)
-        told = back(gradient * (most - came), here, **settings, output_size=shape)
-        told = told + back(gradient * (largest - most), there, **settings, output_size=shape)
+        # Windows may overlap: what several hand back to one place is added up.
+        told = torch.zeros_like(way).flatten(-axes)
+        for share, places in ((most - came, here), (largest - most, there)):
+            told.scatter_add_(-1, places.flatten(-axes), (gradient * share).flatten(-axes))
+        told = told.view(way.shape)
         near = way.abs() < _SMALL
         return torch.where(near, 0.0, told / torch.where(near, 1.0, way))
 
