@@ -190,6 +190,34 @@ def test_the_same_seed_gives_the_same_numbers_and_weights_no_chance():
     assert np.isnan(other.gaps["demographic_parity_difference"].chance)
 
 
+def test_rows_that_belong_together_are_drawn_together():
+    truth, guess, shares, grouping, _ = drawn(0)
+    copies = np.repeat(np.arange(400), 9)
+    ninefold = Grouping(grouping.columns, grouping.groups, grouping.codes[copies])
+    one = compare_groups(of_classes(truth, guess, shares), grouping)
+    measures = of_classes(truth[copies], guess[copies], shares[copies])
+    found = compare_groups(measures, ninefold, clusters=copies)
+    apart = compare_groups(measures, ninefold)
+    widths = [
+        group.figures["accuracy"].high - group.figures["accuracy"].low
+        for audit in (one, found, apart)
+        for group in audit.groups[:1]
+    ]
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+    assert widths[2] == pytest.approx(widths[0] / 3, rel=0.15)
+    assert np.isnan(found.gaps["accuracy_difference"].chance)
+    alone = compare_groups(measures, ninefold, clusters=ninefold.codes)
+    assert np.isnan(alone.groups[0].figures["accuracy"].low)
+
+
+def test_probabilities_that_are_no_numbers_leave_no_calibration():
+    truth, guess, shares, grouping, _ = drawn(0)
+    found = compare_groups(of_classes(truth, guess, shares * np.nan), grouping, replicates=0)
+    figures = found.groups[0].figures
+    assert np.isnan(figures["expected_calibration_error"].value)
+    assert 0 < figures["selection_rate"].value < 1
+
+
 # Small groups
 
 

@@ -9,7 +9,13 @@ from typing import Any
 
 from glial.core.errors import InputError, unknown_name
 from glial.core.progress import share_logger
-from glial.evaluation.answers import ClassAnswers, LabelAnswers, NumberAnswers, answers_of
+from glial.evaluation.answers import (
+    ClassAnswers,
+    LabelAnswers,
+    NumberAnswers,
+    answers_of,
+    clusters_of,
+)
 from glial.evaluation.bootstrap import check_bootstrap
 from glial.evaluation.gaps import MIN_ROWS, Audit, compare_groups
 from glial.evaluation.rates import Measures, of_classes, of_numbers
@@ -111,7 +117,7 @@ def audit_answers(
     check_bootstrap(confidence, replicates)
     columns = [by] if isinstance(by, str) else list(by)
     sets = groupings(found.frame, columns, bins=bins)
-    looked_at = list(_outcomes(found, outcome))
+    looked_at, clusters = list(_outcomes(found, outcome)), clusters_of(found)
     tell = share_logger(logger, "resampling groups")
     audits: list[Audit] = []
     for grouping in sets:
@@ -126,6 +132,7 @@ def audit_answers(
                     confidence=confidence,
                     replicates=replicates,
                     seed=seed,
+                    clusters=clusters,
                 )
             )
     return audits

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glial.core.seeds import derive_seed, numpy_generator
 from glial.evaluation.bootstrap import interval, weight_blocks
@@ -122,6 +123,7 @@ def compare_groups(
     confidence: float = 0.95,
     replicates: int = 1000,
     seed: int = 0,
+    clusters: NDArray[np.generic] | None = None,
 ) -> Audit:
     """How differently groups are treated, of rows that are not a run's.
 
@@ -133,6 +135,8 @@ def compare_groups(
         confidence: Share of the resamples that an interval holds.
         replicates: Resamples of the rows of each group; 0 for no intervals.
         seed: Of the resamples.
+        clusters: Cluster of each row, [row], of rows that belong together: whole ones are drawn,
+            and no chance is told.
 
     Example:
         >>> from glial.evaluation.rates import of_classes
@@ -152,17 +156,19 @@ def compare_groups(
     }
     enough = {name: count >= min_rows for name, count in counts.items()}
     seeds = [derive_seed(seed, *grouping.columns, code) for code in range(len(sizes))]
+    together = [None if clusters is None else clusters[rows] for rows in held]
     drawn = np.stack(
         [
-            _resampled(measures.features[rows], replicates, own)
-            for rows, own in zip(held, seeds, strict=True)
+            _resampled(measures.features[rows], replicates, own, some)
+            for rows, own, some in zip(held, seeds, together, strict=True)
         ],
         axis=1,
     )
     spread = measures.rates(drawn)
+    alone = any(some is not None and len(np.unique(some)) < 2 for some in together)
 
     def ends(values: Floats, *, known: bool = True) -> tuple[float, float]:
-        return interval(values, confidence) if known else (np.nan, np.nan)
+        return interval(values, confidence) if known and not alone else (np.nan, np.nan)
 
     groups = [
         Group(
@@ -181,7 +187,8 @@ def compare_groups(
         )
         for code, group in enumerate(grouping.groups)
     ]
-    by_lot = _by_lot(measures, rates, counts, enough, replicates, numpy_generator(seed, "lot"))
+    draws = replicates if clusters is None else 0
+    by_lot = _by_lot(measures, rates, counts, enough, draws, numpy_generator(seed, "lot"))
     spread_gaps = gaps_of(spread, measures, enough)
     gaps = {
         name: Gap(float(value), *ends(spread_gaps[name]), by_lot.get(name, np.nan))
@@ -191,9 +198,11 @@ def compare_groups(
     return Audit(grouping.columns, outcome, groups, gaps, min_rows, told)
 
 
-def _resampled(features: Floats, replicates: int, seed: int) -> Floats:
+def _resampled(
+    features: Floats, replicates: int, seed: int, clusters: NDArray[np.generic] | None
+) -> Floats:
     """Sums over resamples of a group's rows, drawn with replacement, [resample, feature]."""
-    blocks = weight_blocks(len(features), replicates, seed)
+    blocks = weight_blocks(len(features), replicates, seed, clusters=clusters)
     nothing = np.empty((0, features.shape[1]))
     return np.concatenate([nothing, *(block @ features for block in blocks)])
 

@@ -68,7 +68,8 @@ def of_classes(
         ['accuracy', 'calibration_in_the_large', 'demographic_parity']
     """
     ones = np.ones(len(truth)) if weight is None else weight
-    bins = np.minimum((shares * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    places = np.nan_to_num(shares) * CALIBRATION_BINS
+    bins = np.minimum(places.astype(np.int64), CALIBRATION_BINS - 1)
     surplus = shares - truth
     binned = surplus[:, None] * (bins[:, None] == np.arange(CALIBRATION_BINS))
     columns = np.stack([np.ones(len(truth)), truth, guess, truth & guess, surplus], axis=1)

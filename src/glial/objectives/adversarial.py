@@ -19,6 +19,7 @@ from glial.training.settings import TrainSettings
 # Which of two classes' rows the adversary looks at.
 ONE_CLASS = {"equal_opportunity": 1, "predictive_equality": 0}
 ADVERSARY_RATE = 0.05
+ADVERSARY_STEPS = 5
 _PREFIX = "adversary."
 
 
@@ -70,7 +71,8 @@ class AdversarialDescent(Descent):
     """Descent on a loss that takes away what would help an adversary to tell groups apart.
 
     The gradient of the loss loses its part along the adversary's, and the adversary's is
-    subtracted; the adversary in turn descends its own loss after every step.
+    subtracted. The adversary takes five steps down its own loss before each: one that lags behind
+    pushes the network past equality, and back.
 
     Args:
         model: The network.
@@ -130,13 +132,16 @@ class AdversarialDescent(Descent):
             return super()._descend_by_autograd(batch, passes)
         self.optimizer.zero_grad(set_to_none=True)
         free = [parameter for parameter in self._parameters if parameter.requires_grad]
-        own = list(self.adversary.parameters())
-        found = [torch.zeros_like(parameter) for parameter in (*free, *own)]
+        found = [torch.zeros_like(parameter) for parameter in free]
         parts = split(batch, self._accumulate)
         masses = torch.stack([self._mass(part.target, part.weight) for part in parts])
         looked_at = torch.stack([self._looked_at(part).sum() for part in parts])
         tiny = torch.finfo(masses.dtype).tiny
         total = torch.zeros_like(masses[0])
+        if len(parts) > 1:
+            with torch.no_grad():
+                told = [_scores(self._passes(*part.inputs)) for part in parts]
+            self._teach(torch.cat(told), batch)
         for part, share, seen in zip(
             parts,
             masses / masses.sum().clamp_min(tiny),
@@ -144,21 +149,26 @@ class AdversarialDescent(Descent):
             strict=True,
         ):
             outputs = (passes or self._passes)(*part.inputs)
-            spied = self._spied(outputs, part) * seen
-            for sums, gradient in zip(
-                found,
-                torch.autograd.grad(spied, (*free, *own), retain_graph=True, allow_unused=True),
-                strict=True,
-            ):
+            if len(parts) == 1:
+                self._teach(_scores(outputs).detach(), batch)
+            spied = self._spied(_scores(outputs), part) * seen
+            gradients = torch.autograd.grad(spied, free, retain_graph=True, allow_unused=True)
+            for sums, gradient in zip(found, gradients, strict=True):
                 if gradient is not None:
                     sums += gradient
             loss = self._loss_of_outputs(outputs, part) * share
             loss.backward()
             total += loss.detach()
-        take_away([p.grad for p in free], found[: len(free)], self._strength)
-        for parameter, gradient in zip(own, found[len(free) :], strict=True):
-            parameter.grad = gradient
+        take_away([p.grad for p in free], found, self._strength)
         return total
+
+    def _teach(self, scores: Tensor, batch: Batch) -> None:
+        """Let the adversary learn from what the network says now, before it is heeded."""
+        for _ in range(ADVERSARY_STEPS):
+            self._own.zero_grad()
+            loss = self._spied(scores, batch)
+            loss.backward()
+            self._own.step()
 
     def _looked_at(self, batch: Batch) -> Tensor:
         """What each row counts for the adversary, [row]."""
@@ -166,10 +176,9 @@ class AdversarialDescent(Descent):
         counts = counts.to(batch.target.device)
         return counts if self._looks_at is None else counts * (batch.target == self._looks_at)
 
-    def _spied(self, outputs: Any, batch: Batch) -> Tensor:
+    def _spied(self, scores: Tensor, batch: Batch) -> Tensor:
         """The adversary's loss: the mean over rows that it looks at."""
         assert batch.group is not None  # noqa: S101 - narrows the type
-        scores = outputs.outputs if isinstance(outputs, WithAuxiliary) else outputs
         members = scores.shape[1] if scores.ndim == 3 else 1
         scores, target, counts = expanded_to_members(scores, batch.target, self._looked_at(batch))
         assert counts is not None  # noqa: S101 - narrows the type
@@ -178,11 +187,6 @@ class AdversarialDescent(Descent):
             self.adversary(scores.float(), target), group, reduction="none"
         )
         return (surprise * counts).sum() / counts.sum().clamp_min(torch.finfo(counts.dtype).tiny)
-
-    def _update(self, moment: Moment) -> None:
-        super()._update(moment)
-        if self._strength:
-            self._own.step()
 
     def tensors(self) -> dict[str, Tensor]:
         """The optimiser's running averages, and the adversary with its own."""
@@ -205,6 +209,12 @@ class AdversarialDescent(Descent):
             number, _, key = name.partition(".")
             state.setdefault(int(number), {})[key] = value
         self._own.load_state_dict({**self._own.state_dict(), "state": state})
+
+
+def _scores(outputs: Any) -> Tensor:
+    """The network's own outputs, where it has auxiliary ones beside them."""
+    scores: Tensor = outputs.outputs if isinstance(outputs, WithAuxiliary) else outputs
+    return scores
 
 
 def take_away(
