@@ -167,7 +167,7 @@ class AdversarialDescent(Descent):
         for _ in range(ADVERSARY_STEPS):
             self._own.zero_grad()
             loss = self._spied(scores, batch)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self._own.step()
 
     def _looked_at(self, batch: Batch) -> Tensor:
