@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from glial.cli.arguments import set_changes
 from glial.cli.main import print_json
+
+if TYPE_CHECKING:
+    from glial.runs import Answered
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
 
     found = calibrate(options.run, options.source, set=set_changes(options.set))
     metrics, judged = found.metrics, found.after.frame.height
+    for when, said in (("before", found.before), ("after", found.after)):
+        metrics[when] |= _calibration_error(said)
     on = "held-out half" if found.held_out else "fitted rows"
     if options.json:
         told = {"run": str(found.run.path), "rows": found.rows, "judged_on": on, "judged": judged}
@@ -41,3 +47,18 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"of the {judged:,} fitted rows themselves: too few to keep a half back")
     return 0
+
+
+def _calibration_error(said: Answered) -> dict[str, float]:
+    """How far probabilities are from shares, where the task says any."""
+    import numpy as np
+
+    from glial.evaluation.answers import ClassAnswers, LabelAnswers, answers_of
+    from glial.evaluation.calibration import calibration_measures
+
+    answers = answers_of(said.run.decoder, said.outputs, said.frame)
+    if not isinstance(answers, (ClassAnswers, LabelAnswers)):
+        return {}
+    name = "expected_calibration_error"
+    told = calibration_measures(answers)[name](np.ones((1, said.frame.height)))
+    return {name: float(told[0])}

@@ -18,6 +18,7 @@ from glial.explanation.networks.influence import influence
 from glial.explanation.predictions import Asked
 from glial.explanation.scores import run_scores
 from glial.runs.prediction import answer
+from glial.runs.uncertainty import snapshots_of
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class ByTrainingRows:
             train = train[numbers]
         told = answer(run, asked.frame).frame
 
+        moments = snapshots_of(run)
+
         def loss(outputs: Tensor, target: Tensor) -> Tensor:
             return run.decoder.loss(outputs, target)
 
@@ -78,6 +81,7 @@ class ByTrainingRows:
             loss,
             (scores.inputs(train), run.decoder.encode(train)),
             (scores.inputs(told), run.decoder.encode(told)),
+            checkpoints=[(weights, 1 / len(moments)) for weights in moments],
             layers=options.get("layers"),
             tell=share_logger(logger, "tracing influence"),
         )
@@ -86,8 +90,12 @@ class ByTrainingRows:
             "product of gradients",
             tables={"influence": _strongest(asked, found, numbers, train)},
             notes=[
-                "above zero, a step on the training row makes this row's loss smaller; the network "
-                "is taken as it is after training"
+                "above zero, a step on the training row makes this row's loss smaller; "
+                + (
+                    f"the mean over {len(moments)} moments of training"
+                    if moments
+                    else "the network is taken as it is after training (train.snapshots keeps more)"
+                )
             ],
         )
 

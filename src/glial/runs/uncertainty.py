@@ -67,7 +67,7 @@ def check_doubts(run: Run, kind: str | None, draws: int | None) -> None:
         for one in run.members or [run]:
             if not dropping_modules(one.model):
                 raise _none_of("dropout", f"a network {one.plan.model['name']} without any", _DROP)
-    if kind == "snapshots" and not all(_snapshots(one) for one in run.members or [run]):
+    if kind == "snapshots" and not all(snapshots_of(one) for one in run.members or [run]):
         raise _none_of("snapshots", "none", "train with --set train.snapshots=5")
 
 
@@ -136,7 +136,7 @@ def _of_snapshots(run: Run, frame: pl.DataFrame) -> Votes:
 def _networks(run: Run) -> Iterator[nn.Module]:
     """The network of a run with the weights of each snapshot; the run's own is left as it is."""
     network = copy.deepcopy(run.model)
-    for weights in _snapshots(run):
+    for weights in snapshots_of(run):
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
@@ -149,7 +149,17 @@ def _networks(run: Run) -> Iterator[nn.Module]:
         yield network
 
 
-def _snapshots(run: Run) -> list[Weights]:
+def snapshots_of(run: Run) -> list[Weights]:
+    """A network's weights at moments of its training; none where the plan kept none.
+
+    Args:
+        run: The run of one network.
+
+    Example:
+        >>> import glial
+        >>> snapshots_of(glial.train("iris", model="linear", epochs=1, out=False))
+        []
+    """
     return run.snapshots if run.path is None else load_snapshots(run.path / "checkpoints")
 
 

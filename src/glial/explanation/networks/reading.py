@@ -251,10 +251,13 @@ class Opened:
         for place in self.codes or ():
             arguments[place] = as_codes(self.inputs[place])
         if type(reading) is Reading and not self.codes:  # nothing to watch
-            outputs: Tensor = self.network(*arguments)
-            return outputs
+            return self._outputs(arguments)
         with reading:
-            return self.network(*arguments)
+            return self._outputs(arguments)
+
+    def _outputs(self, arguments: Sequence[Tensor]) -> Tensor:
+        outputs: Tensor = self.network(*arguments)
+        return outputs
 
 
 def chosen(outputs: Tensor, choice: Choice) -> Tensor:
