@@ -68,8 +68,8 @@ def errors(run: Any, val: pl.DataFrame, test: pl.DataFrame) -> list[str]:
     """The expected calibration error and log loss on the test rows, by each method."""
     import glial
     from glial.core.errors import InputError
-    from glial.evaluation.answers import answers_of
-    from glial.evaluation.calibration import calibration_measures
+    from glial.evaluation.metrics.answers import answers_of
+    from glial.evaluation.probabilities.calibration import calibration_measures
 
     cells = []
     outputs = run.outputs(test)

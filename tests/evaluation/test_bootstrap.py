@@ -8,7 +8,7 @@ from scipy import stats
 
 from glial.core.errors import InputError
 from glial.evaluation import bootstrap
-from glial.evaluation.bootstrap import (
+from glial.evaluation.metrics.bootstrap import (
     bootstrap_weights,
     check_bootstrap,
     interval,

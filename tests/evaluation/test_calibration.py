@@ -7,8 +7,8 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from glial.evaluation.answers import ClassAnswers, LabelAnswers
-from glial.evaluation.calibration import (
+from glial.evaluation.metrics.answers import ClassAnswers, LabelAnswers
+from glial.evaluation.probabilities.calibration import (
     Events,
     brier_parts,
     calibration_measures,

@@ -15,8 +15,8 @@ import glial
 from glial.cli import main
 from glial.core.errors import InputError
 from glial.evaluation import Curve, CurveInterrupted, Point, learning_curve, validation_curve
-from glial.evaluation.line_chart import Line, draw_lines
-from glial.evaluation.trainings import Trainings
+from glial.evaluation.curves.line_chart import Line, draw_lines
+from glial.evaluation.curves.trainings import Trainings
 
 FAST = {"model.name": "linear", "train.epochs": 4, "train.lr": 0.05}
 

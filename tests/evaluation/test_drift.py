@@ -15,7 +15,7 @@ import glial
 from glial.cli import main
 from glial.core.errors import InputError
 from glial.evaluation import compare_tables, drift, source_drift
-from glial.evaluation.table_drift import jensen_shannon, stability_index
+from glial.evaluation.drifting.tables import jensen_shannon, stability_index
 
 
 def table(rows: int, seed: int) -> pl.DataFrame:
@@ -114,7 +114,7 @@ def test_auc_is_scikit_learns(monkeypatch):
     random = np.random.default_rng(0)
     shares = random.random(100).round(1)
     monkeypatch.setattr(
-        "glial.evaluation.table_drift.other_half",
+        "glial.evaluation.drifting.tables.other_half",
         lambda *_: (np.arange(100), np.stack([1 - shares, shares], axis=1)),
     )
     old, new = table(60, 0), table(40, 1)

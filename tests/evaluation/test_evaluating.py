@@ -13,10 +13,10 @@ import glial
 from glial.cli.main import main
 from glial.core.errors import InputError
 from glial.evaluation import evaluate
-from glial.evaluation.answers import ClassAnswers, LabelAnswers, answers_of, replicates_of
-from glial.evaluation.details import POINTS, answer_details, thinned, yes_no_curves
-from glial.evaluation.forecasted import forecast_replicates
-from glial.evaluation.tagged import entity_replicates, tags_replicates
+from glial.evaluation.metrics.answers import ClassAnswers, LabelAnswers, answers_of, replicates_of
+from glial.evaluation.metrics.details import POINTS, answer_details, thinned, yes_no_curves
+from glial.evaluation.metrics.forecasted import forecast_replicates
+from glial.evaluation.metrics.tagged import entity_replicates, tags_replicates
 from glial.runs import answer
 from glial.runs.forecasts import forecasted
 from glial.tasks import TaskSettings, fit_task

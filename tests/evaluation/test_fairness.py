@@ -13,10 +13,10 @@ from scipy import stats
 import glial
 from glial.core.errors import InputError
 from glial.core.files import to_json
-from glial.evaluation.fairness import audit
-from glial.evaluation.gaps import compare_groups, conflict, implied_false_positive_rate
-from glial.evaluation.rates import of_classes, of_numbers
-from glial.evaluation.sensitive import Grouping, groupings
+from glial.evaluation.fairness.audits import audit
+from glial.evaluation.fairness.gaps import compare_groups, conflict, implied_false_positive_rate
+from glial.evaluation.fairness.rates import of_classes, of_numbers
+from glial.evaluation.fairness.sensitive import Grouping, groupings
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from glial.evaluation import (
     replicate,
     signed_rank,
 )
-from glial.evaluation.paired import difference_of
+from glial.evaluation.comparing.paired import difference_of
 
 
 def rights(only_first: int, only_second: int, both: int = 3, neither: int = 2):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from glial.evaluation.refusing import RiskCoverage, refusal_of
+from glial.evaluation.probabilities.refusing import RiskCoverage, refusal_of
 
 
 def test_a_curve_by_hand():

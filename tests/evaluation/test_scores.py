@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from glial.evaluation.bootstrap import bootstrap_weights
-from glial.evaluation.scores import class_replicates, multilabel_replicates, regression_replicates
-from glial.evaluation.weighted import Ranking, weighted_median, weighted_sums
+from glial.evaluation.metrics.bootstrap import bootstrap_weights
+from glial.evaluation.metrics.scores import (
+    class_replicates,
+    multilabel_replicates,
+    regression_replicates,
+)
+from glial.evaluation.metrics.weighted import Ranking, weighted_median, weighted_sums
 from glial.tasks.decisions import mean_cost
 from glial.tasks.metrics import class_scores, multilabel_scores, regression_scores
 

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from glial.evaluation.slices import weakest_slices
-from glial.evaluation.traits import traits_of
+from glial.evaluation.failures.slices import weakest_slices
+from glial.evaluation.failures.traits import traits_of
 
 COLUMNS = ["age", "job", "city", "text"]
 

@@ -23,7 +23,7 @@ from glial.explanation import (
     lime,
     lime_values,
 )
-from glial.explanation.local import weighted_ridge
+from glial.explanation.functions.local import weighted_ridge
 
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.normal(size=(3, 4))

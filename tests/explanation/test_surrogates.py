@@ -17,8 +17,8 @@ from glial.explanation import (
     fit_surrogate,
     run_surrogate,
 )
-from glial.explanation.readable import Feature, feature_matrix, readable_features
-from glial.explanation.trees import grow_tree, shortest_between
+from glial.explanation.functions.readable import Feature, feature_matrix, readable_features
+from glial.explanation.functions.trees import grow_tree, shortest_between
 
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.uniform(size=(400, 3))

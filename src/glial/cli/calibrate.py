@@ -53,8 +53,8 @@ def _calibration_error(said: Answered) -> dict[str, float]:
     """How far probabilities are from shares, where the task says any."""
     import numpy as np
 
-    from glial.evaluation.answers import ClassAnswers, LabelAnswers, answers_of
-    from glial.evaluation.calibration import calibration_measures
+    from glial.evaluation.metrics.answers import ClassAnswers, LabelAnswers, answers_of
+    from glial.evaluation.probabilities.calibration import calibration_measures
 
     answers = answers_of(said.run.decoder, said.outputs, said.frame)
     if not isinstance(answers, (ClassAnswers, LabelAnswers)):

@@ -1,21 +1,8 @@
 """How good a run is, how sure, how fair, and where it fails."""
 
-from glial.evaluation.bootstrap import bootstrap_weights, interval, intervals, replicate
-from glial.evaluation.comparison import Compared, Pair, compare, compare_on
-from glial.evaluation.curve import Curve, CurveInterrupted, Point
-from glial.evaluation.curves import learning_curve, validation_curve
-from glial.evaluation.decomposition import (
-    Decomposition,
-    squared_decomposition,
-    zero_one_decomposition,
-)
-from glial.evaluation.dividing import BiasVariance, bias_variance
-from glial.evaluation.evaluating import evaluate
-from glial.evaluation.fairness import audit, audit_answers
-from glial.evaluation.folds import compare_folds
-from glial.evaluation.gaps import Audit, compare_groups, implied_false_positive_rate
-from glial.evaluation.mistakes import Mistakes, find_mistakes
-from glial.evaluation.paired import (
+from glial.evaluation.comparing.comparison import Compared, Pair, compare, compare_on
+from glial.evaluation.comparing.folds import compare_folds
+from glial.evaluation.comparing.paired import (
     Difference,
     McNemar,
     Tested,
@@ -24,12 +11,31 @@ from glial.evaluation.paired import (
     paired_t,
     signed_rank,
 )
-from glial.evaluation.power_law import PowerLaw, fit_power_law
-from glial.evaluation.rates import of_classes, of_numbers
-from glial.evaluation.run_drift import RunDrift, drift
-from glial.evaluation.sensitive import Grouping, groupings
-from glial.evaluation.table_drift import ColumnDrift, Drift, ToldApart, compare_tables, source_drift
-from glial.evaluation.theory import distance_contrast, pac_rows
+from glial.evaluation.curves.curve import Curve, CurveInterrupted, Point
+from glial.evaluation.curves.decomposition import (
+    Decomposition,
+    squared_decomposition,
+    zero_one_decomposition,
+)
+from glial.evaluation.curves.dividing import BiasVariance, bias_variance
+from glial.evaluation.curves.making import learning_curve, validation_curve
+from glial.evaluation.curves.power_law import PowerLaw, fit_power_law
+from glial.evaluation.curves.theory import distance_contrast, pac_rows
+from glial.evaluation.drifting.runs import RunDrift, drift
+from glial.evaluation.drifting.tables import (
+    ColumnDrift,
+    Drift,
+    ToldApart,
+    compare_tables,
+    source_drift,
+)
+from glial.evaluation.evaluating import evaluate
+from glial.evaluation.failures.mistakes import Mistakes, find_mistakes
+from glial.evaluation.fairness.audits import audit, audit_answers
+from glial.evaluation.fairness.gaps import Audit, compare_groups, implied_false_positive_rate
+from glial.evaluation.fairness.rates import of_classes, of_numbers
+from glial.evaluation.fairness.sensitive import Grouping, groupings
+from glial.evaluation.metrics.bootstrap import bootstrap_weights, interval, intervals, replicate
 
 __all__ = [
     "Audit",

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 
 from glial.core.errors import InputError, unknown_name
-from glial.evaluation.answers import (
+from glial.evaluation.comparing.row_losses import row_losses
+from glial.evaluation.failures.slices import weakest_slices
+from glial.evaluation.fairness.audits import audit_answers
+from glial.evaluation.fairness.sensitive import groupings
+from glial.evaluation.metrics.answers import (
     Answers,
     LabelAnswers,
     NumberAnswers,
@@ -18,17 +22,13 @@ from glial.evaluation.answers import (
     clusters_of,
     replicates_of,
 )
-from glial.evaluation.bootstrap import check_bootstrap
-from glial.evaluation.calibration import calibration_of
-from glial.evaluation.details import answer_details
-from glial.evaluation.drawing import Drawing
-from glial.evaluation.fairness import audit_answers
-from glial.evaluation.forecasted import forecast_replicates, stretches
-from glial.evaluation.refusing import refusal_of
-from glial.evaluation.row_losses import row_losses
-from glial.evaluation.sensitive import groupings
-from glial.evaluation.slices import weakest_slices
-from glial.evaluation.weighted import Codes, Floats
+from glial.evaluation.metrics.bootstrap import check_bootstrap
+from glial.evaluation.metrics.details import answer_details
+from glial.evaluation.metrics.drawing import Drawing
+from glial.evaluation.metrics.forecasted import forecast_replicates, stretches
+from glial.evaluation.metrics.weighted import Codes, Floats
+from glial.evaluation.probabilities.calibration import calibration_of
+from glial.evaluation.probabilities.refusing import refusal_of
 from glial.runs.forecasts import forecasted
 from glial.runs.loading import load
 from glial.runs.prediction import Answered, answer
@@ -76,9 +76,10 @@ def evaluate(
         (what is drawn), ``units`` (how many of them) and ``note`` (why there are no intervals).
         Where asked for: ``fairness``, see `glial.evaluation.audit`; ``groups``, by column a list
         with ``value``, ``rows``, ``metrics``, ``intervals`` and ``baseline`` of each group;
-        ``slices``, see `glial.evaluation.slices.weakest_slices`; ``calibration``, see
-        `glial.evaluation.calibration.calibration_of` (None of numbers), and ``uncertainty``, see
-        `glial.evaluation.refusing.refusal_of` (None where nothing says how sure an answer is).
+        ``slices``, see `glial.evaluation.failures.slices.weakest_slices`; ``calibration``, see
+        `glial.evaluation.probabilities.calibration.calibration_of` (None of numbers), and
+        ``uncertainty``, see `glial.evaluation.probabilities.refusing.refusal_of` (None where
+        nothing says how sure an answer is).
 
     Raises:
         InputError: If columns are missing, no row has a target, no interval can be made of

@@ -6,14 +6,16 @@ from glial.explanation.asked_runs import (
     run_importance,
     run_surrogate,
 )
-from glial.explanation.association import associations, hierarchy
-from glial.explanation.contributions import Contributions
-from glial.explanation.counterfactuals import (
+from glial.explanation.explained import ExplainedRow, Explanation, Part
+from glial.explanation.explaining import explain, suitable
+from glial.explanation.functions.association import associations, hierarchy
+from glial.explanation.functions.contributions import Contributions
+from glial.explanation.functions.counterfactuals import (
     Counterfactuals,
     column_gaps,
     find_counterfactuals,
 )
-from glial.explanation.dependence import (
+from glial.explanation.functions.dependence import (
     Dependence,
     PairDependence,
     interaction_strengths,
@@ -21,20 +23,14 @@ from glial.explanation.dependence import (
     pair_dependence,
     partial_dependence,
 )
-from glial.explanation.explained import ExplainedRow, Explanation, Part
-from glial.explanation.explaining import explain, suitable
-from glial.explanation.games import Game, TableGame
-from glial.explanation.importance import Importance, permutation_importance
-from glial.explanation.kernel import kernel_shap, kernel_values
-from glial.explanation.local import LocalModel, lime, lime_values
-from glial.explanation.neighbours import NearExamples, near_examples
-from glial.explanation.page import page
-from glial.explanation.partition import partition_shap, partition_values
-from glial.explanation.pieces import SegmentGame, WordGame, colour_segments, grid_segments
-from glial.explanation.predictions import Asked
-from glial.explanation.predictors import RunPredictor, rows_of, run_predictor
-from glial.explanation.rules import Condition, Rule, RuleList, extract_rules
-from glial.explanation.shapley import (
+from glial.explanation.functions.games import Game, TableGame
+from glial.explanation.functions.importance import Importance, permutation_importance
+from glial.explanation.functions.kernel import kernel_shap, kernel_values
+from glial.explanation.functions.local import LocalModel, lime, lime_values
+from glial.explanation.functions.partition import partition_shap, partition_values
+from glial.explanation.functions.pieces import SegmentGame, WordGame, colour_segments, grid_segments
+from glial.explanation.functions.rules import Condition, Rule, RuleList, extract_rules
+from glial.explanation.functions.shapley import (
     Interactions,
     exact_shap,
     exact_values,
@@ -42,7 +38,11 @@ from glial.explanation.shapley import (
     permutation_values,
     shap_interactions,
 )
-from glial.explanation.surrogates import Fidelity, Surrogate, fidelity, fit_surrogate
+from glial.explanation.functions.surrogates import Fidelity, Surrogate, fidelity, fit_surrogate
+from glial.explanation.neighbours import NearExamples, near_examples
+from glial.explanation.page import page
+from glial.explanation.predictions import Asked
+from glial.explanation.predictors import RunPredictor, rows_of, run_predictor
 from glial.explanation.table import EXPLAINERS, Explainer
 
 __all__ = [

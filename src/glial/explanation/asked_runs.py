@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from glial.core.errors import unknown_name
 from glial.data import read
-from glial.explanation.contributions import Told, joined
-from glial.explanation.counterfactuals import Counterfactuals, find_counterfactuals
-from glial.explanation.importance import Importance, permutation_importance
+from glial.explanation.functions.contributions import Told, joined
+from glial.explanation.functions.counterfactuals import Counterfactuals, find_counterfactuals
+from glial.explanation.functions.importance import Importance, permutation_importance
+from glial.explanation.functions.surrogates import Form, Surrogate, fit_surrogate
 from glial.explanation.predictors import rows_of, run_predictor, some_rows
-from glial.explanation.surrogates import Form, Surrogate, fit_surrogate
 from glial.runs.prediction import answer
 from glial.runs.run import Run
 from glial.tasks.classification import Classification

@@ -17,20 +17,25 @@ from glial.core.errors import InputError
 from glial.core.progress import share_logger
 from glial.core.seeds import numpy_generator
 from glial.explanation.asked_runs import run_counterfactuals
-from glial.explanation.contributions import Contributions
 from glial.explanation.explained import ExplainedRow, Explanation, Part, cells_of
-from glial.explanation.games import Floats, Game, TableGame
-from glial.explanation.kernel import kernel_shap, kernel_values
-from glial.explanation.local import lime, lime_values
+from glial.explanation.functions.contributions import Contributions
+from glial.explanation.functions.games import Floats, Game, TableGame
+from glial.explanation.functions.kernel import kernel_shap, kernel_values
+from glial.explanation.functions.local import lime, lime_values
+from glial.explanation.functions.partition import partition_shap
+from glial.explanation.functions.pieces import SegmentGame, WordGame, colour_segments
+from glial.explanation.functions.shapley import (
+    exact_shap,
+    exact_values,
+    permutation_shap,
+    permutation_values,
+)
 from glial.explanation.neighbours import near_examples
 from glial.explanation.networks.attribution import Attribution
 from glial.explanation.networks.checks import PARTS, Checked, rank_correlation, shuffled
-from glial.explanation.partition import partition_shap
-from glial.explanation.pieces import SegmentGame, WordGame, colour_segments
 from glial.explanation.predictions import Asked, parts_of_row
 from glial.explanation.predictors import RunPredictor, run_predictor
 from glial.explanation.scores import RunScores, run_scores
-from glial.explanation.shapley import exact_shap, exact_values, permutation_shap, permutation_values
 from glial.runs.run import Run
 
 logger = logging.getLogger(__name__)

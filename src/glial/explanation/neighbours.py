@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from glial.core.errors import InputError
 from glial.data import read
-from glial.explanation.counterfactuals import column_gaps
-from glial.explanation.games import Floats
+from glial.explanation.functions.counterfactuals import column_gaps
+from glial.explanation.functions.games import Floats
 from glial.explanation.predictors import rows_of
 from glial.runs.embedding import embed_rows
 from glial.runs.run import Run

@@ -13,7 +13,7 @@ from glial.core.errors import InputError, unknown_name
 from glial.core.seeds import numpy_generator
 from glial.data import read
 from glial.data.cells import missing, numbers
-from glial.explanation.games import Floats, Predict
+from glial.explanation.functions.games import Floats, Predict
 from glial.runs.run import Run
 from glial.tasks.classification import Classification
 from glial.tasks.labels import label_texts

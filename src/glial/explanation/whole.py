@@ -12,17 +12,17 @@ import polars as pl
 from glial.core.errors import InputError
 from glial.explanation.asked_runs import explain_rows, run_importance, run_surrogate
 from glial.explanation.asking import SHAP
-from glial.explanation.dependence import (
+from glial.explanation.explained import Explanation
+from glial.explanation.functions.dependence import (
     Dependence,
     interaction_strengths,
     local_effects,
     partial_dependence,
 )
-from glial.explanation.explained import Explanation
+from glial.explanation.functions.rules import extract_rules
+from glial.explanation.functions.surrogates import Form, Surrogate
 from glial.explanation.predictions import Asked
 from glial.explanation.predictors import run_predictor, some_rows
-from glial.explanation.rules import extract_rules
-from glial.explanation.surrogates import Form, Surrogate
 
 DEPENDENCE_ROWS = 500
 SHAP_ROWS = 50

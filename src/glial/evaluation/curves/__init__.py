@@ -1,0 +1,1 @@
+"""What more rows and other settings are worth: curves of learning, and bias and variance."""

@@ -1,0 +1,1 @@
+"""What moved between two sources, and in what a run says of them."""

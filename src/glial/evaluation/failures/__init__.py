@@ -1,0 +1,1 @@
+"""Where a run fails: the surest mistakes, and the weakest slices."""

@@ -1,0 +1,1 @@
+"""How a run treats groups of rows."""

@@ -1,0 +1,1 @@
+"""Every metric as a function of the weights of rows, and its interval."""

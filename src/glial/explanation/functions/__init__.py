@@ -1,0 +1,1 @@
+"""Explanations of any function of rows, which ask it and look into nothing."""
