@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from glial.core.errors import InputError
-from glial.evaluation import bootstrap
+from glial.evaluation.metrics import bootstrap
 from glial.evaluation.metrics.bootstrap import (
     bootstrap_weights,
     check_bootstrap,
