@@ -93,7 +93,7 @@ def contestants(rows: int, side: int) -> dict[str, tuple[Callable[[], Any], Call
         "integrated_gradients (50)": (
             lambda: own.integrated_gradients(net, images, classes, steps=50).values[0],
             lambda: theirs.IntegratedGradients(net).attribute(
-                images, target=classes, n_steps=50, internal_batch_size=256
+                images, target=classes, n_steps=50, internal_batch_size=64
             ),
         ),
         "deeplift": (
@@ -129,7 +129,7 @@ def contestants(rows: int, side: int) -> dict[str, tuple[Callable[[], Any], Call
         "occlusion": (
             lambda: own.occlusion(net, images, classes, window=window, stride=stride).values[0],
             lambda: theirs.Occlusion(net).attribute(
-                images, window, stride, target=classes, perturbations_per_eval=256 // rows
+                images, window, stride, target=classes, perturbations_per_eval=64 // rows
             ),
         ),
         "influence (32 rows)": (
@@ -166,12 +166,12 @@ def main() -> None:
             continue
         answers = [explain().detach() for explain in pair]  # a round that is not counted
         ratios = []
-        for _ in range(options.rounds):
-            seconds = []
-            for explain in pair:
+        for turn in range(options.rounds):
+            seconds = [0.0, 0.0]
+            for place in (0, 1) if turn % 2 else (1, 0):
                 begin = time.perf_counter()
-                explain()
-                seconds.append(time.perf_counter() - begin)
+                pair[place]()
+                seconds[place] = time.perf_counter() - begin
             ratios.append(seconds[1] / seconds[0])
         quarters = statistics.quantiles(ratios, n=4)
         differs = (answers[0] - answers[1]).abs().max() / answers[1].abs().max()

@@ -7,12 +7,14 @@ from torch import nn
 from glial.core.errors import InputError
 from glial.explanation.networks import (
     deconvolution,
+    gradients,
     guided_backpropagation,
     input_x_gradient,
     integrated_gradients,
     saliency,
     smooth_grad,
 )
+from glial.models import build
 
 
 def test_equal_captum_on_a_convolutional_network(convolution, images, classes, captum):
@@ -146,3 +148,22 @@ def test_members_are_averaged_and_unknown_outputs_refused():
         saliency(Members(), inputs, 2)
     with pytest.raises(InputError, match="nothing to explain by"):
         saliency(nn.Embedding(3, 1), torch.tensor([1, 2]))
+
+
+@pytest.mark.slow
+def test_many_points_in_one_pass_are_the_same_as_one_by_one(monkeypatch):
+    torch.manual_seed(0)
+    sizes = {"num_inputs": 5, "num_outputs": 2, "cardinalities": [3, 20]}
+    tables = (torch.randn(3, 5).double(), torch.tensor([[2, 7], [1, 2], [0, 19]]))
+    texts = (torch.tensor([[5, 7, 9, 3], [2, 8, 0, 0]]),)
+    cases = [
+        (build("tabular", **sizes).double(), tables),
+        (build("text_gru", num_outputs=2, vocabularies=[30]).double(), texts),
+    ]
+    for network, inputs in cases:
+        together = integrated_gradients(network, inputs, 1, steps=9)
+        with monkeypatch.context() as patch:
+            patch.setattr(gradients, "_row_axes", lambda *_: None)
+            alone = integrated_gradients(network, inputs, 1, steps=9)
+        for one, other in zip(together.values, alone.values, strict=True):
+            torch.testing.assert_close(one, other)

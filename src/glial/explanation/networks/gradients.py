@@ -14,7 +14,7 @@ from glial.explanation.networks.reading import Choice, Opened, Reading, chosen, 
 
 Inputs = Tensor | Sequence[Tensor]
 Floats = NDArray[np.float64]
-ROWS_AT_ONCE = 256  # rows that go through the network together
+ROWS_AT_ONCE = 64  # rows that go through the network together: more fit no processor's cache
 
 
 def as_inputs(inputs: Inputs) -> tuple[Tensor, ...]:
@@ -214,35 +214,57 @@ def _along(
     """Weighted sums of the gradients at points of the ways, many points in one pass."""
     rows = len(opened.inputs[0])
     sums = [torch.zeros_like(way) for way in ways]
-    # Vectors of codes may have rows on another axis: these go through one point at a time.
-    together = 1 if opened.codes else max(1, ROWS_AT_ONCE // max(1, rows))
+    axes = _row_axes(opened, start)
+    together = 1 if axes is None else max(1, ROWS_AT_ONCE // max(1, rows))
     for begin in range(0, len(points), together):
         some, shares = points[begin : begin + together], weights[begin : begin + together]
-        if together == 1:
+        if axes is None:
             entries = [s + w * float(some[0]) for s, w in zip(start, ways, strict=True)]
             gradients = gradients_of(opened, entries, choice)[1]
             for total, part in zip(sums, gradients, strict=True):
                 total += part * float(shares[0])
             continue
         count = len(some)
-        wide = Opened(opened.network, tuple(_repeated(x, count) for x in opened.inputs), ())
+        repeated = tuple(_repeated(x, count) for x in opened.inputs)
+        wide = Opened(opened.network, repeated, opened.codes)
         at = [
-            (s[None] + w[None] * _columns(some, w)).flatten(0, 1)
-            for s, w in zip(start, ways, strict=True)
+            torch.addcmul(s.unsqueeze(a), w.unsqueeze(a), _along_axis(some, w, a)).flatten(a, a + 1)
+            for s, w, a in zip(start, ways, axes, strict=True)
         ]
         picked = choice.repeat(count) if isinstance(choice, Tensor) else choice
-        for total, part in zip(sums, gradients_of(wide, at, picked)[1], strict=True):
-            total += (part.view(count, *total.shape) * _columns(shares, total)).sum(dim=0)
+        found = gradients_of(wide, at, picked)[1]
+        for total, part, a in zip(sums, found, axes, strict=True):
+            cut = part.reshape(*total.shape[:a], count, *total.shape[a:])
+            total += torch.tensordot(torch.as_tensor(shares).to(total), cut, dims=([0], [a]))
     return sums
+
+
+def _row_axes(opened: Opened, entries: Sequence[Tensor]) -> list[int] | None:
+    """The axis of each entry along which rows stand; None where it cannot be told.
+
+    Vectors of codes may have members before their rows, or all codes of a row behind one another.
+    """
+    axes = [0] * len(opened.numbers)
+    if not opened.codes:
+        return axes
+    twice = tuple(_repeated(x, 2) for x in opened.inputs)
+    doubled = Opened(opened.network, twice, opened.codes).entries()
+    for one, two in zip(entries[len(axes) :], doubled[len(axes) :], strict=True):
+        longer = [i for i in range(one.ndim) if two.shape[i] != one.shape[i]]
+        if len(longer) != 1 or two.shape[longer[0]] != 2 * one.shape[longer[0]]:
+            return None
+        axes.append(longer[0])
+    return axes
 
 
 def _repeated(value: Tensor, count: int) -> Tensor:
     return value.repeat(count, *[1] * (value.ndim - 1))
 
 
-def _columns(numbers: Floats, like: Tensor) -> Tensor:
-    """Numbers along a new first axis."""
-    return torch.as_tensor(numbers).to(like).view(-1, *[1] * like.ndim)
+def _along_axis(numbers: Floats, like: Tensor, axis: int) -> Tensor:
+    """Numbers along a new axis."""
+    shape = [1] * axis + [-1] + [1] * (like.ndim - axis)
+    return torch.as_tensor(numbers).to(like).view(shape)
 
 
 def gradients_of(

@@ -183,8 +183,12 @@ class Tracing(Reading):
         found = through_one(inputs, weight, bias)
         if self.rule == "epsilon":
             held = found.detach()
-            size = held + torch.where(held < 0, -self.epsilon, self.epsilon)
-            found = held + (found - held) * (held / size)  # the value stays, relevance shrinks
+
+            def shrunk(relevance: Tensor) -> Tensor:
+                small = torch.full_like(held, self.epsilon).copysign_(held)
+                return relevance * (held / small.add_(held))
+
+            found.register_hook(shrunk)  # type: ignore[no-untyped-call]
         return found
 
     def _by_gamma(
