@@ -136,12 +136,8 @@ def deep_shap(
     return Attribution(values, output, mean(found.reference))
 
 
-class _Recording(Reading):
-    """Keeps what went into and came out of each operation that is not linear."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.held: list[tuple[list[Any], Any]] = []
+class _Bending(Reading):
+    """Meets every operation that is not linear in what depends on the inputs."""
 
     def operation(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         if not any(t.requires_grad for t in tensors_in((*args, *kwargs.values()))):
@@ -151,28 +147,34 @@ class _Recording(Reading):
                 return recurrent_steps(name, *args)
         if not _bends(name, args):
             return func(*args, **kwargs)
-        args, kwargs = not_in_place(args, kwargs)
+        return self.bent(name, func, *not_in_place(args, kwargs))
+
+    def bent(self, name: str, func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What such an operation gives."""
+        raise NotImplementedError
+
+
+class _Recording(_Bending):
+    """Keeps what went into and came out of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[tuple[list[Any], Any]] = []
+
+    def bent(self, name: str, func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         found = func(*args, **kwargs)
         self.held.append(([_detached(value) for value in args], _detached(found)))
         return found
 
 
-class _Comparing(Reading):
+class _Comparing(_Bending):
     """Hands back differences, beside what was kept of the reference."""
 
     def __init__(self, held: Sequence[tuple[list[Any], Any]]) -> None:
         super().__init__()
         self._held = iter(held)
 
-    def operation(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
-        if not any(t.requires_grad for t in tensors_in((*args, *kwargs.values()))):
-            return func(*args, **kwargs)
-        if name in _RECURRENT:
-            with self:
-                return recurrent_steps(name, *args)
-        if not _bends(name, args):
-            return func(*args, **kwargs)
-        args, kwargs = not_in_place(args, kwargs)
+    def bent(self, name: str, func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         before, came = next(self._held)
         if name in ELEMENTWISE and isinstance(args[0], Tensor):
             return _sloped(func, args, kwargs, before[0], came)
