@@ -20,6 +20,8 @@ hypothesis.settings.load_profile("glial")
 
 # Folders, here and beside the code, whose tests put the parts together and train them.
 SLOW = {"conformance", "integration", "runs"}
+# Folders beside the code whose examples train what they are about.
+SLOW_EXAMPLES = {"evaluation", "explanation"}
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
 
@@ -29,7 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     no_data = pytest.mark.skip(reason=f"the real data sets are not at {SHARED_DATA}")
     no_gpu = pytest.mark.skip(reason="no accelerator was found")
     for item in items:
-        if SLOW.intersection(item.path.relative_to(item.config.rootpath).parts):
+        parts = item.path.relative_to(item.config.rootpath).parts
+        if SLOW.intersection(parts) or (parts[0] == "src" and SLOW_EXAMPLES.intersection(parts)):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("shared_data") and not SHARED_DATA.is_dir():
             item.add_marker(no_data)

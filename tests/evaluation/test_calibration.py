@@ -82,6 +82,7 @@ def test_rows_weigh_as_often_as_they_stand_there():
         assert weighted[name] == pytest.approx(plain[name])
 
 
+@pytest.mark.slow
 def test_one_bin_of_calibrated_coins_has_the_error_of_their_mean():
     # All probabilities are 1/2: the error is |mean - 1/2|, which for n coins is
     # sqrt(2 / pi) * sqrt(1 / 4n) on average.

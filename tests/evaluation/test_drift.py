@@ -72,6 +72,7 @@ def test_nothing_is_seen_in_tables_of_one_source():
     assert false_together <= 1
 
 
+@pytest.mark.slow
 def test_each_way_of_moving_is_seen_and_the_others_are_not():
     old, new = table(600, 0), table(600, 1)
     random = np.random.default_rng(0)

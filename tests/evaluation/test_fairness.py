@@ -170,6 +170,7 @@ def test_chance_is_fishers_exact_test_of_two_groups():
     assert gap["demographic_parity_difference"].chance == pytest.approx(exact, abs=0.004)
 
 
+@pytest.mark.slow
 def test_equal_groups_seldom_differ_more_than_by_chance():
     small = 0
     for seed in range(200):

@@ -133,12 +133,14 @@ def test_bootstrap_is_scipys():
     assert found.difference == pytest.approx(gaps.mean())
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say():
     random = np.random.default_rng(0)
     found = [drawn_difference(random.normal([0.3, 0], 1, (60, 2)), seed=i) for i in range(150)]
     assert 0.89 <= np.mean([one.low <= 0.3 <= one.high for one in found]) <= 0.98
 
 
+@pytest.mark.slow
 def test_p_values_of_equals_are_even():
     random = np.random.default_rng(0)
     found = [drawn_difference(random.normal(size=(60, 2)), seed=i).p_value for i in range(150)]

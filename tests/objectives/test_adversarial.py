@@ -149,6 +149,7 @@ def test_members_of_an_ensemble_are_each_looked_at():
     assert torch.allclose(weights(both), weights(single), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_adversary_of_many_classes_and_groups_learns_to_tell_groups():
     torch.manual_seed(0)
     group = torch.arange(90) % 3

@@ -106,6 +106,7 @@ def test_mixed_thresholds_reach_fairlearns_optimum(optimizer, criterion, seed, g
 
 @settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(sorted(RATES)))
+@pytest.mark.slow
 def test_no_pair_of_thresholds_with_equal_rates_is_better(seed, criterion):
     found, positive, truth, frame = fitted(seed, criterion, randomized=True, rows=40, digits=1)
     chance, codes = chances(found, positive, frame)

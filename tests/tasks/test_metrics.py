@@ -240,6 +240,7 @@ def test_one_row_has_no_r2_and_predictions_that_are_not_finite_no_score():
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 1000))
+@pytest.mark.slow
 def test_multilabel_scores_are_scikit_learns(seed):
     rng = np.random.default_rng(seed)
     truth = rng.uniform(size=(40, 3)) < 0.5

@@ -100,6 +100,7 @@ def test_influence_finds_wrong_labels():
     assert len(set(largest.tolist()) & set(flipped.tolist())) >= 5
 
 
+@pytest.mark.slow
 def test_maximization_finds_the_direction_of_a_linear_unit():
     network = linear(3.0, -4.0)
     found = maximize_activation(network, [2], 0, steps=2000, l2=1.0, roughness=0.0, lr=0.05)
