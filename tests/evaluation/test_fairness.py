@@ -45,6 +45,7 @@ def gaps(measures, grouping, **options):
 # Oracles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("weighs", [False, True])
 def test_figures_are_those_of_fairlearn(fairlearn, seed, weighs):
