@@ -5,7 +5,7 @@ are taken out of all splits at 10, 30 and 50 %: at random, or the more probably 
 column is (that one is kept whole). Every way of ``data.missing`` then fits a network of the same
 sizes.
 
-    python benchmarks/imputation.py [--seeds 3] [--data ...] [--methods ...] [--model mlp]
+    python benchmarks/imputation.py [--seeds 3] [--data ...] [--methods ...] [--model mlp | --cells]
 
 The cells' error is the root mean squared one on test rows, in standard deviations of the column,
 so the mean's own is about 1. Results are appended to ``benchmarks/results/imputation.jsonl``.
@@ -26,7 +26,10 @@ import numpy as np
 import polars as pl
 
 RESULTS = Path(__file__).parent / "results" / "imputation.jsonl"
-METHODS = ("mean", "median", "mode", "constant", "mask", "knn", "iterative", "factorization")
+METHODS = (
+    *("mean", "median", "mode", "constant", "mask"),
+    *("knn", "iterative", "factorization", "vae", "gan"),
+)
 DRIVERS = {"california-housing": "median_income", "adult": "age"}
 METRICS = {"california-housing": "rmse", "adult": "log_loss"}
 NUM_ROWS = 8_000
@@ -47,10 +50,9 @@ def holed(
 
 
 def measure(
-    name: str, share: float, depends: bool, method: str, seed: int, model: str
+    name: str, share: float, depends: bool, method: str, seed: int, model: str | None
 ) -> dict[str, Any]:
-    """Fit once: the error of the filled cells, and the metric on the test rows."""
-    import glial
+    """Fit once: the error of the filled cells, and, of a model, the metric on the test rows."""
     from glial.data import DataSettings, Encoding, infer_columns, load_dataset
 
     frame, target, _ = load_dataset(name)
@@ -73,9 +75,36 @@ def measure(
         known = np.isfinite(truth) & test[column].is_null().to_numpy()
         spread = np.nanstd(encoder.scaling.apply(frame[column].to_numpy()))
         errors.append(np.sqrt(np.mean((filled[column][known] - truth[known]) ** 2)) / spread)
+    metric = None
+    if model is not None:
+        parts = (train, missing[cuts[0] : cuts[1]], test)
+        metric = _metric_of(name, target, parts, method, seed, model)
+    return {
+        "data": name,
+        "share": share,
+        "depends": depends,
+        "method": method,
+        "seed": seed,
+        "model": model,
+        "error": float(np.mean(errors)),
+        "metric": metric,
+    }
+
+
+def _metric_of(
+    name: str,
+    target: str,
+    parts: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
+    method: str,
+    seed: int,
+    model: str,
+) -> float:
+    """The metric of a network that was trained on the parts, on the last."""
+    import glial
+
     with tempfile.TemporaryDirectory() as folder:
         paths = [f"{folder}/{part}.parquet" for part in ("train", "val", "test")]
-        for path, part in zip(paths, (train, missing[cuts[0] : cuts[1]], test), strict=True):
+        for path, part in zip(paths, parts, strict=True):
             part.write_parquet(path)
         run = glial.train(
             paths[0],
@@ -88,16 +117,7 @@ def measure(
             out=False,
             set={"data.missing": method},
         )
-    return {
-        "data": name,
-        "share": share,
-        "depends": depends,
-        "method": method,
-        "seed": seed,
-        "model": model,
-        "error": float(np.mean(errors)),
-        "metric": run.metrics["test"][METRICS[name]],
-    }
+    return float(run.metrics["test"][METRICS[name]])
 
 
 def main() -> None:
@@ -107,7 +127,9 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=list(DRIVERS), choices=list(DRIVERS))
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--model", default="mlp")
+    parser.add_argument("--cells", action="store_true", help="only the error of the cells")
     options = parser.parse_args()
+    options.model = None if options.cells else options.model
     warnings.filterwarnings("ignore")
     logging.getLogger("glial").setLevel(logging.ERROR)
     RESULTS.parent.mkdir(exist_ok=True)
@@ -144,6 +166,7 @@ def _print_tables(name: str, rows: list[dict[str, Any]]) -> None:
                     row[value]
                     for row in rows
                     if (row["method"], row["depends"], row["share"]) == (method, depends, share)
+                    and row[value] is not None
                 ]
                 cells.append(f"{statistics.mean(found):10.4g}" if found else " " * 10)
             print(f"  {method:<14}" + "".join(cells))

@@ -1,13 +1,17 @@
 """Resampled weights, and the intervals that they give."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
+import glial
 from glial.core.errors import InputError
 from glial.evaluation.metrics import bootstrap
+from glial.evaluation.metrics.answers import clusters_of
 from glial.evaluation.metrics.bootstrap import (
     bootstrap_weights,
     check_bootstrap,
@@ -108,3 +112,12 @@ def test_few_replicates_make_no_interval():
     check_bootstrap(0.95, 40)
     with pytest.raises(InputError, match="at least 40"):
         check_bootstrap(0.95, 39)
+
+
+def test_rows_without_a_group_are_groups_of_their_own():
+    frame = pl.DataFrame({"g": ["b", None, "a", None, "b"]})
+    plan = glial.Plan.from_values({"data": {"split": {"group": "g"}}})
+    run = SimpleNamespace(plan=plan)
+    found = clusters_of(SimpleNamespace(run=run, frame=frame))
+    assert found[0] == found[4]
+    assert len(set(found.tolist())) == 4

@@ -256,10 +256,10 @@ def check_target(
     needed = 2 if varied else 1
     if frame.height < needed:
         raise InputError(
-            f"there are too few rows with a target: {frame.height}",
+            f"there are too few rows{' with a target' if targets else ''}: {frame.height}",
             expected=f"at least {needed}",
             got=str(frame.height),
-            do="add rows, or check that the target is the right column",
+            do="add rows, or check that the target is the right column" if targets else "add rows",
         )
     for name in targets if varied else ():
         column = frame[name]

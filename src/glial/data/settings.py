@@ -31,7 +31,7 @@ Kind = Literal[
 HeldAs = Literal["image", "sequence", "text", "words"]
 ScalingName = Literal["standard", "minmax", "robust", "quantile", "power", "none"]
 MissingName = Literal[
-    "mean", "median", "mode", "constant", "knn", "iterative", "factorization", "mask"
+    "mean", "median", "mode", "constant", "knn", "iterative", "factorization", "vae", "gan", "mask"
 ]
 CategoriesName = Literal["one-hot", "embedding", "ordinal", "hashing", "target"]
 SamplingName = Literal[

@@ -129,6 +129,19 @@ class OneHotEncoder:
         numbers[known, codes[known] - 1] = 1.0
         return numbers
 
+    def restore(self, values: Floats) -> pl.Series:
+        """The likeliest value of each row; null where that is a missing cell.
+
+        Args:
+            values: [row, number], such as a network gives.
+        """
+        categories = self.categories
+        place = (values[:, 0] > 0).astype(int) if values.shape[1] == 1 else values.argmax(axis=1)
+        cells: list[str | None] = [*categories.values]
+        cells += [None] if categories.has_missing else []
+        cells += categories.rare[:1]
+        return pl.Series(cells, dtype=pl.String).gather(place)
+
 
 @dataclass(frozen=True)
 class LookupEncoder:

@@ -122,6 +122,17 @@ class ImageEncoder:
         shift, scale = factors.to(floats)[..., None, None]
         return torch.addcmul(shift, floats, scale)
 
+    def restore(self, images: Tensor) -> Tensor:
+        """Pixels of 8 bits of images as :meth:`finish` scales them, [row, channel, height, width].
+
+        Args:
+            images: Such images; colours that no pixel can have become the nearest that it can.
+        """
+        factors = torch.from_numpy(np.stack([self.shift, 1 / self.scale])).to(images)
+        shift, scale = factors[..., None, None]
+        shares = torch.addcmul(shift, images, scale).clamp(0, 1)
+        return (shares * 255).round().to(torch.uint8)
+
 
 def scaling_of(
     parts: Iterable[Pixels], channels: int, settings: ImageSettings

@@ -14,7 +14,7 @@ from glial.data.scaling import Scaling, size_of
 from glial.data.settings import DataSettings
 
 Floats = NDArray[np.float64]
-Filling = Literal["value", "mask", "knn", "iterative", "factorization"]
+Filling = Literal["value", "mask", "knn", "iterative", "factorization", "vae", "gan"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,15 @@ class NumberEncoder:
             scaled = np.where(gone, 0.0, scaled)
         return np.stack([scaled, gone], axis=1) if self.flags else scaled[:, None]
 
+    def restore(self, values: Floats) -> pl.Series:
+        """The cells that numbers of :meth:`transform` stand for; missing where so flagged.
+
+        Args:
+            values: [row, number], such as a network gives.
+        """
+        cells = pl.Series(self.scaling.undo(values[:, 0]))
+        return cells.set(pl.Series(values[:, 1] > 0.5), None) if self.flags else cells
+
 
 def _fill(present: Floats, how: str) -> float:
     size = size_of(present)
@@ -97,3 +106,7 @@ class BooleanEncoder:
         """-1, 0 or 1."""
         said = column if column.dtype == pl.Boolean else booleans(column)
         return (said.cast(pl.Float64) * 2 - 1).fill_null(0.0).to_numpy()[:, None]
+
+    def restore(self, values: Floats) -> pl.Series:
+        """True for what is above 0, else false."""
+        return pl.Series(values[:, 0] > 0)

@@ -156,6 +156,8 @@ def answers_of(task: Task, outputs: Tensor, frame: pl.DataFrame) -> Answers | No
 def clusters_of(found: Answered) -> Codes | None:
     """The group of each row, where the plan names a column of groups and the rows have it.
 
+    A row whose group is missing is one of its own.
+
     Args:
         found: What a run says of rows.
 
@@ -168,7 +170,9 @@ def clusters_of(found: Answered) -> Codes | None:
     group = found.run.plan.data.split.group
     if group is None or group not in found.frame.columns:
         return None
-    return found.frame[group].rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    ranks = found.frame[group].rank("dense")
+    alone = (1 + found.frame.height + np.arange(found.frame.height)).astype(np.uint32)
+    return ranks.fill_null(pl.Series(alone)).to_numpy().astype(np.int64)
 
 
 def replicates_of(task: Task, outputs: Tensor, frame: pl.DataFrame) -> Score | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 
@@ -9,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glial.core.errors import InputError
+from glial.core.progress import share_logger
 from glial.core.seeds import numpy_generator
+
+logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -102,8 +106,11 @@ def replicate(
         >>> replicate(mean, 100, 200)["mean"].shape
         (200,)
     """
-    parts = []
+    parts: list[dict[str, Floats]] = []
+    tell, done = share_logger(logger, "resampling"), 0
     for block in weight_blocks(num_rows, replicates, seed, clusters=clusters):
+        tell(done / max(1, replicates))
+        done += len(block)
         with np.errstate(divide="ignore", invalid="ignore"):  # nothing drawn that counts: NaN
             parts.append(score(block if weight is None else block * weight))
     names = list(parts[0]) if parts else []
