@@ -14,6 +14,7 @@ from glial.models.residual_cnn import ResidualCNNSettings
 from glial.models.seq2seq import Seq2SeqSettings
 from glial.models.tabular import TabularSettings
 from glial.models.transformer import TransformerSettings
+from glial.models.unlabelled import UnlabelledSettings
 from glial.nn import ACTIVATIONS
 from glial.testing import LawBroken, check_model
 
@@ -83,8 +84,11 @@ def narrow(name):
     return {"name": name, **published, **SMALL.get(name, {})}
 
 
+OTHERS = (ImageModelSettings, UnlabelledSettings)  # with laws of their own
+
+
 @pytest.mark.parametrize(
-    "name", [name for name in MODELS if not issubclass(MODELS.resolve(name), ImageModelSettings)]
+    "name", [name for name in MODELS if not issubclass(MODELS.resolve(name), OTHERS)]
 )
 def test_every_model_keeps_the_laws(name, monkeypatch):
     monkeypatch.setitem(MODELS._own, "means", f"{__name__}:MeansSettings")

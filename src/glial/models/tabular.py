@@ -212,17 +212,33 @@ class TabularNetwork(nn.Module):
                 parts.append(self.embeddings(categories[:, self.embedded]))
         return torch.cat(parts, dim=2)
 
+    @property
+    def num_features(self) -> int:
+        """Units of the last hidden layer, of all members together."""
+        return self.members * self.head.weight.shape[1]
+
+    def _hidden(self, numbers: Tensor, categories: Tensor | None) -> Tensor:
+        hidden: Tensor = self.scale(self.features(numbers, categories))
+        rate = self.dropout * _flat_cosine(self._progress)
+        for block in self.blocks:
+            hidden = dropout(block(hidden), rate, training=self.training)
+        return hidden
+
+    def embed(
+        self,
+        numbers: Float[Tensor, "row feature"],
+        categories: Int[Tensor, "row category"] | None = None,
+    ) -> Float[Tensor, "row hidden"]:
+        """What the heads see of each row, the members' vectors side by side."""
+        return self._hidden(numbers, categories).transpose(0, 1).flatten(1)
+
     def forward(
         self,
         numbers: Float[Tensor, "row feature"],
         categories: Int[Tensor, "row category"] | None = None,
     ) -> Float[Tensor, "row ..."]:
         """The outputs of every member for each row."""
-        hidden = self.scale(self.features(numbers, categories))
-        rate = self.dropout * _flat_cosine(self._progress)
-        for block in self.blocks:
-            hidden = dropout(block(hidden), rate, training=self.training)
-        outputs: Tensor = self.head(hidden).transpose(0, 1)
+        outputs: Tensor = self.head(self._hidden(numbers, categories)).transpose(0, 1)
         return outputs if self.members > 1 else outputs[:, 0]
 
     @torch.no_grad()

@@ -24,7 +24,7 @@ from glial.nn.initialization import (
 )
 from glial.nn.map_attention import SpatialAttention, SqueezeExcitation
 from glial.nn.memory import remember
-from glial.nn.normalization import LocalResponseNorm
+from glial.nn.normalization import LocalResponseNorm, PixelNorm
 from glial.nn.pooling import (
     AntiAliasedMaxPool2d,
     BlurPool2d,
@@ -73,6 +73,7 @@ __all__ = [
     "NormKind",
     "ParallelBranches",
     "ParametricActivation",
+    "PixelNorm",
     "ReceptiveField",
     "Recurrent",
     "Residual",

@@ -54,3 +54,32 @@ class LocalResponseNorm(nn.Module):
     def extra_repr(self) -> str:
         """The numbers, as the module's printed form shows them."""
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class PixelNorm(nn.Module):
+    """Divides the channels of each place by their root mean square: nothing is learnt or counted.
+
+    What a row becomes does not hang on the rows beside it, nor on those of training, so it is the
+    same in training and afterwards.
+
+    Args:
+        eps: Is added to the mean square.
+
+    Source:
+        Karras et al. (2018), "Progressive growing of GANs", arXiv 1710.10196, section 4.2.
+
+    Example:
+        >>> import torch
+        >>> PixelNorm(eps=0.0)(torch.tensor([[[[3.0]], [[4.0]]]])).flatten()
+        tensor([0.8485, 1.1314])
+    """
+
+    def __init__(self, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(
+        self, maps: Float[Tensor, "row channel height width"]
+    ) -> Float[Tensor, "row channel height width"]:
+        """The maps, with a mean square of 1 at each place."""
+        return maps * (maps.square().mean(dim=1, keepdim=True) + self.eps).rsqrt()

@@ -4,6 +4,7 @@ from glial.core.tables import Table
 from glial.objectives.adversarial import AdversarialDescent
 from glial.objectives.perceptron import PerceptronRule
 from glial.objectives.row_descent import RowDescent
+from glial.objectives.two_players import TwoPlayers
 
 OBJECTIVES = Table(
     "objective",
@@ -13,7 +14,8 @@ OBJECTIVES = Table(
         "descent": "glial.training.objective:Descent",
         "row_descent": "glial.objectives.row_descent:RowDescent",
         "perceptron_rule": "glial.objectives.perceptron:PerceptronRule",
+        "two_players": "glial.objectives.two_players:TwoPlayers",
     },
 )
 
-__all__ = ["OBJECTIVES", "AdversarialDescent", "PerceptronRule", "RowDescent"]
+__all__ = ["OBJECTIVES", "AdversarialDescent", "PerceptronRule", "RowDescent", "TwoPlayers"]

@@ -131,7 +131,7 @@ class AdversarialDescent(Descent):
         if not self._strength:
             return super()._descend_by_autograd(batch, passes)
         self.optimizer.zero_grad(set_to_none=True)
-        free = [parameter for parameter in self._parameters if parameter.requires_grad]
+        free = [parameter for parameter in self._updates.parameters if parameter.requires_grad]
         found = [torch.zeros_like(parameter) for parameter in free]
         parts = split(batch, self._accumulate)
         masses = torch.stack([self._mass(part.target, part.weight) for part in parts])

@@ -31,7 +31,10 @@ TASKS = Table(
         "language-modelling": "glial.tasks.language:LanguageModelling",
         "tagging": "glial.tasks.tagging:Tagging",
         "forecasting": "glial.tasks.forecasting:Forecasting",
+        "generate": "glial.tasks.unlabelled:Generation",
+        "reduce": "glial.tasks.unlabelled:Reduction",
         "pretrain": "glial.tasks.pretraining:Pretraining",
+        "pretext": "glial.tasks.pretexts:PretextAnswering",
         "word-embedding": "glial.tasks.word_embedding:WordEmbedding",
     },
 )
@@ -67,8 +70,12 @@ _LOSSES = {
         "huber",
         "custom",
     },
+    "generate": {"auto"},
+    "reduce": {"auto"},
     "pretrain": {"auto", "cross_entropy", "custom"},
 }
+# What is learnt without a target; one that is named is a condition, or what is left aside.
+WITHOUT_TARGET = ("generate", "reduce", "pretrain")
 
 
 def fit_task(
@@ -206,6 +213,7 @@ def load_task(state: dict[str, Any], settings: TaskSettings) -> Task:
 
 __all__ = [
     "TASKS",
+    "WITHOUT_TARGET",
     "Decoded",
     "Task",
     "TaskSettings",

@@ -18,6 +18,8 @@ TaskName = Literal[
     "translation",
     "language-modelling",
     "forecasting",
+    "generate",
+    "reduce",
     "pretrain",
 ]
 LossName = Literal[
@@ -39,6 +41,7 @@ LossName = Literal[
 ThresholdName = Literal[
     "accuracy", "balanced_accuracy", "f1", "f1_macro", "precision", "recall", "matthews_corrcoef"
 ]
+PretextName = Literal["auto", "rotation", "jigsaw", "inpainting", "masked", "simclr", "vicreg"]
 CalibrationName = Literal["temperature", "platt", "isotonic", "vector"]
 
 
@@ -93,6 +96,10 @@ class TaskSettings(Settings):
             values swing the more the higher they are.
         window_scale: Whether a window's values are in units of how much all of its series' past
             changes from season to season, or its context alone.
+        pretext: What images or rows of a table are asked about themselves; ``auto`` is ``simclr``
+            for images and ``masked`` for tables.
+        pretext_options: Numbers of the pretext: ``temperature``, ``size`` of projected vectors,
+            ``strength`` of views of images, ``share`` of what is hidden.
         stride: Steps from one moment that is forecast from to the next where forecasts are judged;
             ``auto`` is 1, and more where that would be over 200 moments a series.
 
@@ -121,6 +128,8 @@ class TaskSettings(Settings):
     mining: Literal["hard", "semi_hard"] = "semi_hard"
     temperature: float = Field(default=0.1, gt=0)
     rows_per_class: Annotated[int, Field(ge=1)] | None = None
+    pretext: PretextName = "auto"
+    pretext_options: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     beam: int = Field(default=4, ge=1)
     length_penalty: float = Field(default=0.6, ge=0)
     best: int = Field(default=1, ge=1)

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glial.testing.doctor import DoctorFixture
     from glial.testing.models import LawBroken, check_model
+    from glial.testing.unlabelled import check_unlabelled
 
-__all__ = ["DoctorFixture", "LawBroken", "check_model"]
+__all__ = ["DoctorFixture", "LawBroken", "check_model", "check_unlabelled"]
 
 _HOMES = {
     "DoctorFixture": "glial.testing.doctor",
     "LawBroken": "glial.testing.models",
     "check_model": "glial.testing.models",
+    "check_unlabelled": "glial.testing.unlabelled",
 }
 
 

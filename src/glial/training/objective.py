@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -15,24 +15,11 @@ from glial.data.batches import Batch, answers, split
 from glial.nn.auxiliary import WithAuxiliary
 from glial.training.captured import CannotCaptureError, CapturedPasses, shapes_of
 from glial.training.freezing import Freezing
-from glial.training.kernels import CompiledAdam, find_kernels
-from glial.training.optimizers import (
-    DirectAdam,
-    add_l2_gradient,
-    clip,
-    decay,
-    make_optimizer,
-    soften,
-)
-from glial.training.schedules import (
-    Moment,
-    PlateauFactor,
-    Schedule,
-    flat_cosine,
-    make_schedule,
-)
+from glial.training.kernels import find_kernels
+from glial.training.schedules import Moment, Schedule
 from glial.training.settings import TrainSettings
 from glial.training.torch_compile import TorchCompiled
+from glial.training.updates import Updates
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +62,7 @@ class Watchable(Protocol):
     """An objective whose passes can be made once more, for whoever looks into a training.
 
     Attributes:
-        optimizer: What holds the weights, their groups and rates.
+        optimizers: What holds the weights, their groups and rates, in the order of their updates.
 
     Example:
         >>> loss = lambda outputs, target, weight: outputs.mean()
@@ -83,7 +70,7 @@ class Watchable(Protocol):
         True
     """
 
-    optimizer: torch.optim.Optimizer
+    optimizers: Sequence[torch.optim.Optimizer]
 
     def make_passes(self, batch: Batch, moment: Moment) -> Tensor:
         """The passes of a step, call by call and without its update.
@@ -126,16 +113,6 @@ class Descent:
         self._accumulate = settings.accumulate
         self._model = model
         self._loss = loss
-        self._settings = settings
-        self._lr = lr
-        self._schedule = schedule or make_schedule(settings)
-        self._plateau = (
-            PlateauFactor(settings.schedule_gamma, settings.schedule_patience)
-            if settings.schedule == "plateau"
-            else None
-        )
-        self.optimizer = make_optimizer(model, settings, lr)
-        self._direct: DirectAdam | None = None
         self._captured: CapturedPasses | None = None
         # What is frozen changes what a captured pass computes.
         still = not Freezing.is_asked(settings)
@@ -144,13 +121,13 @@ class Descent:
         self._kernels = find_kernels() if settings.step == "compiled" else None
         if settings.step == "compiled" and self._kernels is None:
             logger.warning("steps are captured, not compiled: there is no compiler here")
-        self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        self._updates = Updates(model, settings, lr, schedule, self._kernels)
+        self.optimizer = self._updates.optimizer
+        self.optimizers = (self.optimizer,)
         self._set_progress = getattr(model, "set_progress", None)
         self._passes = _passes(model, settings)
         compiles = still and settings.step == "torch_compile"
         self._compiled = TorchCompiled(self._passes) if compiles else None
-        self._clips = settings.clip_norm is not None or settings.clip_value is not None
-        self._rate = lr
 
     def step(self, batch: Batch, moment: Moment) -> Tensor:
         """Forward, loss, backward, update."""
@@ -161,7 +138,7 @@ class Descent:
             if not is_out_of_memory(error):
                 raise
             loss = self._in_smaller_parts(batch, error)
-        self._update(moment)
+        self._updates.apply(moment)
         return loss
 
     def make_passes(self, batch: Batch, moment: Moment) -> Tensor:
@@ -170,7 +147,7 @@ class Descent:
         return self._descend_by_autograd(batch)
 
     def _begin(self, moment: Moment) -> None:
-        self._set_rates(moment)
+        self._updates.begin(moment)
         if self._set_progress is not None:
             self._set_progress(moment.fraction)
 
@@ -267,92 +244,32 @@ class Descent:
                 error = again
         return loss
 
-    def _set_rates(self, moment: Moment) -> None:
-        factor = self._schedule(moment) * (self._plateau.factor if self._plateau else 1.0)
-        self._rate = self._lr * factor
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate * group["lr_factor"]
-
-    def _update(self, moment: Moment) -> None:
-        settings = self._settings
-        if settings.l2:
-            add_l2_gradient(self.optimizer, settings.l2)
-        if self._clips:
-            clip(self._parameters, settings)
-        if settings.weight_decay:
-            flat = settings.decay_schedule == "flat_cosine"
-            shape = flat_cosine(moment.fraction) if flat else 1.0
-            self._decay(settings.weight_decay * shape)
-        self._apply()
-        if settings.l1:
-            soften(self.optimizer, settings.l1)
-
-    def _apply(self) -> None:
-        if self._direct is None and DirectAdam.suits(self.optimizer):
-            own = self._kernels and CompiledAdam(self.optimizer, self._kernels)
-            self._direct = own or DirectAdam(self.optimizer)
-        if self._direct is None:
-            self.optimizer.step()
-            return
-        with torch.no_grad():
-            self._direct.step()
-
-    def _decay(self, amount: float) -> None:
-        if self._settings.optimizer != "adamw":
-            decay(self.optimizer, amount)
-            return
-        for group in self.optimizer.param_groups:
-            group["weight_decay"] = amount * group["decay_factor"]
-
     def observe(self, value: float) -> None:
         """Let the plateau schedule see the validation loss."""
-        if self._plateau is not None:
-            self._plateau.observe(value)
+        self._updates.observe(value)
 
     def rate(self) -> float:
         """The learning rate of the last step."""
-        return self._rate
+        return self._updates.rate
 
     def tensors(self) -> dict[str, Tensor]:
         """The optimiser's running averages, by parameter number and name."""
-        return {
-            f"{number}.{key}": value
-            for number, state in self.optimizer.state_dict()["state"].items()
-            for key, value in state.items()
-            if isinstance(value, Tensor)
-        }
+        return self._updates.tensors()
 
     def numbers(self) -> dict[str, Any]:
         """The plateau's state, in how many parts batches are computed, and which are captured."""
         return {
-            "plateau": self._plateau.state() if self._plateau else None,
+            **self._updates.numbers(),
             "accumulate": self._accumulate,
             "captured": self._captured_shapes and [list(s) for s in self._captured_shapes],
         }
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            number, _, key = name.partition(".")
-            state.setdefault(int(number), {})[key] = value
-        self._direct = None
-        whole = self.optimizer.state_dict()
-        with torch.no_grad():
-            self.optimizer.load_state_dict({**whole, "state": state})
-            self._lay_out_state()
+        self._updates.load(tensors, numbers)
         self._accumulate = int(numbers["accumulate"])
         captured = numbers.get("captured")
         self._captured_shapes = captured and [torch.Size(shape) for shape in captured]
-        if self._plateau is not None and numbers.get("plateau"):
-            self._plateau.load(numbers["plateau"])
-
-    def _lay_out_state(self) -> None:
-        """Running averages in their parameters' layout: fused optimisers read memory as it lies."""
-        for parameter, state in self.optimizer.state.items():
-            for key, value in state.items():
-                if value.shape == parameter.shape and value.stride() != parameter.stride():
-                    state[key] = torch.empty_like(parameter).copy_(value)
 
 
 def _passes(model: nn.Module, settings: TrainSettings) -> Passes:
@@ -372,12 +289,19 @@ def _passes(model: nn.Module, settings: TrainSettings) -> Passes:
             )
         with torch.autocast(device, torch.bfloat16, enabled=low):
             outputs: Any = model(*inputs)
-        if low and isinstance(outputs, WithAuxiliary):
-            parts = tuple(part.float() for part in outputs.auxiliary)
-            return outputs._replace(outputs=outputs.outputs.float(), auxiliary=parts)
-        return outputs.float() if low else outputs
+        return _as_float(outputs) if low else outputs
 
     return passes
+
+
+def _as_float(outputs: Any) -> Any:
+    """Outputs of low precision as float32: a tensor, or a tuple of tensors and others."""
+    if isinstance(outputs, Tensor):
+        return outputs.float() if outputs.is_floating_point() else outputs
+    if not isinstance(outputs, tuple):
+        return outputs
+    parts = [_as_float(part) for part in outputs]
+    return type(outputs)(*parts) if hasattr(outputs, "_fields") else tuple(parts)
 
 
 def _rows(target: Tensor, weight: Tensor | None) -> Tensor:
