@@ -17,7 +17,7 @@ from glial.runs import Plan, TrainingInterrupted
 from glial.runs.balance import balanced_rows, batches_of
 from glial.runs.preparation import prepare
 
-FAST = {"train.lr": 0.02, "train.patience": None, "train.batch_size": 32}
+FAST = {"doctor.watch": False, "train.lr": 0.02, "train.patience": None, "train.batch_size": 32}
 
 
 def unequal(rows: int = 600, share: float = 0.06, classes: int = 2) -> pl.DataFrame:

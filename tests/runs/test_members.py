@@ -19,12 +19,18 @@ from sklearn import metrics
 from torch import nn
 
 import glial
+from glial.cli import main
 from glial.core.errors import InputError
 from glial.data import SplitSettings, read, split_rows
 from glial.runs import TrainingInterrupted, draft
 from glial.tasks import TaskSettings, fit_task
 
-FAST = {"train.lr": 0.02, "train.patience": None, "train.checkpoint_seconds": 0.0}
+FAST = {
+    "doctor.watch": False,
+    "train.lr": 0.02,
+    "train.patience": None,
+    "train.checkpoint_seconds": 0.0,
+}
 FILES = ("model.safetensors", "model.json", "encoding.json", "decoding.json", "plan.yaml")
 OPTIONS = {
     "model": "mlp",
@@ -250,17 +256,18 @@ def test_another_plan_or_other_data_is_refused(tmp_path):
 
 
 def test_killed_process_resumes(tmp_path):
-    command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=30"]
+    command = ["train", "iris", "--model=mlp", "--epochs=12", "--set=doctor.watch=false"]
     command += ["--set=train.batch_size=8", "--set=train.checkpoint_seconds=0.01", "--quiet"]
     command += ["--set=train.patience=null", "--folds=3"]
-    subprocess.run([*command, f"--out={tmp_path / 'calm'}"], check=True, capture_output=True)
+    assert main([*command, f"--out={tmp_path / 'calm'}"]) == 0
     cut = tmp_path / "cut"
     for trigger in (
         "members/1/checkpoints/last/checkpoint.safetensors",
         "members/3/plan.yaml",
     ):
         process = subprocess.Popen(
-            [*command, f"--out={cut}", "--resume"], stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "glial", *command, f"--out={cut}", "--resume"],
+            stdout=subprocess.DEVNULL,
         )
         limit = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < limit:
@@ -269,7 +276,7 @@ def test_killed_process_resumes(tmp_path):
             time.sleep(0.002)
         process.kill()
         process.wait()
-    subprocess.run([*command, f"--out={cut}", "--resume"], check=True, capture_output=True)
+    assert main([*command, f"--out={cut}", "--resume"]) == 0
     assert same_bytes(cut, tmp_path / "calm", ("plan.yaml", "decoding.json"))
     for n in "123":
         assert same_bytes(cut / "members" / n, tmp_path / "calm/members" / n)

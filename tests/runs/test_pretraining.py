@@ -17,6 +17,7 @@ from glial.tasks.pretraining import Pretraining
 from glial.tasks.settings import TaskSettings
 
 SMALL: dict[str, Any] = {
+    "doctor.watch": False,
     "model.size": 32,
     "model.heads": 2,
     "model.dropout": 0.0,
@@ -141,10 +142,10 @@ def test_running_text_is_cut_into_stretches(tmp_path: Path) -> None:
     [
         ({"text": ["", None]}, {}, "empty"),
         ({"text": ["a b"] * 20}, {"data.tokens": "word"}, "cannot be hidden"),
-        ({"text": ["a b"] * 20}, {"model.name": "mlp"}, "does not"),
+        ({"text": ["a b"] * 20}, {"model.name": "mlp"}, "no column"),
         ({"text": ["a b"] * 20}, {"data.sampling": "over"}, "does not fit"),
         ({"text": ["a b"] * 20}, {"model.context": 8, "data.max_length": 9}, "longer than"),
-        ({"number": [1, 2, 3]}, {}, "which column"),
+        ({"number": [1, 2, 3]}, {}, "two columns"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_refused(

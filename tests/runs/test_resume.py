@@ -14,6 +14,7 @@ import torch
 from sklearn.datasets import load_digits
 
 import glial
+from glial.cli import main
 from glial.core.errors import InputError
 from glial.runs import TrainingInterrupted
 
@@ -21,6 +22,7 @@ OPTIONS = {
     "model": "mlp",
     "epochs": 8,
     "set": {
+        "doctor.watch": False,
         "train.lr": 0.003,
         "train.batch_size": 16,
         "train.patience": None,
@@ -96,12 +98,13 @@ def test_steps_that_torch_compiles_resume(tmp_path, ticking, stop_at, monkeypatc
 
 
 def test_killed_process_resumes(tmp_path):
-    command = [sys.executable, "-m", "glial", "train", "iris", "--model=mlp", "--epochs=30"]
+    command = ["train", "iris", "--model=mlp", "--epochs=12"]
     command += ["--set=train.batch_size=8", "--set=train.checkpoint_seconds=0.01", "--quiet"]
-    subprocess.run([*command, f"--out={tmp_path / 'calm'}"], check=True, capture_output=True)
+    assert main([*command, f"--out={tmp_path / 'calm'}"]) == 0
     for _ in range(2):
         process = subprocess.Popen(
-            [*command, f"--out={tmp_path / 'cut'}", "--resume"], stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "glial", *command, f"--out={tmp_path / 'cut'}", "--resume"],
+            stdout=subprocess.DEVNULL,
         )
         limit = time.monotonic() + 60
         last = tmp_path / "cut/checkpoints/last/checkpoint.safetensors"
@@ -112,9 +115,7 @@ def test_killed_process_resumes(tmp_path):
             time.sleep(0.005)
         process.kill()
         process.wait()
-    subprocess.run(
-        [*command, f"--out={tmp_path / 'cut'}", "--resume"], check=True, capture_output=True
-    )
+    assert main([*command, f"--out={tmp_path / 'cut'}", "--resume"]) == 0
     left, right = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("calm", "cut")]
     assert left == right
 

@@ -21,7 +21,12 @@ from glial.core.errors import InputError
 from glial.data.encoders import SoundEncoder
 from glial.runs import TrainingInterrupted
 
-SMALL = {"model.widths": [8, 16], "train.batch_size": 8, "data.sounds.bands": 20}
+SMALL = {
+    "doctor.watch": False,
+    "model.widths": [8, 16],
+    "train.batch_size": 8,
+    "data.sounds.bands": 20,
+}
 QUICK = {"epochs": 1, "set": SMALL}
 NAMES = "{kind}_{voice}_{take}"
 

@@ -21,7 +21,12 @@ from glial.runs.plan import Plan
 from glial.runs.preparation import prepare
 from glial.runs.streams import is_streamed
 
-STREAM = {"data.stream": "always", "data.buffer_rows": 400, "train.lr": 0.01}
+STREAM = {
+    "doctor.watch": False,
+    "data.stream": "always",
+    "data.buffer_rows": 400,
+    "train.lr": 0.01,
+}
 
 
 def table(rows=3000, seed=0):

@@ -195,6 +195,8 @@ def _inspect_model(options: argparse.Namespace) -> int:
     check_attention(options)
     network, sizes, encoder = _network(options)
     inputs = _trial(sizes, batch)
+    if hasattr(network, "draw"):
+        inputs = _drawn(network, sizes, inputs)
     summary = summarize(network, inputs)
     result: dict[str, Any] = {"model": options.subject, **summary.to_dict(), "svg": options.svg}
     if options.svg:
@@ -275,3 +277,18 @@ def _trial(sizes: dict[str, Any], batch: int) -> tuple[Any, ...]:
     if sizes["num_inputs"] or cardinalities or not inputs:
         inputs = [torch.zeros(batch, int(sizes["num_inputs"])), *inputs]
     return tuple(inputs)
+
+
+def _drawn(network: Any, sizes: dict[str, Any], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a network that learns from rows alone is called with: rows, and what it draws."""
+    import torch
+
+    from glial.core.seeds import torch_generator
+
+    rows = list(inputs)
+    if sizes.get("sequences"):
+        rows.append(torch.full((len(inputs[0]),), TOKENS))
+    if sizes.get("num_outputs"):
+        rows.append(torch.zeros(len(inputs[0]), dtype=torch.int64))
+    drawn: tuple[Any, ...] = network.draw(*rows, generator=torch_generator(0, "trial")).inputs
+    return drawn

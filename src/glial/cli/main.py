@@ -23,6 +23,7 @@ VERBS = {
     "predict": "predictions of a run for the rows of a source",
     "calibrate": "fit anew what a run decides by: calibration, thresholds, coverage, refusal",
     "generate": "what a language model says after a prompt",
+    "stylize": "a photograph in the style of another",
     "embed": "rows of a source as vectors; what is near what, and what is nearly the same",
     "doctor": "what is wrong with a training: a script, a module, a notebook or a run",
     "explain": "why a run says what it says, and whether the explanation can be believed",

@@ -12,6 +12,7 @@ from glial.runs.loading import load
 from glial.runs.plan import Plan
 from glial.runs.prediction import Answered, answer, evaluate, hand_over, predict
 from glial.runs.run import Run, TrainingInterrupted
+from glial.runs.stylizing import Stylized, stylize
 from glial.runs.training import train
 from glial.runs.word_vectors import word_vectors
 
@@ -20,6 +21,7 @@ __all__ = [
     "Plan",
     "Refitted",
     "Run",
+    "Stylized",
     "TrainingInterrupted",
     "answer",
     "calibrate",
@@ -34,6 +36,7 @@ __all__ = [
     "load",
     "predict",
     "preview_augmentation",
+    "stylize",
     "train",
     "word_vectors",
 ]

@@ -21,7 +21,9 @@ from glial.nn.tokens import PADDING
 from glial.runs.loading import load
 from glial.runs.prediction import notice_differences, read_for
 from glial.runs.run import Run
+from glial.runs.unlabelled.judging import vectors
 from glial.tasks.embedding import Embedding, embedding_columns
+from glial.tasks.unlabelled import Generation
 
 ARRAYS = ".npz"
 # Layers whose outputs are [row, channel, place]; those of others are [row, place, channel].
@@ -194,6 +196,8 @@ def _vectors(run: Run, frame: pl.DataFrame, layer: str | None) -> Tensor:
     decoder: Any = run.decoder
     if isinstance(decoder, Embedding) and layer is None:
         return decoder.vectors(run.outputs(frame))
+    if isinstance(decoder, Generation) and layer is None:
+        return vectors(run, frame).cpu()
     parts = [
         replace(one, model=_Before(one.model, layer)).outputs(frame, notice=number == 0)
         for number, one in enumerate(run.members or [run])

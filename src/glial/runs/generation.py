@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ from torch import Tensor, nn
 from glial.core.errors import InputError
 from glial.core.seeds import torch_generator
 from glial.functional import Decoded, Stepwise, beam_search, greedy, sample
+from glial.models.image_pairs import Translates
 from glial.runs.loading import load
 from glial.runs.reading import allowed_tokens, block_of, encoder_of, is_separated, task_of
 from glial.runs.run import Run
+from glial.runs.unlabelled import making
+from glial.runs.unlabelled.translating import turn
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +57,16 @@ def generate(
     top_p: float | None = None,
     repetition_penalty: float = 1.0,
     beam: int | None = None,
+    only: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    interpolate: int | None = None,
+    walk: bool = False,
+    source: Any = None,
+    back: bool = False,
     seed: int = 0,
-) -> list[Sample]:
-    """What a language model says after a prompt.
+) -> Any:
+    """What a run makes up: texts behind a prompt, or rows like those that it learnt from.
 
     Args:
         run: The run, or its folder.
@@ -69,10 +79,20 @@ def generate(
         top_p: Only the likeliest tokens that together reach this share are drawn from.
         repetition_penalty: Above 1, tokens that came already get less likely.
         beam: Keeps so many beginnings and returns the likeliest texts, where others are drawn.
+        only: Of rows: the class of all, where the network is told classes.
+        steps: Of rows: steps of a diffusion.
+        guidance: Of rows: how much more than by itself a diffusion heeds the class.
+        interpolate: Of rows: so many on each way from one drawn code to another; there are
+            ``num_samples`` ways.
+        walk: Of rows: what each number of a code does, the others at 0.
+        source: Of networks that turn images into others, or restore rows: a folder of images, or a
+            table with their column.
+        back: Of these: the second kind of images becomes the first.
         seed: Seed of what is drawn.
 
     Returns:
-        The samples; of a beam the likeliest first.
+        A list of `Sample`, those of a beam the likeliest first; of rows a
+        `glial.runs.unlabelled.making.Made`.
 
     Raises:
         InputError: If the run cannot generate, or a number is out of its range.
@@ -86,18 +106,20 @@ def generate(
         2
     """
     run = run if isinstance(run, Run) else load(run)
+    asked = _Asked(
+        *(prompt, num_samples, length, temperature, top_k, top_p, repetition_penalty, beam),
+        *(seed, only, steps, guidance, interpolate, walk, source, back),
+    )
+    asked.check()
     maker = GENERATORS.get(run.task)
     if maker is None:
         raise InputError(
             f"a run of the task {run.task} makes nothing up",
             expected=f"a run of {' or '.join(GENERATORS)}",
             got=f"the run {run.path or 'in memory'}",
-            do="train a language model: glial train FILE.txt --task language-modelling",
+            do="train a language model: glial train FILE.txt --task language-modelling, or "
+            "a network that makes up rows: glial train SOURCE --task generate",
         )
-    asked = _Asked(
-        prompt, num_samples, length, temperature, top_k, top_p, repetition_penalty, beam, seed
-    )
-    asked.check()
     return maker(run, asked)
 
 
@@ -114,6 +136,13 @@ class _Asked:
     repetition_penalty: float
     beam: int | None
     seed: int
+    only: str | None
+    steps: int | None
+    guidance: float | None
+    interpolate: int | None
+    walk: bool
+    source: Any
+    back: bool
 
     def check(self) -> None:
         """Refuse numbers out of their range."""
@@ -132,6 +161,12 @@ class _Asked:
                 self.beam is None or self.beam >= self.num_samples,
             ),
             "seed": ("at least 0", self.seed >= 0),
+            "steps": ("at least 1", self.steps is None or self.steps >= 1),
+            "guidance": (
+                "at least 0, and finite",
+                self.guidance is None or 0 <= self.guidance < float("inf"),
+            ),
+            "interpolate": ("at least 2", self.interpolate is None or self.interpolate >= 2),
         }
         for key, (expected, holds) in wanted.items():
             if not holds:
@@ -139,8 +174,51 @@ class _Asked:
                     f"{key} is out of its range", expected=expected, got=str(getattr(self, key))
                 )
 
+    def refuse(self, names: Sequence[str], task: str) -> None:
+        """Refuse what a task has no use for."""
+        for name in names:
+            held, usual = getattr(self, name), getattr(_PLAIN, name)
+            if held is not usual and (name == "source" or held != usual):
+                raise InputError(
+                    f"{name} does not fit a run of the task {task}",
+                    expected="options of what the run makes up: see glial generate --help",
+                    got=str(getattr(self, name)),
+                    do=f"leave {name} out",
+                )
+
+
+_PLAIN = _Asked(
+    *("", 1, 200, 1.0, None, None, 1.0, None, 0),
+    *(None, None, None, None, False, None, False),
+)
+_OF_ROWS = ("only", "steps", "guidance", "interpolate", "walk")
+_OF_SOURCE = ("source", "back")
+_OF_TEXT = ("prompt", "length", "temperature", "top_k", "top_p", "repetition_penalty", "beam")
+
+
+def _generate_rows(run: Run, asked: _Asked) -> making.Made:
+    asked.refuse(_OF_TEXT, run.task)
+    if asked.source is not None:
+        asked.refuse(("num_samples", *_OF_ROWS), "generate with a source")
+        return turn(run, asked.source, back=asked.back)
+    if isinstance(run.model, Translates):
+        raise InputError(
+            f"the model {run.plan.model['name']} turns images into others, and there are none",
+            expected="--source SOURCE (source= in Python), a folder or a table of images",
+            got="none",
+            do="add it",
+        )
+    asked.refuse(_OF_SOURCE, run.task)
+    if asked.walk:
+        return making.walk(run)
+    if asked.interpolate is not None:
+        return making.interpolate(run, asked.num_samples, asked.interpolate, seed=asked.seed)
+    options = {"steps": asked.steps, "guidance": asked.guidance}
+    return making.make(run, asked.num_samples, seed=asked.seed, only=asked.only, options=options)
+
 
 def _generate_text(run: Run, asked: _Asked) -> list[Sample]:
+    asked.refuse((*_OF_ROWS, *_OF_SOURCE), run.task)
     vocabulary = encoder_of(run).vocabulary
     first = _beginning(run, asked.prompt)
     model = Unending(run.model, block_of(run))
@@ -272,6 +350,10 @@ class Unending:
         return (self._network.select(own, rows) if self._steps else None), seen[rows]
 
 
-Maker = Callable[[Run, _Asked], list[Sample]]
+Maker = Callable[[Run, _Asked], Any]
 # Task to what makes something up.
-GENERATORS: Mapping[str, Maker] = {"language-modelling": _generate_text}
+GENERATORS: Mapping[str, Maker] = {
+    "language-modelling": _generate_text,
+    "generate": _generate_rows,
+    "reduce": _generate_rows,
+}

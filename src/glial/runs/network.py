@@ -19,7 +19,7 @@ from glial.functional import Stepwise
 from glial.models import MODELS
 from glial.models.text import start_from_vectors
 from glial.models.weights import start_from
-from glial.objectives import PerceptronRule
+from glial.objectives import PerceptronRule, TwoPlayers
 from glial.runs.plan import Plan
 from glial.tasks import Task
 from glial.training import Descent, Objective, lr_range_test, outputs_of
@@ -122,12 +122,12 @@ def built_network(
     _check_size(settings, sizes)
     with seeded(plan.train.seed, "initial weights"):
         network: nn.Module = settings.build(**sizes)
-        if settings.weights is not None:
-            start_from(network, settings)
         start = getattr(network, "start", None)
         # Of a network that tells the next token it is what decoding starts from.
         if start is not None and not isinstance(network, Stepwise):
             start(*(part.cpu() for part in rows.inputs))
+        if settings.weights is not None:
+            start_from(network, settings)
     Freezing(network, plan.train)  # refuses what cannot be frozen
     name = plan.model["name"]
     return network, {"name": name, "settings": settings.model_dump(mode="json"), **sizes}
@@ -197,15 +197,29 @@ def descends(plan: Plan) -> bool:
     return bool(name == "custom" or MODELS.resolve(name).objective == "descent")
 
 
-def make_objective(model: nn.Module, task: Task, plan: Plan) -> Objective:
+class Learnt(Protocol):
+    """What training makes small."""
+
+    @property
+    def loss(self) -> LossFunction:
+        """``loss(outputs, target, weight)``, a mean over rows."""
+
+    @property
+    def mass(self) -> Mass:
+        """What the loss divides its sum by."""
+
+
+def make_objective(model: nn.Module, learnt: Learnt, plan: Plan) -> Objective:
     """What trains the network: the objective that its model names, else descent on the task's loss.
 
     Args:
         model: The network.
-        task: What is learnt.
+        learnt: What training makes small: the task, or what is ready to be trained.
         plan: The plan, its learning rate decided.
     """
     lr = float(plan.train.lr)
-    if not descends(plan):
-        return PerceptronRule(model, lr)
-    return Descent(model, task.loss, plan.train, lr, mass=task.mass)
+    if descends(plan):
+        return Descent(model, learnt.loss, plan.train, lr, mass=learnt.mass)
+    if MODELS.resolve(plan.model["name"]).objective == "two_players":
+        return TwoPlayers(model, plan.train, lr)
+    return PerceptronRule(model, lr)

@@ -29,7 +29,7 @@ from glial.runs.plan import DEFAULT_MODEL, Plan
 from glial.runs.rows import Tables, read_tables, targets_of
 from glial.runs.streams import is_streamed, read_streamed
 from glial.runs.texts import check_texts
-from glial.runs.transfer import with_model_data, with_model_of_weights
+from glial.runs.transfer import encoded_rows, with_model_data, with_model_of_weights
 from glial.runs.varied import with_varied
 from glial.tasks import Task, check_validated, fit_task
 from glial.tasks.task import Loss
@@ -246,10 +246,10 @@ def _filled_data(
 def _with_missing(plan: Plan, frame: pl.DataFrame, kinds: dict[str, Kind]) -> tuple[Plan, str]:
     """The plan with what fills missing numbers, and why."""
     data = plan.data
-    if data.imputations > 1 and data.missing not in ("auto", "iterative"):
+    if data.imputations > 1 and data.missing not in ("auto", "iterative", "vae", "gan"):
         raise InputError(
             f"data.imputations {data.imputations} needs something to draw",
-            expected="data.missing: iterative, which draws around its predictions",
+            expected="data.missing: iterative, vae or gan, which draw around their predictions",
             got=f"data.missing: {data.missing}",
             do="set data.missing to iterative, or data.imputations to 1",
         )
@@ -305,13 +305,7 @@ def prepare(plan: Plan, source: Any = None, *, loss: Loss | None = None) -> Prep
     data, rows = plan.data, tables.targets
     scale = data.scale_target
     task = fit_task(rows, targets, plan.task, scale_target=scale, loss=loss, data=data)
-    encoding, inputs = Encoding.fit_transform(
-        tables.train,
-        kinds,
-        plan.data,
-        target=task.encode(tables.train).numpy(),
-        seed=plan.train.seed,
-    )
+    encoding, inputs = encoded_rows(plan, tables.train, kinds, task)
     model = "a network of your own" if settings is None else settings.name
     _say_how(asked, plan.data, encoding, model, reason)
     if settings is not None:

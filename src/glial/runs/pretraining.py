@@ -25,11 +25,13 @@ from glial.nn.summary import evaluating
 from glial.runs.network import make_network, make_objective
 from glial.runs.plan import Plan
 from glial.runs.preparation import choose_model, chosen_batch_size
+from glial.runs.pretexts import is_of_texts
+from glial.runs.pretexts import make_ready as make_pretext_ready
 from glial.runs.request import Request
 from glial.runs.run import Run
 from glial.runs.texts import check_texts, read_texts
 from glial.runs.transfer import with_model_data, with_model_of_weights
-from glial.runs.ways import Judged, Way
+from glial.runs.ways import Judged, Readied, Way
 from glial.tasks import fit_task
 from glial.tasks.pretraining import Pretraining
 from glial.tasks.task import Loss
@@ -131,7 +133,22 @@ class PretrainingReady:
         return _judged(run, held) if len(held) else None
 
 
-def make_ready(request: Request, plan: Plan) -> PretrainingReady:
+def make_ready(request: Request, plan: Plan) -> Readied:
+    """Everything before the first step of a plan: of texts, or of images and tables.
+
+    Args:
+        request: What was asked for.
+        plan: The plan, or the one of an unfinished run.
+
+    Raises:
+        InputError: If the source or the plan cannot be used.
+    """
+    if is_of_texts(plan, request.source):
+        return make_texts_ready(request, plan)
+    return make_pretext_ready(request, plan)
+
+
+def make_texts_ready(request: Request, plan: Plan) -> PretrainingReady:
     """Texts, vocabulary and network of a plan, before any of it is trained.
 
     Args:

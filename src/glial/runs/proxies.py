@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from glial.core.seeds import seeded
+from glial.models.pretexts import Pretext
 from glial.nn.carrying import Carrying
 from glial.nn.proxies import WithProxies
 from glial.tasks import Task
@@ -40,4 +41,6 @@ def without_proxies(network: nn.Module) -> nn.Module:
         >>> without_proxies(WithProxies(nn.Linear(2, 4), 3, 4))
         Linear(in_features=2, out_features=4, bias=True)
     """
+    if isinstance(network, Pretext):
+        return network.released()
     return network.network if isinstance(network, (WithProxies, Carrying)) else network

@@ -14,6 +14,7 @@ from glial.core.settings import override
 from glial.data import known_dataset
 from glial.runs.plan import Plan
 from glial.runs.preparation import source_name
+from glial.tasks import WITHOUT_TARGET
 from glial.tasks.task import Loss
 
 
@@ -82,8 +83,9 @@ def _with_known_target(values: dict[str, Any]) -> dict[str, Any]:
     """The plan's values with the target and task of a data set that Glial knows."""
     data = values.get("data") or {}
     entry = known_dataset(data.get("source")) if isinstance(data, dict) else None
-    if entry is not None and not data.get("target"):
+    task = (values.get("task") or {}).get("name")
+    if entry is not None and not data.get("target") and task not in WITHOUT_TARGET:
         values = override(values, {"data.target": entry.target})
-        if not (values.get("task") or {}).get("name"):
+        if not task:
             values = override(values, {"task.name": entry.task})
     return values

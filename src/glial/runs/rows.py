@@ -20,6 +20,7 @@ from glial.data import (
     fingerprint,
     infer_columns,
     infer_task,
+    known_dataset,
     open_files,
     read,
     read_source,
@@ -34,6 +35,7 @@ from glial.data.opening import Form
 from glial.data.sounds import SoundForm
 from glial.data.sources import is_of_files
 from glial.runs.plan import Plan
+from glial.tasks import WITHOUT_TARGET
 from glial.tasks.labels import Labels
 
 logger = logging.getLogger(__name__)
@@ -160,16 +162,19 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
     found = source
     if not isinstance(source, Source):
         found = read_source(plan.data.source if source is None else source, plan.data.names)
-    target = plan.data.target or found.target
-    plan = plan.model_copy(update={"data": plan.data.model_copy(update={"target": target})})
-    targets = targets_of(plan)
     known = None if plan.task.name == "auto" else plan.task.name
+    free = known in WITHOUT_TARGET
+    target = plan.data.target or (None if free else found.target)
+    plan = plan.model_copy(update={"data": plan.data.model_copy(update={"target": target})})
+    targets = [] if free and not target else targets_of(plan)
     frame = check_target(found.frame, targets, known)
     if plan.data.duplicates == "drop":
         frame = _without_copies(frame)
     task = known or infer_task(frame, targets)
     check_target(frame, targets, task)
     aside = [*targets, *columns_aside(plan, frame.columns)]
+    if free:
+        aside += [name for name in _known_targets(plan, found) if name not in aside]
     types = {**_unused_names(plan, aside), **plan.data.types}
     labelled: dict[str, Kind] = {}
     if task == "tagging":
@@ -209,6 +214,16 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
     )
 
 
+def _known_targets(plan: Plan, found: Source) -> list[str]:
+    """The column that a source says is to be predicted: no input of what learns without one."""
+    entry = known_dataset(plan.data.source)
+    told = [found.target, None if entry is None else entry.target]
+    names = [name for name in told if name is not None and name in found.frame.columns]
+    if names and names[0] != plan.data.target:
+        logger.info("the column %r, the source's own target, is left aside", names[0])
+    return names[:1]
+
+
 def read_tables(plan: Plan, source: Any) -> tuple[Plan, Tables, list[str]]:
     """The rows of each split and the plan with task and column kinds decided.
 
@@ -222,7 +237,7 @@ def read_tables(plan: Plan, source: Any) -> tuple[Plan, Tables, list[str]]:
     rows = source if isinstance(source, Rows) else read_rows(plan, source)
     plan, frame = rows.decided(plan), rows.frame
     given = [rows.val is not None, rows.test is not None]
-    splits = _split(plan, frame, targets_of(plan), given)
+    splits = _split(plan, frame, given)
     tables = Tables(
         frame[splits.train],
         frame[splits.val] if rows.val is None else rows.val,
@@ -285,10 +300,11 @@ def _own_split(
     """The rows of a split that is given by a file, or by the source itself."""
     names = plan.data.names if is_of_files(path) else None
     rows = own if path is None else read(path, names)
-    return None if rows is None else check_target(rows, targets_of(plan), task)
+    targets = [] if task in WITHOUT_TARGET and not plan.data.target else targets_of(plan)
+    return None if rows is None else check_target(rows, targets, task)
 
 
-def _split(plan: Plan, frame: pl.DataFrame, targets: list[str], given: list[bool]) -> Splits:
+def _split(plan: Plan, frame: pl.DataFrame, given: list[bool]) -> Splits:
     """Split the rows; a split that has its own file takes none of them."""
     settings = plan.data.split
     shares = [
@@ -304,6 +320,8 @@ def _split(plan: Plan, frame: pl.DataFrame, targets: list[str], given: list[bool
         }
     )
     labels = None
-    if plan.task.name in ("classification", "embedding"):
-        labels = Labels.of(frame[targets[0]]).codes(frame[targets[0]])
+    told = plan.task.name in WITHOUT_TARGET and plan.data.target is not None
+    if told or plan.task.name in ("classification", "embedding"):
+        target = frame[targets_of(plan)[0]]
+        labels = Labels.of(target).codes(target)
     return split_rows(frame, settings, labels=labels, seed=plan.train.seed)

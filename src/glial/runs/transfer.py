@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 
 from glial.core.errors import InputError
 from glial.core.files import read_json
-from glial.data import Encoding
+from glial.data import Encoding, Inputs, Kind
 from glial.data.encoders.images import ImageEncoder
 from glial.data.encoders.subwords import SubwordEncoder
 from glial.data.settings import DataSettings
@@ -17,6 +19,9 @@ from glial.models import MODELS, ModelSettings
 from glial.models.image import ImageModelSettings
 from glial.models.weights import PUBLISHED, read_state
 from glial.runs.plan import Plan
+from glial.tasks import Task
+
+logger = logging.getLogger(__name__)
 
 SHIPPED = "efficientnet_lite0"  # whose published weights a package carries
 
@@ -91,6 +96,53 @@ def with_model_data(data: DataSettings, settings: ModelSettings) -> DataSettings
     if {"mean", "std", "scaling"} & given:
         changes = {key: changes[key] for key in changes if key not in ("mean", "std", "scaling")}
     return data.model_copy(update={**own, "images": data.images.model_copy(update=changes)})
+
+
+def encoded_rows(
+    plan: Plan, frame: pl.DataFrame, kinds: dict[str, Kind], task: Task
+) -> tuple[Encoding, Inputs]:
+    """The training rows as tensors, and how they became these: as the run did that lends weights.
+
+    Args:
+        plan: The plan, its model named.
+        frame: The rows.
+        kinds: Kind of each input column.
+        task: What is learnt, which some encodings look at.
+
+    Raises:
+        InputError: If no column is left, or one is missing that the run had.
+    """
+    lent = lent_encoding(plan)
+    if lent is not None:
+        logger.info("columns: encoded as in %s, whose weights are used", plan.model["weights"])
+        return lent, lent.transform(frame)
+    target = task.encode(frame).numpy()
+    return Encoding.fit_transform(frame, kinds, plan.data, target=target, seed=plan.train.seed)
+
+
+def lent_encoding(plan: Plan) -> Encoding | None:
+    """How the run whose weights a network starts from brought a table's cells to it.
+
+    Scaled and coded otherwise, numbers and categories would mean other things to the weights. None
+    where the weights are no run's, or its rows were images, texts or the like, whose form
+    `with_model_data` passes on.
+
+    Args:
+        plan: The plan, its model named.
+
+    Raises:
+        InputError: If the run is damaged.
+
+    Example:
+        >>> lent_encoding(Plan()) is None
+        True
+    """
+    weights = plan.model.get("weights")
+    folder = Path(weights) if isinstance(weights, str) else None
+    if folder is None or not (folder / "model.json").exists():
+        return None
+    encoding = Encoding.load(folder)
+    return encoding if encoding.encoders and not encoding.held else None
 
 
 def _of_file(path: Path, settings: ModelSettings) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from glial.doctor.measures import outcome
 from glial.doctor.replays import ReplayWatcher
 from glial.doctor.settings import DoctorSettings
 from glial.doctor.telling import tell
+from glial.models.unlabelled import Unlabelled
 from glial.training import Moment, Objective, TrainingView, Watchable
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class TrainingWatch:
         watches = settings.watch and isinstance(objective, Watchable)
         self._watcher = ReplayWatcher(settings.budget, steps=steps) if watches else None
         self._told: set[str] = set()
+        self._last_look: Batch | None = None
         self._put_off: list[Callable[[ReplayWatcher], None]] = []
         self.evidence: Evidence | None = None
 
@@ -82,6 +84,8 @@ class TrainingWatch:
             return
         few = torch.arange(min(PREFLIGHT_ROWS, len(rows.target)), device=rows.target.device)
         batch = take(rows, few)
+        if isinstance(self._model, Unlabelled):
+            self._last_look = rows  # what codes and players come to in the end is to be judged
         start = Moment(0, 0, 0.0)
         before = self._watcher = ReplayWatcher(
             self._settings.budget, floor=PREFLIGHT_SECONDS, steps=self._steps
@@ -98,7 +102,10 @@ class TrainingWatch:
             before.fit_one_batch()
 
         seconds = self._expected_seconds(batch, start)
-        for test, long in ((fit, LONG_FOR_FITTING), (compare, LONG_FOR_COMPARING)):
+        tests = [(fit, LONG_FOR_FITTING), (compare, LONG_FOR_COMPARING)]
+        if isinstance(self._model, Unlabelled):
+            del tests[-1]  # what is drawn of rows is not a question with an answer
+        for test, long in tests:
             if seconds >= long:
                 test(before)
             else:
@@ -144,6 +151,9 @@ class TrainingWatch:
         """
         if self._watcher is None:
             return []
+        if self._last_look is not None:
+            self._look(self._last_look, Moment(steps, 0, 1.0))
+            self._watcher.stepped(made=False)
         self.evidence = self._watcher.end(steps)
         if not finite and self.evidence.loss_not_finite is None:
             self.evidence.loss_not_finite = steps  # in between the steps that were looked into
@@ -173,7 +183,7 @@ class TrainingWatch:
             return
         with _left_as_it_was(self._model):
             self._watcher.look(
-                moment.step, lambda: objective.make_passes(batch, moment), objective.optimizer
+                moment.step, lambda: objective.make_passes(batch, moment), *objective.optimizers
             )
 
 

@@ -39,7 +39,10 @@ WAYS = Table(
         "translation": "glial.runs.translation:TRANSLATION_WAY",
         "language-modelling": "glial.runs.language:LANGUAGE_WAY",
         "forecasting": "glial.runs.forecasting:FORECASTING_WAY",
+        "generate": "glial.runs.unlabelled.way:UNLABELLED_WAY",
+        "reduce": "glial.runs.unlabelled.way:UNLABELLED_WAY",
         "pretrain": "glial.runs.pretraining:PRETRAINING_WAY",
+        "pretext": "glial.runs.pretexts:PRETEXT_WAY",
         "word-vectors": "glial.runs.word_vectors:WORDS_WAY",
     },
 )
