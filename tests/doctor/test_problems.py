@@ -20,7 +20,7 @@ def test_names_and_kinds_are_the_frozen_ones():
 
 def test_collapse_of_networks_to_come_is_for_later():
     later = {name for name, problem in PROBLEMS.items() if problem.later}
-    assert later == {"posterior-collapse", "representation-collapse", "entropy-collapse"}
+    assert later == {"entropy-collapse"}
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

@@ -463,3 +463,15 @@ def test_an_evaluation_that_leaves_gradients_on(factor):
     assert seen.eval_mode_training == 0
     expected = ["preprocessing-mismatch"] if factor > 1 else []
     assert alarms(doctor.findings)[:1] == expected
+
+
+def test_rows_that_are_told_from_each_other_have_no_classes():
+    """The last batch is smaller, and so are its targets' and its outputs' numbers."""
+    target = TensorSeen([40], "int64", 8, 400, min=0.0, max=49.0, whole=True, counts={"1": 8})
+    square = TensorSeen([40, 40], "float32", 8, 400)
+    apart = classified(target=target, outputs=square, batch_sizes=[40, 50])
+    found = diagnose(Evidence(steps=39, losses=[apart]))
+    assert "wrong-output-width" not in [finding.problem for finding in found]
+    few = classified(target=target, outputs=TensorSeen([40, 39], "float32", 8, 400))
+    found = diagnose(Evidence(steps=39, losses=[few]))
+    assert alarms(found)[:1] == ["wrong-output-width"]

@@ -105,6 +105,8 @@ def outcome(evidence: Evidence, loss: LossSeen | None = None) -> Outcome | None:
     loss = loss or main_loss(evidence)
     if loss is None or not len(loss.value) or loss.bootstrapped:
         return None
+    if any(loss.model in (players.maker, players.judge) for players in evidence.players):
+        return None  # what one of two players loses the other wins
     # What is added to a loss is not what is to be learnt.
     series = loss.own if loss.added_at is not None and len(loss.own) >= ENOUGH else loss.value
     values = [abs(v) if loss.sign < 0 else v for v in series.values]

@@ -63,7 +63,7 @@ SYMPTOMS = {
     "loss-oscillating",
     "loss-spike",
 }
-LATER = {"posterior-collapse", "representation-collapse", "entropy-collapse"}
+LATER = {"entropy-collapse"}
 
 # By theme, the surest and the soonest mended first: among equals, findings come in this order.
 _TABLE: dict[str, dict[str, tuple[str, str]]] = {

@@ -83,7 +83,7 @@ class ReplayWatcher(Watcher):
         self._apart = math.inf if steps is None else max(1, steps // LEAST_LOOKS)
         self._last = 0
         self._looking = False
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._optimizers_due: tuple[torch.optim.Optimizer, ...] = ()
         self._home = Home()
         self._by_hand.is_ruled_out()
         self._active = True
@@ -110,25 +110,26 @@ class ReplayWatcher(Watcher):
         self,
         step: int,
         passes: Callable[[], object],
-        optimizer: torch.optim.Optimizer,
+        *optimizers: torch.optim.Optimizer,
     ) -> None:
         """Watch the passes of a step, made beside it.
 
         Args:
             step: The step, from 0.
             passes: Makes them and leaves the gradient in the parameters. Its errors are noted.
-            optimizer: Whose step it is.
+            optimizers: Whose step it is, in their order.
         """
         begin = time.perf_counter()
         self._evidence.steps = self._last = step
         self._looks += 1
-        self._looking, self._optimizer = True, optimizer
+        self._looking, self._optimizers_due = True, optimizers
         before = self._evidence.watching
         self._hooks.put()
         try:
             self._begin_round()
             passes()
-            self.before_step(optimizer, closure=None)
+            for each in reversed(optimizers):  # a round ends with the first that is known
+                self.before_step(each, closure=None)
         except Exception as error:  # noqa: BLE001 - the training itself says what is wrong with it
             why = f"a step could not be made again: {type(error).__name__}: {error}"[:200]
             self._evidence.not_checked.append(NotChecked("*", why))
@@ -145,13 +146,13 @@ class ReplayWatcher(Watcher):
             made: Whether it was made; otherwise its passes are all that there was.
         """
         begin, before = time.perf_counter(), self._evidence.watching
-        if made and self._optimizer is not None:
-            self.after_step(self._optimizer)
-        else:
+        for optimizer in self._optimizers_due if made else ():
+            self.after_step(optimizer)
+        if not (made and self._optimizers_due):
             self._end_round()
         gap = 1 if self._looks < FIRST_LOOKS else max(1, self._last // LOOKS_A_STEP)
         self._next = self._last + int(min(gap, self._apart))
-        self._optimizer = None
+        self._optimizers_due = ()
         self._took(begin, before)
 
     def _took(self, begin: float, before: float) -> None:

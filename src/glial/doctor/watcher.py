@@ -16,6 +16,7 @@ from glial.doctor.evidence import Evidence
 from glial.doctor.journal import Journal
 from glial.doctor.probes.rounds import AT_ONCE, RoundProbes
 from glial.doctor.watching.by_hand import HandUpdate, weights_behind
+from glial.doctor.watching.collapses import Collapses
 from glial.doctor.watching.evaluations import Evaluations
 from glial.doctor.watching.graphs import Graphs
 from glial.doctor.watching.guarding import Faults, Home, guarded
@@ -71,10 +72,9 @@ class Watcher:
     ) -> None:
         self.listens = self.dozes = False
         self._journal = Journal(folder, most_steps, preflight=preflight)
-        self._evidence = Evidence()
-        self._hooks = Hooks(self)
-        self._networks = Networks()
-        self._losses = Losses()
+        self._evidence, self._round = Evidence(), Round()
+        self._networks, self._losses = Networks(), Losses()
+        self._hooks, self._collapses = Hooks(self), Collapses(self._networks)
         self._optimizers = Optimizers(self._networks)
         self._by_hand, self._loaders = HandUpdate(), LoaderWatch(tests=True)
         self._rows = RowStore(self._loaders)
@@ -83,7 +83,6 @@ class Watcher:
         floor, once = (PREFLIGHT_SECONDS,) * 2 if preflight else (floor, AT_ONCE)
         names = self._networks.name
         self._probes = RoundProbes(self._evidence, budget, floor, at_once=once, names=names)
-        self._round = Round()
         self._stack: list[nn.Module] = []
         self._called: NetworkWatch | None = None
         self._inner: list[Entry] = []
@@ -126,8 +125,8 @@ class Watcher:
             found.models = self._networks.seen()
             found.optimizers = [watch.summary() for watch in self._optimizers if watch.is_known]
             found.losses = [watch.summary() for watch in self._losses]
-            found.loaders = self._loaders.seen()
-            found.unseeded = self._seeds.unseeded()
+            found.loaders, found.unseeded = self._loaders.seen(), self._seeds.unseeded()
+            self._collapses.tell(found)
             if whole:
                 found.rows = self._rows.examine()
         return found
@@ -162,6 +161,7 @@ class Watcher:
     def _note_function(self, call: Any, args: Any, kwargs: Any, result: Any) -> None:
         entry = Entry(call, args, kwargs, result, None)
         name = entry.name
+        self._collapses.function(entry, self._round.tape, self._called, self._step)
         if self._stack and self._called is not None:
             if name in ACTIVATIONS:
                 self._called.function(self._stack[-1], entry, self._step)
@@ -261,9 +261,9 @@ class Watcher:
             watch.describe(self._round.tape, root, self._inner, network, self._step)
             self._graphs.mark(root, self._schedule.rounds)
             self._inner = []
-            self._round.take(root)
-            self._round.losses.append(watch)
+            self._round.take(root, watch)
             self._rows.add_round(self._round.tape, root, watch)
+            self._collapses.note(self._round.tape, root, self._step)
         watch.value(root, self._step)
         value = watch.seen.value.last
         if not math.isfinite(value) and self._evidence.loss_not_finite is None:

@@ -4,6 +4,7 @@ Whoever watches fills it in, rules read it, and it is what a run keeps; so it ho
 no code. Everything is sampled, and a series holds its samples with the steps they belong to.
 """
 
+from glial.doctor.evidence.collapses import CodeSeen, EmbeddingSeen, PlayersSeen
 from glial.doctor.evidence.data import LoaderSeen, RowsSeen
 from glial.doctor.evidence.networks import AskedSeen, LayerSeen, ModelSeen, ParameterSeen, Phase
 from glial.doctor.evidence.numbers import Series, TensorSeen
@@ -12,6 +13,8 @@ from glial.doctor.evidence.training import Evidence, NotChecked, Probe
 
 __all__ = [
     "AskedSeen",
+    "CodeSeen",
+    "EmbeddingSeen",
     "Evidence",
     "LayerSeen",
     "LineProbe",
@@ -22,6 +25,7 @@ __all__ = [
     "OptimizerSeen",
     "ParameterSeen",
     "Phase",
+    "PlayersSeen",
     "Probe",
     "RowsSeen",
     "Series",

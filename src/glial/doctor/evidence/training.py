@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from glial.core.findings import Place
+from glial.doctor.evidence.collapses import CodeSeen, EmbeddingSeen, PlayersSeen
 from glial.doctor.evidence.data import LoaderSeen, RowsSeen
 from glial.doctor.evidence.networks import ModelSeen
 from glial.doctor.evidence.numbers import Series
@@ -66,6 +67,9 @@ class Evidence:
         losses: The losses.
         loaders: The loaders.
         rows: Rows compared with each other.
+        players: Networks that learn against each other.
+        codes: Codes that are drawn around a mean.
+        embeddings: Vectors of two views of rows.
         probes: Tests that were made.
         loss_not_finite: The first step whose loss was not finite; None where all were.
         ended: What ended the training where it did not end by itself: an exception's class.
@@ -95,6 +99,9 @@ class Evidence:
     losses: list[LossSeen] = field(default_factory=list)
     loaders: list[LoaderSeen] = field(default_factory=list)
     rows: RowsSeen = field(default_factory=RowsSeen)
+    players: list[PlayersSeen] = field(default_factory=list)
+    codes: list[CodeSeen] = field(default_factory=list)
+    embeddings: list[EmbeddingSeen] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     loss_not_finite: int | None = None
     ended: str | None = None

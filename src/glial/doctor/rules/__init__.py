@@ -9,6 +9,7 @@ from glial.doctor.evidence import Evidence
 from glial.doctor.rules import (
     adversarial,
     chance,
+    collapses,
     curves,
     data,
     gradients,
@@ -102,6 +103,8 @@ RULES: tuple[Rule, ...] = (
     adversarial.reversed_player,
     adversarial.players_unbalanced,
     adversarial.mode_collapse,
+    collapses.posterior_collapse,
+    collapses.representation_collapse,
     chance.drowning_noise,
     chance.not_reproducible,
     curves.loss_not_decreasing,

@@ -3,58 +3,104 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator
 
 from glial.core.findings import Finding, Place
-from glial.doctor.evidence import Evidence, ModelSeen
+from glial.doctor.evidence import Evidence, ModelSeen, OptimizerSeen, PlayersSeen, Series
 from glial.doctor.measures import model_of
 
-
-def players(evidence: Evidence) -> tuple[ModelSeen, ModelSeen] | None:
-    """Generator and discriminator: what one gives has the shape of what the other takes.
-
-    Example:
-        >>> players(Evidence()) is None
-        True
-    """
-    if len([o for o in evidence.optimizers if o.steps]) != 2 or len(evidence.losses) < 2:
-        return None
-    owners = {optimizer.model for optimizer in evidence.optimizers}
-    models = [model for model in (model_of(evidence, name) for name in owners) if model is not None]
-    for maker in models:
-        for judge in models:
-            made, taken = maker.outputs.get("train"), judge.inputs.get("train", [])
-            if maker is judge or made is None or not taken:
-                continue
-            if made.shape[1:] == taken[0].shape[1:] and maker.inputs != judge.inputs:
-                return maker, judge
-    return None
+LOOKS, LEAST_STEPS = 6, 100
+APART = 10.0
+ALIKE, MISSED = 0.3, 0.2
+ALWAYS, FADED = 0.99, 0.02
 
 
 def players_unbalanced(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """One player learns so much faster that the other has nothing to learn from."""
-    both = players(evidence)
-    if both is None:
-        return
-    maker, judge = both
-    rates = {o.model: o.settings.get("lr", math.nan) for o in evidence.optimizers}
-    ratio = rates.get(maker.name, math.nan) / max(1e-30, rates.get(judge.name, math.nan))
-    moves = {m.name: _moves(m) for m in both}
-    pace = moves[maker.name] / max(1e-30, moves[judge.name])
-    limit = 10 / sensitivity
-    if ratio >= limit or (ratio <= 1 / limit and ratio > 0):
-        fast, slow = (maker, judge) if ratio > 1 else (judge, maker)
-        yield Finding(
-            "players-unbalanced",
-            "warning",
-            None,
-            {"ratio_of_rates": ratio, "ratio_of_updates": pace},
-            f"{fast.name} learns at {max(ratio, 1 / ratio):.0f} times the rate of {slow.name}",
-            "bring the rates within a factor of about 4, the discriminator's the higher one",
-            at=_odd_one(evidence, moves),
-            since_step=1,
-            source="Heusel et al. (2017), GANs trained by a two time-scale update rule",
-        )
+    for players in evidence.players:
+        found = _apart(evidence, players, sensitivity) or _won(evidence, players, sensitivity)
+        if found is not None:
+            yield found
+            return
+
+
+def _apart(evidence: Evidence, players: PlayersSeen, sensitivity: float) -> Finding | None:
+    """Rates that are far from each other."""
+    maker, judge = (model_of(evidence, name) for name in (players.maker, players.judge))
+    rates = [_rate(evidence, name) for name in (players.maker, players.judge)]
+    if maker is None or judge is None or None in rates:
+        return None
+    ratio = (rates[0] or 0.0) / max(1e-30, rates[1] or 0.0)
+    limit = APART / sensitivity
+    if not (ratio >= limit or 0 < ratio <= 1 / limit):
+        return None
+    moves = {m.name: _moves(m) for m in (maker, judge)}
+    fast, slow = (maker, judge) if ratio > 1 else (judge, maker)
+    return Finding(
+        "players-unbalanced",
+        "warning",
+        None,
+        {
+            "ratio_of_rates": ratio,
+            "ratio_of_updates": moves[maker.name] / max(1e-30, moves[judge.name]),
+        },
+        f"{fast.name} learns at {max(ratio, 1 / ratio):.0f} times the rate of {slow.name}",
+        "bring the rates within a factor of about 4, the discriminator's the higher one",
+        at=_odd_one(evidence, moves),
+        since_step=1,
+        source="Heusel et al. (2017), GANs trained by a two time-scale update rule",
+    )
+
+
+def _won(evidence: Evidence, players: PlayersSeen, sensitivity: float) -> Finding | None:
+    """A judge that is never deceived, while nothing gets any better."""
+    told = players.told_apart
+    if not _is_known(told):
+        return None
+    late = told.values[len(told) // 2 :]
+    always = statistics.fmean(late)
+    gradient = _optimizer(evidence, players.maker)
+    norm = gradient.norm if gradient is not None else Series()
+    left = norm.mean(1 / 4) / max(1e-30, norm.mean(1 / 4, end=False)) if len(norm) else math.nan
+    lost = _missed(evidence, players) >= 0.5 / sensitivity or left < FADED * sensitivity
+    if always < 1 - (1 - ALWAYS) * sensitivity or not lost:
+        return None
+    judge = model_of(evidence, players.judge)
+    return Finding(
+        "players-unbalanced",
+        "warning",
+        None,
+        {"told_apart": always, "missed": players.missed, "gradient_left": left},
+        f"{players.judge} tells what {players.maker} makes from real rows {always:.1%} of the "
+        "time, and what is made does not come closer",
+        "keep the discriminator smooth (a gradient penalty such as R1, spectral normalisation), "
+        "let the generator minimise -log D, or bring their rates together",
+        at=judge.at if judge else None,
+        since_step=told.steps[len(told) // 2],
+        source="Arjovsky, Bottou (2017), Towards principled methods for training generative "
+        "adversarial networks",
+    )
+
+
+def _is_known(series: Series) -> bool:
+    return len(series) >= LOOKS and series.steps[-1] >= LEAST_STEPS
+
+
+def _missed(evidence: Evidence, players: PlayersSeen) -> float:
+    """The share of real rows that is left out; NaN where that was seen too long ago."""
+    return players.missed if players.since >= evidence.steps / 2 else math.nan
+
+
+def _optimizer(evidence: Evidence, model: str) -> OptimizerSeen | None:
+    """The optimiser of one network."""
+    found = [o for o in evidence.optimizers if o.steps and o.model == model]
+    return found[0] if len(found) == 1 else None
+
+
+def _rate(evidence: Evidence, model: str) -> float | None:
+    optimizer = _optimizer(evidence, model)
+    return None if optimizer is None else optimizer.settings.get("lr")
 
 
 def _odd_one(evidence: Evidence, moves: dict[str, float]) -> Place | None:
@@ -78,27 +124,31 @@ def _moves(model: ModelSeen) -> float:
 
 
 def mode_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """What the generator makes varies far less than what it should look like."""
-    both = players(evidence)
-    if both is None:
-        return
-    maker, judge = both
-    made, shown = maker.outputs["train"], judge.inputs["train"][0]
-    if math.isnan(made.spread) or not shown.spread > 0:
-        return
-    ratio = made.spread / shown.spread
-    last = maker.layers[-1].spread.last / shown.spread if maker.layers else ratio
-    if min(ratio, last) < 0.3 * sensitivity:
+    """What is made up varies far less than what is real, or leaves kinds of it out."""
+    for players in evidence.players:
+        if not _is_known(players.variety):
+            continue
+        late = players.variety.values[-max(LOOKS, len(players.variety) // 3) :]
+        variety, missed = statistics.median(late), _missed(evidence, players)
+        alike = variety < ALIKE * sensitivity
+        if not (alike or missed >= MISSED / sensitivity):
+            continue
+        maker = model_of(evidence, players.maker)
         yield Finding(
             "mode-collapse",
             "warning",
-            maker.name,
-            {"spread_to_data": last},
-            f"what {maker.name} makes varies {last:.0%} as much as what {judge.name} is shown",
-            "use a slower generator, a gradient penalty, or minibatch statistics",
-            at=maker.at,
-            source="Salimans et al. (2016), Improved techniques for training GANs",
+            players.maker,
+            {"variety": variety, "missed": missed, "rows": players.rows},
+            f"what {players.maker} makes varies {variety:.0%} as much as what is real"
+            if alike
+            else f"hardly anything that {players.maker} makes is like {missed:.0%} of what is real",
+            "let the discriminator learn faster, with a gradient penalty (R1), or show it several "
+            "rows at once; lower momentum, and average the generator's weights",
+            at=maker.at if maker else None,
+            source="Salimans et al. (2016), Improved techniques for training GANs; Richardson, "
+            "Weiss (2018), On GANs and GMMs",
         )
+        return
 
 
 def reversed_player(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:

@@ -17,7 +17,6 @@ from glial.doctor.measures import (
     suffers,
     trained_models,
 )
-from glial.doctor.rules.adversarial import players
 
 LARGE_STAND_IN = 20.0  # beside numbers that networks expect near 1
 
@@ -40,10 +39,10 @@ def float_inputs(model: ModelSeen, phase: str = "train") -> list[TensorSeen]:
 
 def unscaled_input(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Features far from the scale of 1 that weights are initialised for."""
-    both = players(evidence)
+    judges = {players.judge for players in evidence.players}
     for model in trained_models(evidence):
         first = model.layers[0].kind if model.layers else ""
-        if first in (*NORMS, "Embedding") or (both and model is both[1]):
+        if first in (*NORMS, "Embedding") or model.name in judges:
             continue
         for seen in float_inputs(model)[:1]:
             scale = scale_of(seen)

@@ -216,7 +216,9 @@ def activation_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Find
 def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Linear layers that follow each other directly are one linear layer."""
     models = {model.name: model for model in trained_models(evidence)}
-    chains = [(models.get(model.follows[0]), model) for model in models.values() if model.follows]
+    viewed = {seen.model for seen in evidence.embeddings}  # they are used by themselves, too
+    followed = [m for m in models.values() if m.follows and m.follows[0] not in viewed]
+    chains = [(models.get(model.follows[0]), model) for model in followed]
     found = [
         *((model, *pair) for model in models.values() for pair in _linear_pairs(model)),
         *((model, *pair) for model, after in chains if model for pair in _joint(model, after)),
@@ -224,15 +226,12 @@ def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Fin
     for model, before, after in sorted(found, key=lambda each: _is_factored(*each[1:]))[:1]:
         factored = _is_factored(before, after)
         within = [parameter for parameter in model.parameters if parameter.layer == before.name]
+        width = min(before.output_shape[-1], after.output_shape[-1])
         yield Finding(
             "missing-nonlinearity",
             "note" if factored else "warning",
             path_in(evidence, model, before.name),
-            {
-                "layers": 2,
-                "width": min(before.output_shape[-1], after.output_shape[-1]),
-                "factored": int(factored),
-            },
+            {"layers": 2, "width": width, "factored": int(factored)},
             f"nothing stands between {before.name or model.name} and "
             f"{after.name or 'the network that follows'}: together they are one linear layer",
             "put an activation such as ReLU between them",

@@ -148,8 +148,9 @@ class Round:
     is_stepping: bool = False
     random: Tensor | None = None
 
-    def take(self, root: Tensor) -> None:
-        """Gradients of a number are about to be taken."""
+    def take(self, root: Tensor, watch: LossWatch) -> None:
+        """Gradients of a number are about to be taken, which something watches."""
         self.roots.append(root)
+        self.losses.append(watch)
         changed = self.steps or (self.is_stepping and self.tested is not None)
         self.tested = self.tested if changed else root

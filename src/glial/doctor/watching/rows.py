@@ -118,7 +118,7 @@ class RowStore:
         inputs = _asked_about(tape.slice_to(root), target)
         if len(inputs) != 1 or inputs[0].dim() < 2 or len(inputs[0]) != len(target):
             return
-        if target.dim() > 2 or not bool(torch.isfinite(inputs[0]).all()):
+        if target.dim() > 2 or not bool(torch.isfinite(inputs[0]).all()) or _are_numbers(target):
             return
         self._taught_at = loss.seen.backward_at
         self._train.add(inputs[0], target)
@@ -318,3 +318,9 @@ def _mixes_rows(entry: Entry) -> bool:
     place = entry.args[1] if len(entry.args) > 1 else None
     by_row = isinstance(place, Tensor) or place in (0, (0,), [0])
     return by_row and isinstance(entry.result, Tensor) and entry.result.shape == given[0].shape
+
+
+def _are_numbers(target: Tensor) -> bool:
+    """Whether targets are the numbers of the batch's rows, as in contrastive losses."""
+    whole = not target.is_floating_point() and target.dim() == 1
+    return whole and torch.equal(target.sort().values, torch.arange(len(target)).to(target))
