@@ -281,6 +281,25 @@ def test_methods_about_a_network_find_the_planted_columns(table, table_run):
     }
 
 
+def test_the_curves_of_a_row_pass_through_its_prediction(table, table_run):
+    found = explain(table_run, table, method="ice", rows=[2, 5], target="yes")[0].tables["ice"]
+    assert set(found["row"]) == {2, 5}
+    assert set(found["feature"]) == {"noise", "cause", "kind", "other", "flat"}
+    said = glial.predict(table_run, table)["probability_yes"][2]
+    own = found.filter(
+        (pl.col("row") == 2) & (pl.col("feature") == "kind") & (pl.col("value") == table["kind"][2])
+    )
+    assert own["prediction"].item() == pytest.approx(said, rel=1e-5)
+
+
+def test_a_tree_in_the_networks_place_asks_for_the_planted_columns(table, table_run):
+    found = explain(table_run, table, method="surrogate_tree")[0]
+    tree = found.tables["tree"]
+    assert any(word in tree["question"][0] for word in ("cause", "kind"))
+    assert set(tree["answer"]) == {"", "yes", "no"}
+    assert "agreement" in found.notes[0]
+
+
 def test_other_rows_as_explanations(table, table_run):
     changed = explain(table_run, table, method="counterfactuals", rows=[0], fixed=["kind"])[0]
     rows = changed.tables["counterfactuals"]

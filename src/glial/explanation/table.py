@@ -38,6 +38,8 @@ EXPLAINERS = Table(
         "dependence": "glial.explanation.whole:DEPENDENCE",
         "local_effects": "glial.explanation.whole:LOCAL_EFFECTS",
         "interactions": "glial.explanation.whole:INTERACTIONS",
+        "ice": "glial.explanation.whole:ICE",
+        "surrogate_tree": "glial.explanation.whole:SURROGATE_TREE",
         "surrogate_linear": "glial.explanation.whole:SURROGATE_LINEAR",
         "rules": "glial.explanation.whole:RULES",
         "maximization": "glial.explanation.drawings:MAXIMIZATION",

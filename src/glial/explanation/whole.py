@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,13 +19,15 @@ from glial.explanation.functions.dependence import (
     local_effects,
     partial_dependence,
 )
-from glial.explanation.functions.rules import extract_rules
+from glial.explanation.functions.rules import Condition, extract_rules
 from glial.explanation.functions.surrogates import Form, Surrogate
+from glial.explanation.functions.trees import Node
 from glial.explanation.predictions import Asked
 from glial.explanation.predictors import run_predictor, some_rows
 
 DEPENDENCE_ROWS = 500
 SHAP_ROWS = 50
+ROW_POINTS = 8
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class ByTable:
     about: str = "network"
 
     def explain(self, asked: Asked) -> Explanation:
-        """Explain the network by the rows of the source."""
+        """Explain by the rows of the source."""
         tables, notes = self.make(asked)
         return Explanation(self.name, "", tables=tables, notes=notes)
 
@@ -117,6 +119,28 @@ def _local_effects(asked: Asked) -> Made:
     ]
 
 
+def _curves_of_rows(asked: Asked) -> Made:
+    """What would be said of each row with other values of one column (ICE)."""
+    predictor = run_predictor(asked.run)
+    rows = asked.frame.select(predictor.columns)
+    others = some_rows(asked.background.select(predictor.columns), DEPENDENCE_ROWS, asked.seed)
+    both = pl.concat([rows, others], how="vertical_relaxed")  # the values tried are those of all
+    predict = predictor.output(asked.target)
+    tables = []
+    for name in predictor.columns:
+        found = partial_dependence(predict, both, name, num_points=ROW_POINTS)
+        values = pl.Series("value", [_told(value) for value in found.grid.tolist()])
+        for number, curve in zip(asked.numbers, found.curves[: rows.height], strict=True):
+            told = pl.DataFrame([values, pl.Series("prediction", curve)])
+            places = (pl.lit(int(number)).alias("row"), pl.lit(name).alias("feature"))
+            tables.append(told.select(*places, pl.all()))
+    return {"ice": pl.concat(tables)}, ["what would be said of the row with this value of a column"]
+
+
+def _told(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _interactions(asked: Asked) -> Made:
     predictor = run_predictor(asked.run)
     rows = asked.background.select(predictor.columns)
@@ -140,6 +164,26 @@ def _linear(asked: Asked) -> Made:
     return {"weights": pl.DataFrame() if found.weights is None else found.weights}, notes
 
 
+def _tree(asked: Asked) -> Made:
+    """The tree from its top down: a question a line, what is asked next further in."""
+    found, notes = _surrogate(asked, "tree")
+    assert found.tree is not None  # noqa: S101 - a tree was asked for
+    lines = list(_lines(found.tree))
+    columns = {"question": [line for line, _ in lines], "answer": [told for _, told in lines]}
+    return {"tree": pl.DataFrame(columns)}, notes
+
+
+def _lines(node: Node, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """The questions of a part of a tree, and what its leaves answer."""
+    if node.feature is None or node.below is None or node.above is None:
+        return
+    below = Condition(node.feature, high=node.threshold)
+    above = Condition(node.feature, low=node.threshold)
+    for condition, part in ((below, node.below), (above, node.above)):
+        yield "|  " * depth + str(condition), _told(part.answer) if part.is_leaf else ""
+        yield from _lines(part, depth + 1)
+
+
 def _rules(asked: Asked) -> Made:
     found, notes = _surrogate(asked, "tree")
     told = extract_rules(found)
@@ -150,6 +194,8 @@ IMPORTANCE = ByTable("importance", _importance, "what the metric loses where a c
 SHAP_IMPORTANCE = ByTable("shap_importance", _shap_importance, "mean size of Shapley values")
 DEPENDENCE = ByTable("dependence", _dependence, "the prediction along each column (partial)")
 LOCAL_EFFECTS = ByTable("local_effects", _local_effects, "the same among rows near by (ALE)")
+ICE = ByTable("ice", _curves_of_rows, "each row along each column (ICE)", about="prediction")
 INTERACTIONS = ByTable("interactions", _interactions, "which columns do something together")
 SURROGATE_LINEAR = ByTable("surrogate_linear", _linear, "a linear model in its place")
+SURROGATE_TREE = ByTable("surrogate_tree", _tree, "a tree of questions in its place")
 RULES = ByTable("rules", _rules, "readable rules in its place, with their fidelity")

@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from glial.explanation.networks import input_x_gradient, relevance
-from glial.models import build
+from glial.models import MODELS, build
+from glial.models.unlabelled import UnlabelledSettings
+from glial.testing.inputs import inputs_of, sizes_of
 
 TOKENS = torch.tensor([[5, 7, 9, 3, 5]])
 SERIES = (torch.randn(1, 12, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([12]))
@@ -109,6 +111,47 @@ def test_epsilon_takes_little(name):
     exact = relevance(network, inputs, rule="zero")
     size = float(sum(v.abs().sum() for v in exact.values if v is not None)) + abs(exact.rest)
     assert float((found.total + found.rest - found.output).abs()) < 1e-3 * size
+
+
+# Those that are published have their families above; the rest of the table is tried whole.
+PUBLISHED = ("vgg", "alexnet", "inception", "resnet", "densenet", "googlenet", "mobilenet")
+OTHERS = [
+    n
+    for n in MODELS
+    if not n.startswith((*PUBLISHED, "vit_b", "bert", "gpt2", "convnext"))
+    and not issubclass(MODELS.resolve(n), UnlabelledSettings)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_relevance_is_conserved_in_every_model_of_the_table(name):
+    """Of each kind of input that a model takes, for its first output."""
+    torch.manual_seed(0)
+    settings = MODELS.resolve(name)()
+    sizes = sizes_of(settings)[-1]
+    network = settings.build(**sizes)
+    inputs = [part[3:4] for part in inputs_of(network, sizes)]
+    inputs = [part.double() if part.is_floating_point() else part for part in inputs]
+    network = network.double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.1 * torch.randn_like(parameter)
+    found = relevance(network, inputs, lambda outputs: outputs.flatten(1)[:, 0], rule="zero")
+    gap = float((found.total + found.rest - found.output).abs())
+    assert gap < 1e-9 * max(1.0, abs(found.rest), float(found.output.abs()))
+
+
+def test_softmax_and_its_logarithm_at_the_end_are_shared_out():
+    torch.manual_seed(0)
+    inputs = torch.randn(1, 4).double()
+    for last in (nn.Softmax(dim=1), nn.LogSoftmax(dim=1)):
+        network = nn.Sequential(nn.Linear(4, 3), last).double()
+        found = relevance(network, inputs, 1, rule="zero")
+        assert float((found.total + found.rest - found.output).abs()) < 1e-12
+        exact = input_x_gradient(network, inputs, 1)
+        torch.testing.assert_close(found.values[0], exact.values[0])
 
 
 def test_equals_captum_by_epsilon(captum):

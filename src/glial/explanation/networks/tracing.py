@@ -229,6 +229,29 @@ class Tracing(Reading):
         total: Tensor = self._through_one(args[0]) + product * kwargs.get("value", 1)
         return total
 
+    def _logsumexp(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Each number by its share; the rest, the entropy of the shares, comes from constants."""
+        value = func(*args, **kwargs).detach()
+        axes = args[1] if len(args) > 1 else kwargs["dim"]
+        inputs = args[0]
+        shares = (inputs.detach() - inputs.detach().logsumexp(axes, keepdim=True)).exp()
+        finite = torch.where(shares > 0, inputs, 0.0)  # 0 times minus infinity is nothing
+        linear = (shares * finite).sum(axes, keepdim=value.ndim == inputs.ndim)
+        return linear + (value - linear.detach()) * self.one
+
+    def _log_softmax(self, func: Any, args: Any, kwargs: Any) -> Any:
+        axis = args[1] if len(args) > 1 else kwargs["dim"]
+        total = self._logsumexp(torch.logsumexp, (args[0], axis), {"keepdim": True})
+        return args[0] - total
+
+    def _softmax(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Its tangent; as weights of a mixture it is a gate, and gets nothing."""
+        axis = args[1] if len(args) > 1 else kwargs["dim"]
+        shares = func(*args, **kwargs).detach()
+        finite = torch.where(shares > 0, args[0], 0.0)
+        linear = shares * (finite - (shares * finite).sum(axis, keepdim=True))
+        return linear + (shares - linear.detach()) * self.one
+
     def _layer_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         """Division by a spread that is taken for constant."""
 
