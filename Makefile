@@ -14,7 +14,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
 # One thread a process: two test processes share the machine, and small tensors gain nothing.
-PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
+# Compiled code is kept, whatever the machine's habit: the tests start Glial some hundred times.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 WORKERS ?= 2
 DATA := breast-cancer
 
@@ -47,7 +48,7 @@ dev: $(VENV)/.dev ## set up everything that development needs
 	@echo "ready. Next: make check test" >&2
 
 quick: $(VENV)/.dev ## the fast tests, under a minute
-	@$(PYTEST) -m "not slow" -n $(WORKERS) --hypothesis-profile=quick
+	@$(PYTEST) -m "not slow" -n $(WORKERS) --dist worksteal --hypothesis-profile=quick
 
 test: $(VENV)/.dev ## the whole suite: tests, doctests, and every block of the documents
 	@$(PYTEST) -n $(WORKERS) --dist worksteal

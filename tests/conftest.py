@@ -1,14 +1,20 @@
-"""What all tests share: one thread, fixed examples, the real data sets, a quiet logger."""
+"""What all tests share: a thread, fixed examples and draws, the real data sets, a quiet logger."""
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import logging
-from collections.abc import Iterator
+import random
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 torch.set_num_threads(1)
 # The same examples on every machine, however slow it is: a failure can be met again.
@@ -40,12 +46,54 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(no_gpu)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path,
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for examples in the code alone, not in the tests as well."""
+    found = yield
+    return [collector for collector in found if type(collector) is pytest.Module]
+
+
+@pytest.hookimpl(tryfirst=True)  # before a test's fixtures
+def pytest_runtest_setup() -> None:
+    """Draw the same numbers in a test, whichever tests came before it."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 what libraries fall back on
+    torch.manual_seed(0)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of the garbage collector's rounds: it stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets beside the repository; the test is skipped without it."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real data sets are not at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remembered_forests() -> Iterator[None]:
+    """What the doctor's forests say of rows is kept: trainings on the same rows ask the same."""
+    from glial.doctor import forests, reference  # not before shapes are checked
+
+    known: dict[tuple[Any, ...], NDArray[Any]] = {}
+
+    def remembered(x: NDArray[Any], y: NDArray[Any], *, labels: bool) -> NDArray[Any]:
+        rows = (hashlib.sha256(part.tobytes()).digest() for part in (x, y))
+        key = (x.shape, x.dtype, y.dtype, labels, *rows)
+        if key not in known:
+            known[key] = forests.votes(x, y, labels=labels)
+        return known[key].copy()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "votes", remembered)
+        yield
 
 
 @pytest.fixture(autouse=True)
