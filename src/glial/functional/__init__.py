@@ -29,6 +29,7 @@ from glial.functional.chains import (
     sequence_score,
     viterbi,
 )
+from glial.functional.coresets import greedy_coreset
 from glial.functional.corruption import (
     blurred,
     gaussian_kernels,
@@ -223,6 +224,7 @@ __all__ = [
     "glove_weight",
     "gram_matrix",
     "greedy",
+    "greedy_coreset",
     "gru",
     "guided",
     "half_squared_error",
