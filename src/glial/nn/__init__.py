@@ -2,6 +2,7 @@
 
 from glial.nn.activation_guide import ActivationFacts, activation_guide, draw_activation
 from glial.nn.activations import ACTIVATIONS, ParametricActivation, Softmax, Step, activation
+from glial.nn.association import Association
 from glial.nn.attention import Attention, KeysAndValues, MultiHeadAttention
 from glial.nn.auxiliary import WithAuxiliary
 from glial.nn.blocks import DenseConcatenation, InceptionBlock, ParallelBranches, Residual
@@ -51,6 +52,7 @@ __all__ = [
     "RNN",
     "ActivationFacts",
     "AntiAliasedMaxPool2d",
+    "Association",
     "Attention",
     "BatchNorm",
     "BiasKind",
