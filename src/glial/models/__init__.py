@@ -86,6 +86,7 @@ MODELS = Table(
         "autoencoder": "glial.models.autoencoder:DenseAutoencoderSettings",
         "conv_autoencoder": "glial.models.conv_autoencoder:ConvAutoencoderSettings",
         "sequence_autoencoder": "glial.models.sequence_autoencoder:SequenceAutoencoderSettings",
+        "som": "glial.models.som:SOMSettings",
         "dncnn": "glial.models.dncnn:DnCNNSettings",
     },
 )

@@ -2,6 +2,7 @@
 
 from glial.core.tables import Table
 from glial.objectives.adversarial import AdversarialDescent
+from glial.objectives.competitive import CompetitiveLearning
 from glial.objectives.perceptron import PerceptronRule
 from glial.objectives.row_descent import RowDescent
 from glial.objectives.two_players import TwoPlayers
@@ -11,6 +12,7 @@ OBJECTIVES = Table(
     "objectives",
     {
         "adversarial": "glial.objectives.adversarial:AdversarialDescent",
+        "competitive": "glial.objectives.competitive:CompetitiveLearning",
         "descent": "glial.training.objective:Descent",
         "row_descent": "glial.objectives.row_descent:RowDescent",
         "perceptron_rule": "glial.objectives.perceptron:PerceptronRule",
@@ -18,4 +20,11 @@ OBJECTIVES = Table(
     },
 )
 
-__all__ = ["OBJECTIVES", "AdversarialDescent", "PerceptronRule", "RowDescent", "TwoPlayers"]
+__all__ = [
+    "OBJECTIVES",
+    "AdversarialDescent",
+    "CompetitiveLearning",
+    "PerceptronRule",
+    "RowDescent",
+    "TwoPlayers",
+]
