@@ -28,6 +28,9 @@ hypothesis.settings.load_profile("glial")
 SLOW = {"conformance", "integration", "runs"}
 # Folders beside the code whose examples train what they are about.
 SLOW_EXAMPLES = {"evaluation", "explanation"}
+# Folders of trainings that are about something else than what the doctor says of them; a module
+# there that is about that too says WATCHED = True.
+UNWATCHED = {"evaluation", "explanation", "runs", "sklearn"}
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
 
@@ -93,6 +96,17 @@ def remembered_forests() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reference, "votes", remembered)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unwatched(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Train without the doctor's looks, half the time of a short training, where none is needed."""
+    folder = request.path.relative_to(request.config.rootpath).parts[1]
+    watched = folder not in UNWATCHED or getattr(request.module, "WATCHED", False)
+    with pytest.MonkeyPatch.context() as patch:
+        if not watched:
+            patch.setattr("glial.runs.watching.Watchable", ())  # nothing is one
         yield
 
 

@@ -13,6 +13,8 @@ import glial
 from glial.core.errors import InputError
 from glial.core.findings import Finding
 
+WATCHED = True
+
 FILES = (
     "plan.yaml",
     "model.json",

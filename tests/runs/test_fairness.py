@@ -15,6 +15,8 @@ from glial.runs import Plan, TrainingInterrupted
 from glial.runs.fairness import fair_rows
 from glial.runs.preparation import prepare
 
+WATCHED = True
+
 SET = {"train.lr": 0.02, "train.batch_size": 64, "train.patience": None}
 
 

@@ -13,6 +13,8 @@ from glial.cli import main
 from glial.core.errors import InputError
 from glial.data import read, write_table
 
+WATCHED = True
+
 GENERATOR = np.random.default_rng(0)
 FAST = {"doctor.watch": False, "train.lr": 0.05, "task.refuse": 0.3}
 

@@ -17,6 +17,8 @@ from glial.core.errors import InputError
 from glial.models.pretexts import PRETEXTS
 from glial.runs import TrainingInterrupted
 
+WATCHED = True
+
 SMALL: dict[str, Any] = {"model.widths": [8, 16], "train.batch_size": 128}
 
 

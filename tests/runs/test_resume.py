@@ -18,6 +18,8 @@ from glial.cli import main
 from glial.core.errors import InputError
 from glial.runs import TrainingInterrupted
 
+WATCHED = True
+
 OPTIONS = {
     "model": "mlp",
     "epochs": 8,

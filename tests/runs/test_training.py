@@ -17,6 +17,8 @@ from glial.core.settings import read_yaml
 from glial.runs import Plan, draft
 from glial.training import TrainSettings
 
+WATCHED = True
+
 FAST = {"train.lr": 0.01, "train.patience": None}
 
 

@@ -26,6 +26,8 @@ from glial.doctor.settings import DoctorSettings
 from glial.runs.watching import TrainingWatch
 from glial.training import Descent, Moment, TrainSettings
 
+WATCHED = True
+
 
 class Noisy(nn.Module):
     """Everything that moves when a forward pass is made: buffers and random numbers."""

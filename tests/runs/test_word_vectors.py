@@ -16,6 +16,8 @@ from glial.data.word_vectors import WordVectors
 from glial.runs import TrainingInterrupted
 from glial.runs.word_vectors import with_unseen, word_vectors
 
+WATCHED = True
+
 LINES = ["the cat sat on the mat", "a dog lay on the rug", "the cat lay on a rug"] * 30
 MODELS = ["word2vec", "glove", "fasttext"]
 SMALL = {"task.embedding_size": 4, "train.batch_size": 64}
