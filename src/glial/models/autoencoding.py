@@ -53,7 +53,7 @@ class AutoencoderSettings(CorruptionSettings):
         'sigmoid'
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("reduce",)
+    tasks: ClassVar[tuple[str, ...]] = ("reduce", "anomaly")
 
     code_size: int | None = Field(default=None, ge=1)
     code_activation: str = "auto"
@@ -168,6 +168,14 @@ class AutoencoderNetwork(nn.Module):
     def reconstruct(self, rows: Rows) -> Rows:
         """Rows as their codes keep them; of those with noise what the network takes for clean."""
         return within_range(self.decode(self.encode(rows)))
+
+    def scores(self, rows: Rows) -> PerRow:
+        """How badly each row is given back: the mean squared error a number."""
+        return self.parts(rows).flatten(1).mean(dim=1)
+
+    def parts(self, rows: Rows) -> Rows:
+        """The squared error of each number."""
+        return (self.reconstruct(rows) - rows).square()
 
     def exact_contraction(self, code: Codes) -> PerRow:
         """The squared norm of each code's derivative by its row, where codes alone tell it."""

@@ -42,7 +42,7 @@ class SequenceAutoencoderSettings(CorruptionSettings):
         torch.Size([2, 4])
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("reduce",)
+    tasks: ClassVar[tuple[str, ...]] = ("reduce", "anomaly")
     takes_numbers: ClassVar[bool] = False
     takes_images: ClassVar[bool] = False
     takes_sequences: ClassVar[bool] = True
@@ -171,6 +171,25 @@ class SequenceAutoencoder(nn.Module):
             lengths: Steps of each row that are no padding, at least 1; None counts all.
         """
         return self(steps, lengths).steps  # type: ignore[no-any-return]
+
+    def scores(self, steps: Steps, lengths: Lengths | None = None) -> PerRow:
+        """How badly each sequence is given back: the mean squared error a number of its steps.
+
+        Args:
+            steps: Numbers at each step.
+            lengths: Steps of each row that are no padding, at least 1; None counts all.
+        """
+        return _errors(self(steps, lengths), steps)
+
+    def parts(self, steps: Steps, lengths: Lengths | None = None) -> Steps:
+        """The squared error of each number of each step, 0 behind a row's end.
+
+        Args:
+            steps: Numbers at each step.
+            lengths: Steps of each row that are no padding, at least 1; None counts all.
+        """
+        mask = _mask(steps, lengths)[:, :, None]
+        return (self.reconstruct(steps, lengths) - steps).square() * mask
 
     def draw(
         self, steps: Steps, lengths: Lengths | None = None, *, generator: torch.Generator

@@ -167,11 +167,12 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
     target = plan.data.target or (None if free else found.target)
     plan = plan.model_copy(update={"data": plan.data.model_copy(update={"target": target})})
     targets = [] if free and not target else targets_of(plan)
-    frame = check_target(found.frame, targets, known)
+    varied = known != "anomaly"  # rows may all be normal
+    frame = check_target(found.frame, targets, known, varied=varied)
     if plan.data.duplicates == "drop":
         frame = _without_copies(frame)
     task = known or infer_task(frame, targets)
-    check_target(frame, targets, task)
+    check_target(frame, targets, task, varied=varied)
     aside = [*targets, *columns_aside(plan, frame.columns)]
     if free:
         aside += [name for name in _known_targets(plan, found) if name not in aside]
@@ -301,7 +302,8 @@ def _own_split(
     names = plan.data.names if is_of_files(path) else None
     rows = own if path is None else read(path, names)
     targets = [] if task in WITHOUT_TARGET and not plan.data.target else targets_of(plan)
-    return None if rows is None else check_target(rows, targets, task)
+    varied = task != "anomaly"
+    return None if rows is None else check_target(rows, targets, task, varied=varied)
 
 
 def _split(plan: Plan, frame: pl.DataFrame, given: list[bool]) -> Splits:

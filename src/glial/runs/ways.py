@@ -41,6 +41,7 @@ WAYS = Table(
         "forecasting": "glial.runs.forecasting:FORECASTING_WAY",
         "generate": "glial.runs.unlabelled.way:UNLABELLED_WAY",
         "reduce": "glial.runs.unlabelled.way:UNLABELLED_WAY",
+        "anomaly": "glial.runs.anomaly.way:ANOMALY_WAY",
         "pretrain": "glial.runs.pretraining:PRETRAINING_WAY",
         "pretext": "glial.runs.pretexts:PRETEXT_WAY",
         "word-vectors": "glial.runs.word_vectors:WORDS_WAY",

@@ -35,6 +35,7 @@ TASKS = Table(
         "reduce": "glial.tasks.unlabelled:Reduction",
         "pretrain": "glial.tasks.pretraining:Pretraining",
         "pretext": "glial.tasks.pretexts:PretextAnswering",
+        "anomaly": "glial.tasks.anomaly:Anomaly",
         "word-embedding": "glial.tasks.word_embedding:WordEmbedding",
     },
 )
@@ -72,10 +73,11 @@ _LOSSES = {
     },
     "generate": {"auto"},
     "reduce": {"auto"},
+    "anomaly": {"auto"},
     "pretrain": {"auto", "cross_entropy", "custom"},
 }
 # What is learnt without a target; one that is named is a condition, or what is left aside.
-WITHOUT_TARGET = ("generate", "reduce", "pretrain")
+WITHOUT_TARGET = ("generate", "reduce", "pretrain", "anomaly")
 
 
 def fit_task(

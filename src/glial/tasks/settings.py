@@ -21,6 +21,7 @@ TaskName = Literal[
     "generate",
     "reduce",
     "pretrain",
+    "anomaly",
 ]
 LossName = Literal[
     "auto",
@@ -102,6 +103,11 @@ class TaskSettings(Settings):
             ``strength`` of views of images, ``share`` of what is hidden.
         stride: Steps from one moment that is forecast from to the next where forecasts are judged;
             ``auto`` is 1, and more where that would be over 200 moments a series.
+        anomaly_threshold: The score above which a row is an anomaly: a number, or how it is told
+            from rows that were not learnt from: ``quantile`` and ``extreme`` flag a share of normal
+            ones, ``labels`` has the largest F1 on marked ones.
+        anomaly_share: That share.
+        anomaly_labels: The target's values that mark anomalies; ``auto`` is the rarer of two.
 
     Example:
         >>> TaskSettings().loss
@@ -144,6 +150,9 @@ class TaskSettings(Settings):
     transform: Literal["auto", "none", "log"] = "auto"
     window_scale: Literal["series", "window"] = "series"
     stride: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    anomaly_threshold: float | Literal["quantile", "extreme", "labels"] = "quantile"
+    anomaly_share: float = Field(default=0.01, gt=0, lt=1)
+    anomaly_labels: list[str] | Literal["auto"] = "auto"
 
     @property
     def chooses(self) -> list[str]:

@@ -99,6 +99,10 @@ class Generation:
         """Number of classes that the network is told; 0 of none."""
         return len(self.shares)
 
+    def learns_from(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows that may be learnt from: all of them."""
+        return frame
+
     def encode(self, frame: pl.DataFrame) -> Tensor:
         """Codes of the rows' classes, [row]; zeros of none."""
         if self.labels is None:

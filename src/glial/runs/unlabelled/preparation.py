@@ -34,6 +34,11 @@ DEFAULTS = {
         "image": "conv_autoencoder",
         "sequence": "sequence_autoencoder",
     },
+    "anomaly": {
+        "number": "autoencoder",
+        "image": "conv_autoencoder",
+        "sequence": "sequence_autoencoder",
+    },
     "generate": {"number": "diffusion", "image": "diffusion", "sequence": "sequence_autoencoder"},
 }
 # What is made of these columns cannot be turned back into them.
@@ -82,24 +87,25 @@ def read_unlabelled(plan: Plan, source: Any = None) -> Rows:
     data = plan.data.model_copy(update={"types": {**plan.data.types, **others}})
     plan = plan.model_copy(update={"data": data})
     plan = _with_data_of_model(_with_model(plan, kinds))
-    plan, settings = choose_model(plan, tables.train.height, kinds)
-    plan = _filling(plan)
     target = plan.data.target
     targets = [target] if isinstance(target, str) else list(target or [])
     task: Any = fit_task(tables.train, targets, plan.task)
-    encoding, inputs = Encoding.fit_transform(tables.train, kinds, plan.data, seed=plan.train.seed)
+    learnt = task.learns_from(tables.train)
+    plan, settings = choose_model(plan, learnt.height, kinds)
+    plan = _filling(plan)
+    encoding, inputs = Encoding.fit_transform(learnt, kinds, plan.data, seed=plan.train.seed)
     images = {"images": found} if (found := encoding.sizes("image")) else {}
     settings = settings.for_data(
-        tables.train.height, encoding.num_numbers, task.num_outputs, plan.task.name, **images
+        learnt.height, encoding.num_numbers, task.num_outputs, plan.task.name, **images
     )
-    size = chosen_batch_size(plan.train, tables.train.height)
+    size = chosen_batch_size(plan.train, learnt.height)
     changes = {
         "model": settings.model_dump(mode="json"),
         "train": plan.train.model_copy(update={"batch_size": size}),
     }
     plan = plan.model_copy(update=changes)
-    train = batch_of(plan, encoding, task, tables.train, encoding.arguments(inputs))
-    val = batch_of(plan, encoding, task, tables.val)
+    train = batch_of(plan, encoding, task, learnt, encoding.arguments(inputs))
+    val = batch_of(plan, encoding, task, task.learns_from(tables.val))
     return Rows(plan, settings, encoding, task, tables, train, val)
 
 
@@ -149,7 +155,7 @@ def check_classes(task: Generation, frame: pl.DataFrame) -> None:
     Raises:
         InputError: If the column is missing, or holds a class that training never showed.
     """
-    for name in task.targets:
+    for name in task.targets if task.num_outputs else ():
         labels = task.labels
         if name not in frame.columns:
             raise InputError(

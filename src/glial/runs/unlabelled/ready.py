@@ -107,6 +107,13 @@ class UnlabelledReady:
         seed = derive_seed(self.plan.train.seed, "sampled draws")
         return self._drawn(take(held, some.to(held.target.device)), seed)
 
+    @staticmethod
+    def completed(
+        network: nn.Module, encoding: Encoding, task: Generation, rows: Batch
+    ) -> Generation:
+        """The task with what a network tells of rows, see `with_figures`."""
+        return with_figures(network, encoding, task, rows)
+
     def objective(self, plan: Plan) -> Objective:
         """What changes the network: the objective that its model names."""
         return make_objective(self.network, self, plan)
@@ -132,12 +139,15 @@ class UnlabelledReady:
         return judged(run, frame, baseline=split == "test", known=known)
 
 
-def make_ready(request: Request, plan: Plan) -> UnlabelledReady:
+def make_ready(
+    request: Request, plan: Plan, kind: type[UnlabelledReady] = UnlabelledReady
+) -> UnlabelledReady:
     """Rows and network of a plan, before any of it is trained.
 
     Args:
         request: What was asked for.
         plan: The plan, or the one of an unfinished run.
+        kind: What holds them.
 
     Raises:
         InputError: If the source or the plan cannot be used.
@@ -156,18 +166,17 @@ def make_ready(request: Request, plan: Plan) -> UnlabelledReady:
     network, sizes = make_network(
         rows, first._replace(inputs=rows_of(rows.encoding, rows.task, first)), None
     )
-    rows.task = with_figures(network, rows.encoding, rows.task, first)
+    rows.task = kind.completed(network, rows.encoding, rows.task, first)
     rows.train, rows.val = moved(rows.train, device), moved(rows.val, device)
     logger.info(
         "task %s, model %s with %s parameters; %d rows to train on, %d to validate, %d to test",
         rows.plan.task.name,
         rows.plan.model["name"],
         f"{sum(p.numel() for p in network.parameters()):,}",
-        *(part.height for part in (rows.tables.train, rows.tables.val, rows.tables.test)),
+        len(rows.train.target),
+        *(part.height for part in (rows.tables.val, rows.tables.test)),
     )
-    return UnlabelledReady(
-        request, rows, network.to(device), {**sizes, "source": rows.plan.task.name}
-    )
+    return kind(request, rows, network.to(device), {**sizes, "source": rows.plan.task.name})
 
 
 def drawn(

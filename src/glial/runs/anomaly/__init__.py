@@ -1,0 +1,1 @@
+"""Networks that learn what is normal, and tell what is not."""
