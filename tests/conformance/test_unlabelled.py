@@ -17,6 +17,7 @@ SMALL = {
     "cyclegan": {"generator_width": 4, "discriminator_width": 4, "blocks": 1},
     "gan": {"hidden_sizes": [8], "latent_size": 2},
     "dcgan": {"width": 4, "latent_size": 2},
+    "rbm": {"hidden_size": 6, "gibbs_steps": 2, "partition_steps": 100},
 }
 # What differences of judgements take away again.
 IDLE = {name: ["discriminator.head.bias"] for name in ("gan", "dcgan")}

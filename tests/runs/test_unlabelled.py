@@ -156,7 +156,7 @@ def test_a_run_that_is_told_classes_needs_them(drawn: glial.Run, pictures: Path)
         glial.predict(drawn, frame.head(5).with_columns(y=pl.lit(77)))
 
 
-@pytest.mark.parametrize("model", ["vae", "gan"])
+@pytest.mark.parametrize("model", ["vae", "gan", "rbm"])
 def test_a_resumed_training_is_the_one_that_never_stopped(
     model: str, tmp_path: Path, stop_at: Any
 ) -> None:

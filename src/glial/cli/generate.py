@@ -24,7 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--repetition-penalty", type=real, default=1.0, metavar="R", help="above 1: repeat less")
     add("--beam", type=whole, metavar="W", help="the likeliest texts by a beam of this width")
     add("--class", dest="only", metavar="NAME", help="of rows: all of this class")
-    add("--steps", type=whole, metavar="N", help="of a diffusion: steps from noise to a sample")
+    add(
+        "--steps",
+        type=whole,
+        metavar="N",
+        help="of a diffusion or a chain: steps from noise to a sample",
+    )
     add("--guidance", type=real, metavar="W", help="of a diffusion: heed the class more")
     add("--interpolate", type=whole, metavar="K", help="K rows on each of --n ways between codes")
     add("--walk", action="store_true", help="what each number of a code does")

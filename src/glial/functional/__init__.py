@@ -161,6 +161,18 @@ from glial.functional.pooling import (
     sum_pool2d,
 )
 from glial.functional.quantiles import quantile_loss
+from glial.functional.rbm import (
+    PartitionEstimate,
+    RBMWeights,
+    annealed_log_partition,
+    exact_log_partition,
+    rbm_chain,
+    rbm_free_energy,
+    rbm_gibbs_step,
+    rbm_hidden_sums,
+    rbm_statistics,
+    rbm_visible_sums,
+)
 from glial.functional.recurrent import gru, lstm, rnn
 from glial.functional.sample_quality import (
     density_and_coverage,
@@ -218,8 +230,10 @@ __all__ = [
     "Decoded",
     "Machine",
     "Moments",
+    "PartitionEstimate",
     "Paths",
     "Posterior",
+    "RBMWeights",
     "Recalled",
     "Stepwise",
     "Winners",
@@ -227,6 +241,7 @@ __all__ = [
     "active_units",
     "adjacent_cells",
     "anneal",
+    "annealed_log_partition",
     "associate",
     "association_energy",
     "attend",
@@ -266,6 +281,7 @@ __all__ = [
     "discretized_logistic_log_likelihood",
     "discriminator_loss",
     "dropout",
+    "exact_log_partition",
     "faded",
     "filtered",
     "focal",
@@ -342,6 +358,12 @@ __all__ = [
     "quantile_loss",
     "random_angles",
     "rational_quadratic_spline",
+    "rbm_chain",
+    "rbm_free_energy",
+    "rbm_gibbs_step",
+    "rbm_hidden_sums",
+    "rbm_statistics",
+    "rbm_visible_sums",
     "recall",
     "recall_at",
     "reduce",

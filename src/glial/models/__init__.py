@@ -79,6 +79,7 @@ MODELS = Table(
         "forecast_tcn": "glial.models.forecast_tcn:ForecastTCNSettings",
         "vae": "glial.models.vae:VAESettings",
         "vq_vae": "glial.models.vq_vae:VQVAESettings",
+        "rbm": "glial.models.rbm:RBMSettings",
         "linear": "glial.models.linear:LinearSettings",
         "neuron": "glial.models.neuron:NeuronSettings",
         "perceptron": "glial.models.perceptron:PerceptronSettings",

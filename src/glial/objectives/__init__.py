@@ -3,6 +3,7 @@
 from glial.core.tables import Table
 from glial.objectives.adversarial import AdversarialDescent
 from glial.objectives.competitive import CompetitiveLearning
+from glial.objectives.contrastive_divergence import ContrastiveDivergence
 from glial.objectives.perceptron import PerceptronRule
 from glial.objectives.row_descent import RowDescent
 from glial.objectives.two_players import TwoPlayers
@@ -13,6 +14,7 @@ OBJECTIVES = Table(
     {
         "adversarial": "glial.objectives.adversarial:AdversarialDescent",
         "competitive": "glial.objectives.competitive:CompetitiveLearning",
+        "contrastive_divergence": ("glial.objectives.contrastive_divergence:ContrastiveDivergence"),
         "descent": "glial.training.objective:Descent",
         "row_descent": "glial.objectives.row_descent:RowDescent",
         "perceptron_rule": "glial.objectives.perceptron:PerceptronRule",
@@ -24,6 +26,7 @@ __all__ = [
     "OBJECTIVES",
     "AdversarialDescent",
     "CompetitiveLearning",
+    "ContrastiveDivergence",
     "PerceptronRule",
     "RowDescent",
     "TwoPlayers",

@@ -19,7 +19,7 @@ from glial.functional import Stepwise
 from glial.models import MODELS
 from glial.models.text import start_from_vectors
 from glial.models.weights import start_from
-from glial.objectives import CompetitiveLearning, PerceptronRule, TwoPlayers
+from glial.objectives import CompetitiveLearning, ContrastiveDivergence, PerceptronRule, TwoPlayers
 from glial.runs.plan import Plan
 from glial.tasks import Task
 from glial.training import Descent, Objective, lr_range_test, outputs_of
@@ -225,4 +225,6 @@ def make_objective(model: nn.Module, learnt: Learnt, plan: Plan) -> Objective:
         return TwoPlayers(model, plan.train, lr)
     if objective == "competitive":
         return CompetitiveLearning(model, plan.train, lr)
+    if objective == "contrastive_divergence":
+        return ContrastiveDivergence(model, plan.train, lr)
     return PerceptronRule(model, lr)
