@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from glial.functional import (
+from glial.functional.rbm import (
     RBMWeights,
     annealed_log_partition,
     exact_log_partition,

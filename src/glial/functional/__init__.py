@@ -161,18 +161,7 @@ from glial.functional.pooling import (
     sum_pool2d,
 )
 from glial.functional.quantiles import quantile_loss
-from glial.functional.rbm import (
-    PartitionEstimate,
-    RBMWeights,
-    annealed_log_partition,
-    exact_log_partition,
-    rbm_chain,
-    rbm_free_energy,
-    rbm_gibbs_step,
-    rbm_hidden_sums,
-    rbm_statistics,
-    rbm_visible_sums,
-)
+from glial.functional.rbm import RBMWeights, annealed_log_partition, exact_log_partition
 from glial.functional.recurrent import gru, lstm, rnn
 from glial.functional.sample_quality import (
     density_and_coverage,
@@ -230,7 +219,6 @@ __all__ = [
     "Decoded",
     "Machine",
     "Moments",
-    "PartitionEstimate",
     "Paths",
     "Posterior",
     "RBMWeights",
@@ -358,12 +346,6 @@ __all__ = [
     "quantile_loss",
     "random_angles",
     "rational_quadratic_spline",
-    "rbm_chain",
-    "rbm_free_energy",
-    "rbm_gibbs_step",
-    "rbm_hidden_sums",
-    "rbm_statistics",
-    "rbm_visible_sums",
     "recall",
     "recall_at",
     "reduce",

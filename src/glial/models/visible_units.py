@@ -107,7 +107,7 @@ class VisibleUnits(nn.Module):
         """What to expect of units whose log odds, or whose means, are these.
 
         Args:
-            sums: As of `glial.functional.rbm_visible_sums`.
+            sums: As of `glial.functional.rbm.rbm_visible_sums`.
         """
         return torch.sigmoid(sums) if self.is_binary else sums
 
