@@ -78,6 +78,8 @@ def next_command(task: str, model: str, path: Path) -> str:
         return f"glial generate {path} --prompt TEXT"
     if task == "generate":
         return f"glial generate {path} --n 64 --out samples"
+    if task == "cluster":
+        return f"glial predict {path} SOURCE --out clusters.csv"
     if task == "pretrain":
         return f"glial train SOURCE --target COL --weights {path}"
     if task == "embedding":

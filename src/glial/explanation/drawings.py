@@ -18,6 +18,7 @@ from glial.explanation.networks.concepts import concept_sensitivity
 from glial.explanation.networks.maximization import maximize_activation
 from glial.explanation.predictions import Asked
 from glial.explanation.scores import RunScores, run_scores
+from glial.functional.planes import laid_out
 from glial.nn.pictures import draw_filters, draw_maps
 from glial.nn.pictures.sheet import Sheet, Strip, Tile
 from glial.runs import embed
@@ -129,9 +130,6 @@ def _maps(asked: Asked) -> Explanation:
 
 def _embedding(asked: Asked) -> Explanation:
     """What the head sees of each row, brought to two numbers by t-SNE or principal components."""
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
     options = asked.options or {}
     frame = asked.background
     numbers = np.arange(frame.height)
@@ -150,11 +148,7 @@ def _embedding(asked: Asked) -> Explanation:
     how = options.get("by", "tsne")
     if how not in ("tsne", "pca"):
         raise InputError("rows are laid out by tsne or pca", expected="tsne or pca", got=str(how))
-    if how == "tsne":
-        near = min(30.0, (frame.height - 1) / 3)
-        plane = TSNE(perplexity=near, random_state=asked.seed, init="pca").fit_transform(vectors)
-    else:
-        plane = PCA(n_components=2, random_state=asked.seed).fit_transform(vectors)
+    plane = laid_out(vectors, how, seed=asked.seed)
     columns = {"row": numbers, "x": plane[:, 0], "y": plane[:, 1]}
     table = pl.DataFrame(columns).with_columns(
         pl.Series("prediction", [str(p) for p in asked.predictions(frame)])

@@ -4,6 +4,7 @@ from glial.core.tables import Table
 from glial.objectives.adversarial import AdversarialDescent
 from glial.objectives.competitive import CompetitiveLearning
 from glial.objectives.contrastive_divergence import ContrastiveDivergence
+from glial.objectives.fitting import Fitting
 from glial.objectives.perceptron import PerceptronRule
 from glial.objectives.row_descent import RowDescent
 from glial.objectives.two_players import TwoPlayers
@@ -16,6 +17,7 @@ OBJECTIVES = Table(
         "competitive": "glial.objectives.competitive:CompetitiveLearning",
         "contrastive_divergence": ("glial.objectives.contrastive_divergence:ContrastiveDivergence"),
         "descent": "glial.training.objective:Descent",
+        "fitting": "glial.objectives.fitting:Fitting",
         "row_descent": "glial.objectives.row_descent:RowDescent",
         "perceptron_rule": "glial.objectives.perceptron:PerceptronRule",
         "two_players": "glial.objectives.two_players:TwoPlayers",
@@ -27,6 +29,7 @@ __all__ = [
     "AdversarialDescent",
     "CompetitiveLearning",
     "ContrastiveDivergence",
+    "Fitting",
     "PerceptronRule",
     "RowDescent",
     "TwoPlayers",

@@ -19,7 +19,13 @@ from glial.functional import Stepwise
 from glial.models import MODELS
 from glial.models.text import start_from_vectors
 from glial.models.weights import start_from
-from glial.objectives import CompetitiveLearning, ContrastiveDivergence, PerceptronRule, TwoPlayers
+from glial.objectives import (
+    CompetitiveLearning,
+    ContrastiveDivergence,
+    Fitting,
+    PerceptronRule,
+    TwoPlayers,
+)
 from glial.runs.plan import Plan
 from glial.tasks import Task
 from glial.training import Descent, Objective, lr_range_test, outputs_of
@@ -227,4 +233,6 @@ def make_objective(model: nn.Module, learnt: Learnt, plan: Plan) -> Objective:
         return CompetitiveLearning(model, plan.train, lr)
     if objective == "contrastive_divergence":
         return ContrastiveDivergence(model, plan.train, lr)
+    if objective == "fitting":
+        return Fitting(model, plan.train)
     return PerceptronRule(model, lr)

@@ -32,8 +32,14 @@ from glial.runs.request import Request
 from glial.runs.rows import Tables, read_tables, targets_of
 from glial.runs.run import Run
 from glial.runs.transfer import with_model_data, with_model_of_weights
-from glial.runs.unlabelled.preparation import Rows, batch_of, check_plan, rows_of
-from glial.runs.unlabelled.ready import STARTING_ROWS, UnlabelledReady, moved
+from glial.runs.unlabelled.preparation import (
+    STARTING_ROWS,
+    Rows,
+    batch_of,
+    check_plan,
+    rows_of,
+)
+from glial.runs.unlabelled.ready import UnlabelledReady, moved
 from glial.runs.ways import Judged, Way
 from glial.tasks.labels import Labels
 from glial.tasks.pretexts import KEY, PretextAnswering

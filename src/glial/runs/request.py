@@ -14,7 +14,7 @@ from glial.core.settings import override
 from glial.data import known_dataset
 from glial.runs.plan import Plan
 from glial.runs.preparation import source_name
-from glial.tasks import WITHOUT_TARGET
+from glial.tasks import JUDGED_BY_TARGET, WITHOUT_TARGET
 from glial.tasks.task import Loss
 
 
@@ -84,7 +84,9 @@ def _with_known_target(values: dict[str, Any]) -> dict[str, Any]:
     data = values.get("data") or {}
     entry = known_dataset(data.get("source")) if isinstance(data, dict) else None
     task = (values.get("task") or {}).get("name")
-    if entry is not None and not data.get("target") and task not in WITHOUT_TARGET:
+    judged = task in JUDGED_BY_TARGET and entry is not None and entry.task == "classification"
+    wanted = judged or task not in WITHOUT_TARGET
+    if entry is not None and not data.get("target") and wanted:
         values = override(values, {"data.target": entry.target})
         if not task:
             values = override(values, {"task.name": entry.task})

@@ -35,7 +35,7 @@ from glial.data.opening import Form
 from glial.data.sounds import SoundForm
 from glial.data.sources import is_of_files
 from glial.runs.plan import Plan
-from glial.tasks import WITHOUT_TARGET
+from glial.tasks import JUDGED_BY_TARGET, WITHOUT_TARGET
 from glial.tasks.labels import Labels
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,8 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
         found = read_source(plan.data.source if source is None else source, plan.data.names)
     known = None if plan.task.name == "auto" else plan.task.name
     free = known in WITHOUT_TARGET
-    target = plan.data.target or (None if free else found.target)
+    unused = free and known not in JUDGED_BY_TARGET
+    target = plan.data.target or (None if unused else found.target)
     plan = plan.model_copy(update={"data": plan.data.model_copy(update={"target": target})})
     targets = [] if free and not target else targets_of(plan)
     varied = known != "anomaly"  # rows may all be normal
@@ -322,7 +323,8 @@ def _split(plan: Plan, frame: pl.DataFrame, given: list[bool]) -> Splits:
         }
     )
     labels = None
-    told = plan.task.name in WITHOUT_TARGET and plan.data.target is not None
+    blind = plan.task.name in JUDGED_BY_TARGET
+    told = plan.task.name in WITHOUT_TARGET and plan.data.target is not None and not blind
     if told or plan.task.name in ("classification", "embedding"):
         target = frame[targets_of(plan)[0]]
         labels = Labels.of(target).codes(target)

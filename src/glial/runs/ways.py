@@ -42,6 +42,7 @@ WAYS = Table(
         "generate": "glial.runs.unlabelled.way:UNLABELLED_WAY",
         "reduce": "glial.runs.unlabelled.way:UNLABELLED_WAY",
         "anomaly": "glial.runs.anomaly.way:ANOMALY_WAY",
+        "cluster": "glial.runs.clustering:CLUSTERING_WAY",
         "pretrain": "glial.runs.pretraining:PRETRAINING_WAY",
         "pretext": "glial.runs.pretexts:PRETEXT_WAY",
         "word-vectors": "glial.runs.word_vectors:WORDS_WAY",

@@ -33,6 +33,7 @@ TASKS = Table(
         "forecasting": "glial.tasks.forecasting:Forecasting",
         "generate": "glial.tasks.unlabelled:Generation",
         "reduce": "glial.tasks.unlabelled:Reduction",
+        "cluster": "glial.tasks.clustering:Clustering",
         "pretrain": "glial.tasks.pretraining:Pretraining",
         "pretext": "glial.tasks.pretexts:PretextAnswering",
         "anomaly": "glial.tasks.anomaly:Anomaly",
@@ -74,10 +75,13 @@ _LOSSES = {
     "generate": {"auto"},
     "reduce": {"auto"},
     "anomaly": {"auto"},
+    "cluster": {"auto"},
     "pretrain": {"auto", "cross_entropy", "custom"},
 }
 # What is learnt without a target; one that is named is a condition, or what is left aside.
-WITHOUT_TARGET = ("generate", "reduce", "pretrain", "anomaly")
+WITHOUT_TARGET = ("generate", "reduce", "pretrain", "anomaly", "cluster")
+# Of these, what is only judged by a target: nothing that is learnt may hang on it.
+JUDGED_BY_TARGET = ("cluster",)
 
 
 def fit_task(
@@ -214,6 +218,7 @@ def load_task(state: dict[str, Any], settings: TaskSettings) -> Task:
 
 
 __all__ = [
+    "JUDGED_BY_TARGET",
     "TASKS",
     "WITHOUT_TARGET",
     "Decoded",

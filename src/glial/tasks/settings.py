@@ -20,6 +20,7 @@ TaskName = Literal[
     "forecasting",
     "generate",
     "reduce",
+    "cluster",
     "pretrain",
     "anomaly",
 ]

@@ -38,7 +38,14 @@ from glial.training.snapshots import Snapshots, Weights
 logger = logging.getLogger(__name__)
 
 End = Literal[
-    "epochs", "patience", "stop_below", "time_limit", "callback", "interrupted", "not_finite"
+    "epochs",
+    "patience",
+    "stop_below",
+    "settled",
+    "time_limit",
+    "callback",
+    "interrupted",
+    "not_finite",
 ]
 TICK_SECONDS = 0.1
 
@@ -225,6 +232,8 @@ class Loop:
         settings = self._settings
         if settings.stop_below is not None and figures.get("loss", math.inf) <= settings.stop_below:
             return "stop_below"
+        if getattr(self._objective, "settled", False):
+            return "settled"
         if figures and settings.patience is not None and self.progress.waited >= settings.patience:
             return "patience"
         return None

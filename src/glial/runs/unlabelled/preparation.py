@@ -13,7 +13,7 @@ from torch import Tensor
 
 from glial.core.errors import InputError
 from glial.data import Encoding, Kind
-from glial.data.batches import Batch
+from glial.data.batches import Batch, take
 from glial.data.columns import USED
 from glial.models import MODELS
 from glial.models.unlabelled import UnlabelledSettings
@@ -27,6 +27,7 @@ from glial.tasks.unlabelled import Generation
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
+STARTING_ROWS = 2048  # that a network's sizes and first weights may look at
 # What suits numbers, one column of images, and sequences.
 DEFAULTS = {
     "reduce": {
@@ -39,6 +40,7 @@ DEFAULTS = {
         "image": "conv_autoencoder",
         "sequence": "sequence_autoencoder",
     },
+    "cluster": {"number": "kmeans", "image": "kmeans", "sequence": "kmeans"},
     "generate": {"number": "diffusion", "image": "diffusion", "sequence": "sequence_autoencoder"},
 }
 # What is made of these columns cannot be turned back into them.
@@ -98,13 +100,16 @@ def read_unlabelled(plan: Plan, source: Any = None) -> Rows:
     settings = settings.for_data(
         learnt.height, encoding.num_numbers, task.num_outputs, plan.task.name, **images
     )
+    train = batch_of(plan, encoding, task, learnt, encoding.arguments(inputs))
+    if (choose := getattr(settings, "for_rows", None)) is not None:
+        few = take(train, torch.arange(min(STARTING_ROWS, len(train.target))))
+        settings = choose(*rows_of(encoding, task, few), seed=plan.train.seed)
     size = chosen_batch_size(plan.train, learnt.height)
     changes = {
         "model": settings.model_dump(mode="json"),
         "train": plan.train.model_copy(update={"batch_size": size}),
     }
     plan = plan.model_copy(update=changes)
-    train = batch_of(plan, encoding, task, learnt, encoding.arguments(inputs))
     val = batch_of(plan, encoding, task, task.learns_from(tables.val))
     return Rows(plan, settings, encoding, task, tables, train, val)
 

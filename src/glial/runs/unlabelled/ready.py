@@ -15,13 +15,14 @@ from glial.core.errors import InputError
 from glial.core.seeds import derive_seed, torch_generator
 from glial.data import Encoding
 from glial.data.batches import Batch, Batches, TensorBatches, take
+from glial.models import MODELS
 from glial.nn.summary import evaluating
 from glial.runs.network import make_network, make_objective
 from glial.runs.plan import Plan
 from glial.runs.request import Request
 from glial.runs.run import Run
 from glial.runs.unlabelled.judging import JUDGED_AT_ONCE, batch_parts, judged, with_figures
-from glial.runs.unlabelled.preparation import Rows, read_unlabelled, rows_of
+from glial.runs.unlabelled.preparation import STARTING_ROWS, Rows, read_unlabelled, rows_of
 from glial.runs.ways import Judged
 from glial.tasks.task import Loss
 from glial.tasks.unlabelled import Generation
@@ -30,7 +31,6 @@ from glial.training.objective import Mass
 
 logger = logging.getLogger(__name__)
 
-STARTING_ROWS = 2048  # that a network's first weights may look at
 SAMPLED_ROWS = 512
 MONITORED_ROWS = 5000
 
@@ -160,6 +160,7 @@ def make_ready(
             do="name a model, or train your network in a loop under glial.Doctor.watch",
         )
     rows = read_unlabelled(plan, request.source)
+    _check_batches(rows)
     device, reason = choose_device(plan.train.device)
     logger.info("device: %s (%s)", device, reason)
     first = take(rows.train, torch.arange(min(STARTING_ROWS, len(rows.train.target))))
@@ -177,6 +178,18 @@ def make_ready(
         *(part.height for part in (rows.tables.val, rows.tables.test)),
     )
     return kind(request, rows, network.to(device), {**sizes, "source": rows.plan.task.name})
+
+
+def _check_batches(rows: Rows) -> None:
+    """Refuse parts of the rows where weights are computed from all."""
+    count, size = len(rows.train.target), int(rows.plan.train.batch_size)
+    if MODELS.resolve(rows.plan.model["name"]).objective == "fitting" and size < count:
+        raise InputError(
+            f"the model {rows.plan.model['name']} is fitted to all rows at once",
+            expected="train.batch_size: full",
+            got=f"{size} of {count:,} rows",
+            do="leave train.batch_size out of the plan",
+        )
 
 
 def drawn(
