@@ -16,6 +16,7 @@ from glial.nn.pictures import (
     Sheet,
     Strip,
     Tile,
+    cell_grid,
     draw_filters,
     draw_maps,
     draw_receptive_fields,
@@ -278,3 +279,13 @@ def test_many_tiles_are_laid_in_rows_and_long_words_cut():
 def test_numbers_that_are_none_are_drawn_as_the_lowest():
     strip = Strip("one", [Tile(torch.tensor([[float("nan"), 1.0]]))], 0.0, 1.0)
     assert strip.pixels(strip.tiles[0])[0, :, 0].tolist() == [0, 255]
+
+
+def test_rows_of_a_hexagonal_map_are_shifted_by_half_a_cell():
+    values = torch.arange(6.0).reshape(3, 2)
+    grid = cell_grid(values, hexagonal=True)
+    # The last row and every second from it begin at the left edge; the others half a cell later.
+    wanted = [[0, 0, 1, 1, 1], [2, 2, 2, 3, 3], [4, 4, 5, 5, 5]]
+    assert grid[::2].tolist() == wanted
+    assert torch.equal(grid[::2], grid[1::2])
+    assert torch.equal(cell_grid(values)[::2, ::2], values)

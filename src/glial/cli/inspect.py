@@ -11,6 +11,7 @@ from typing import Any
 
 from glial.cli.alignments import add_attention_arguments, check_attention, draw_attention
 from glial.cli.arguments import add_data_arguments, experiment_changes, number
+from glial.cli.cells import add_cells_argument, check_cells, draw_map
 from glial.cli.main import print_json
 from glial.cli.pictures import (
     PICTURE_OPTIONS,
@@ -23,7 +24,7 @@ from glial.cli.pictures import (
 )
 from glial.core.errors import InputError, unknown_name
 
-MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg", *PICTURE_OPTIONS, "attention", "out")
+MODEL_OPTIONS = ("inputs", "outputs", "batch", "svg", *PICTURE_OPTIONS, "attention", "out", "cells")
 SOURCE_OPTIONS = (
     *("target", "task", "val", "test", "group", "time", "weight", "seed", "augment", "against"),
 )
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--svg", metavar="FILE", help="draw the computational graph")
     add_picture_arguments(parser)
     add_attention_arguments(parser)
+    add_cells_argument(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="a=b", help="any key of the plan or model"
     )
@@ -193,6 +195,7 @@ def _inspect_model(options: argparse.Namespace) -> int:
         raise InputError("--batch is wrong", expected="at least 1 row", got=str(batch))
     check_pictures(options)
     check_attention(options)
+    check_cells(options)
     network, sizes, encoder = _network(options)
     inputs = _trial(sizes, batch)
     if hasattr(network, "draw"):
@@ -202,7 +205,7 @@ def _inspect_model(options: argparse.Namespace) -> int:
     if options.svg:
         write_atomic(Path(options.svg), draw_svg(capture(network, inputs)))
     pictures = draw_pictures(options, network, sizes, encoder)
-    result |= pictures | draw_attention(options)
+    result |= pictures | draw_attention(options) | draw_map(options)
     if options.json:
         print_json(result)
         return 0
@@ -220,6 +223,8 @@ def _inspect_model(options: argparse.Namespace) -> int:
     print_pictures(pictures)
     if options.attention is not None:
         print(f"attention: {options.out}")
+    if options.cells is not None:
+        print(f"cells: {options.cells}")
     return 0
 
 

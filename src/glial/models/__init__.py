@@ -59,6 +59,7 @@ MODELS = Table(
         "dbscan": "glial.models.dbscan:DBSCANSettings",
         "pca": "glial.models.pca:PCASettings",
         "tsne": "glial.models.tsne:TSNESettings",
+        "matrix_factorization": "glial.models.matrix_factorization:MatrixFactorizationSettings",
         "gan": "glial.models.gan:GANSettings",
         "dcgan": "glial.models.dcgan:DCGANSettings",
         "pix2pix": "glial.models.pix2pix:Pix2PixSettings",

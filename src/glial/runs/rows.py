@@ -175,9 +175,11 @@ def read_rows(plan: Plan, source: Any, *, decode: bool = True) -> Rows:
     task = known or infer_task(frame, targets)
     check_target(frame, targets, task, varied=varied)
     aside = [*targets, *columns_aside(plan, frame.columns)]
-    if free:
-        aside += [name for name in _known_targets(plan, found) if name not in aside]
     types = {**_unused_names(plan, aside), **plan.data.types}
+    if free:
+        own = _known_targets(plan, found)
+        aside += [name for name in own if name not in aside]
+        types = {name: kind for name, kind in types.items() if name not in own}  # a resumed plan's
     labelled: dict[str, Kind] = {}
     if task == "tagging":
         labelled = find_labelled(frame.drop(aside[1:]), targets[0], types)
