@@ -11,6 +11,9 @@ from glial.models.unlabelled import Drawn, UnlabelledSettings
 from glial.testing import LawBroken, check_unlabelled
 
 SMALL = {
+    "hopfield": {"num_memories": 4},
+    "boltzmann_machine": {"hidden_size": 2, "sweeps": 2, "sampling_sweeps": 3},
+    "dbm": {"hidden_sizes": [6, 4], "greedy_epochs": 1, "partition_steps": 20},
     "flow": {"couplings": 2, "hidden_sizes": [8]},
     "diffusion": {"hidden_size": 8, "layers": 1, "widths": [4, 8]},
     "pix2pix": {"generator_width": 4, "discriminator_width": 4, "dropout": 0.0},
