@@ -17,6 +17,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glial.functional.metric_losses import pairwise_distances
+
 # Distances that are held at once.
 ELEMENTS_AT_ONCE = 1 << 24
 Rows = Float[Tensor, "row number"]
@@ -113,9 +115,24 @@ def soft_assignment(
         >>> soft_assignment(torch.tensor([[0.0]]), torch.tensor([[0.0], [1.0]]))
         tensor([[0.6667, 0.3333]])
     """
-    squared = (codes[:, None] - centres).square().sum(dim=2)
-    shares = (1 + squared).reciprocal()
-    return shares / shares.sum(dim=1, keepdim=True)
+    return log_soft_assignment(codes, centres).exp()
+
+
+def log_soft_assignment(
+    codes: Float[Tensor, "row number"], centres: Centres
+) -> Float[Tensor, "row cluster"]:
+    """The logarithms of `soft_assignment`.
+
+    Args:
+        codes: Where rows are.
+        centres: Where the centres are.
+
+    Example:
+        >>> log_soft_assignment(torch.tensor([[0.0]]), torch.tensor([[0.0], [0.0]])).exp()
+        tensor([[0.5000, 0.5000]])
+    """
+    apart = pairwise_distances(codes, centres).square()
+    return torch.log_softmax(-torch.log1p(apart), dim=1)
 
 
 def sharpened(
@@ -260,3 +277,49 @@ def matched_accuracy(truth: Int[Tensor, " row"], codes: Int[Tensor, " row"]) -> 
     counts.index_put_((found, wanted), torch.ones_like(found), accumulate=True)
     chosen = linear_sum_assignment(counts.numpy(), maximize=True)
     return float(counts.numpy()[chosen].sum()) / len(codes)
+
+
+def neighbour_divergence(
+    rows: Rows,
+    codes: Float[Tensor, "row latent"],
+    num_neighbours: int = 5,
+    weight: Float[Tensor, " row"] | None = None,
+) -> Float[Tensor, ""]:
+    r"""How far codes are from keeping near what is near among rows; 0 is best.
+
+    Rows of which one is among the nearest of the other share the probability p evenly (twice as
+    much where both are), and codes have Student's t of one degree of freedom:
+
+    .. math:: \sum_{i \ne j} p_{ij} \log \frac{p_{ij}}{q_{ij}}, \quad
+        q_{ij} \propto (1 + \lVert z_i - z_j \rVert^2)^{-1}
+
+    Args:
+        rows: Rows, at least two.
+        codes: Their codes.
+        num_neighbours: How many of each row count as near, at most all others.
+        weight: Weight of each row; that of a pair is their product.
+
+    Source:
+        van der Maaten (2009), "Learning a parametric embedding by preserving local structure",
+        AISTATS, equations 1 to 3, with neighbours that all count alike in place of Gaussians.
+
+    Example:
+        >>> rows = torch.tensor([[0.0], [1.0], [8.0], [9.0]])
+        >>> kept = neighbour_divergence(rows, rows, 1)
+        >>> bool(kept < neighbour_divergence(rows, rows[[0, 2, 1, 3]], 1))
+        True
+    """
+    count = min(num_neighbours, len(rows) - 1)
+    apart = torch.cdist(rows.detach(), rows.detach()).fill_diagonal_(torch.inf)
+    near = apart.topk(count, largest=False).indices
+    wanted = torch.zeros_like(apart).scatter_(1, near, 1.0)
+    wanted = wanted + wanted.T
+    kernel = -torch.log1p(pairwise_distances(codes, codes).square())
+    masses = torch.zeros_like(kernel)
+    if weight is not None:
+        pairs = torch.outer(weight, weight)
+        wanted, masses = wanted * pairs, pairs.log()
+    wanted = wanted / wanted.sum().clamp_min(torch.finfo(codes.dtype).tiny)
+    whole = (kernel + masses).fill_diagonal_(-torch.inf).flatten().logsumexp(dim=0)
+    given = kernel + masses.clamp_min(torch.finfo(codes.dtype).min) - whole
+    return (torch.xlogy(wanted, wanted) - wanted * given).sum()

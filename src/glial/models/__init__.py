@@ -56,6 +56,7 @@ MODELS = Table(
         "mlp": "glial.models.mlp:MLPSettings",
         "kmeans": "glial.models.kmeans:KMeansSettings",
         "hierarchical": "glial.models.hierarchical:HierarchicalSettings",
+        "deep_clustering": "glial.models.deep_clustering:DeepClusteringSettings",
         "dbscan": "glial.models.dbscan:DBSCANSettings",
         "pca": "glial.models.pca:PCASettings",
         "tsne": "glial.models.tsne:TSNESettings",

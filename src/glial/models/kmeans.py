@@ -11,7 +11,7 @@ import logging
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ from glial.models.clusters import (
 
 logger = logging.getLogger(__name__)
 START_STEPS = 10
+CHOOSING_RESTARTS, CHOOSING_STEPS = 3, 300
+Chosen = TypeVar("Chosen", bound=ClusteredSettings)
 
 
 class KMeansSettings(ClusteredSettings):
@@ -61,15 +63,7 @@ class KMeansSettings(ClusteredSettings):
             rows: Training rows.
             seed: Seed of starts.
         """
-        if self.num_clusters is not None:
-            return self
-        flat = rows.flatten(1)
-        some = flat[some_of(flat, LOOKED_AT)].double().cpu().numpy()
-
-        def label(count: int) -> NDArray[Any]:
-            return _started(some, count, 3, seed, 300)[1]
-
-        return self.model_copy(update={"num_clusters": best_count(some, label)})
+        return with_best_count(self, rows, seed)
 
     def build(
         self,
@@ -118,7 +112,7 @@ class KMeans(RowNetwork):
         count = len(self.centres)
         check_distinct(flat, count)
         seed = int(torch.randint(2**31, ()))
-        centres, _ = _started(
+        centres, _ = started(
             flat.double().cpu().numpy(), count, self.settings.restarts, seed, START_STEPS
         )
         self.centres.copy_(torch.from_numpy(centres))
@@ -150,6 +144,30 @@ class KMeans(RowNetwork):
         return (rows.flatten(1)[:, None] - self.centres).square().sum(dim=2).sqrt()
 
 
+def with_best_count(settings: Chosen, rows: Rows, seed: int) -> Chosen:
+    """Settings with the number of clusters of k-means that has the greatest silhouette.
+
+    Args:
+        settings: As they are; a number that was chosen stays.
+        rows: Training rows.
+        seed: Seed of starts.
+
+    Example:
+        >>> rows = torch.tensor([[0.0], [0.1], [5.0], [5.1], [9.0], [9.1]])
+        >>> with_best_count(KMeansSettings(), rows, 0).num_clusters
+        3
+    """
+    if settings.num_clusters is not None:
+        return settings
+    flat = rows.flatten(1)
+    some = flat[some_of(flat, LOOKED_AT)].double().cpu().numpy()
+
+    def label(count: int) -> NDArray[Any]:
+        return started(some, count, CHOOSING_RESTARTS, seed, CHOOSING_STEPS)[1]
+
+    return settings.model_copy(update={"num_clusters": best_count(some, label)})
+
+
 def best_count(rows: NDArray[Any], label: Any) -> int:
     """The number of clusters with the greatest silhouette, which is said.
 
@@ -173,10 +191,23 @@ def best_count(rows: NDArray[Any], label: Any) -> int:
     return best
 
 
-def _started(
+def started(
     rows: NDArray[Any], count: int, restarts: int, seed: int, steps: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Centres and codes of the best of some starts."""
+    """The centres of the best of some starts, and the cluster of each row.
+
+    Args:
+        rows: [row, number].
+        count: How many clusters.
+        restarts: How many starts.
+        seed: Seed of them.
+        steps: At most so many steps of each.
+
+    Example:
+        >>> rows = np.array([[0.0], [0.2], [5.0], [5.2]])
+        >>> sorted(started(rows, 2, 3, 0, 10)[0].round(2).flatten().tolist())
+        [0.1, 5.1]
+    """
     from sklearn.cluster import KMeans as Fitted
     from sklearn.exceptions import ConvergenceWarning
 
