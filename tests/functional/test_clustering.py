@@ -18,8 +18,10 @@ from glial.functional.clustering import (
     cut_tree,
     knee,
     lloyd_step,
+    log_soft_assignment,
     matched_accuracy,
     nearest_centres,
+    neighbour_divergence,
     sharpened,
     silhouette,
     soft_assignment,
@@ -79,6 +81,7 @@ def test_soft_assignments_and_their_targets_are_the_papers_formulas():
         q[i, j] = 1 / (1 + sum((codes[i, k] - centres[j, k]) ** 2 for k in range(2)))
     q = q / q.sum(dim=1, keepdim=True)
     torch.testing.assert_close(soft_assignment(codes, centres), q)
+    torch.testing.assert_close(log_soft_assignment(codes, centres), q.log())
     p = torch.zeros_like(q)
     for i, j in itertools.product(range(6), range(3)):
         p[i, j] = q[i, j] ** 2 / q[:, j].sum()
@@ -141,3 +144,35 @@ def test_a_plane_by_tsne_keeps_groups_apart_and_is_the_same_again(flowers):
     setosa = np.arange(50) < 17
     assert (setosa[near.argmin(axis=1)] == setosa).all()
     assert np.array_equal(plane, laid_out(few, seed=3))
+
+
+def divergence_by_loops(rows, codes, count, weight):
+    """Pair by pair."""
+    size = len(rows)
+    wanted, given = torch.zeros(size, size).double(), torch.zeros(size, size).double()
+    for i in range(size):
+        others = [j for j in range(size) if j != i]
+        for j in sorted(others, key=lambda j: float((rows[i] - rows[j]).norm()))[:count]:
+            wanted[i, j] += 1
+            wanted[j, i] += 1
+        for j in others:
+            given[i, j] = 1 / (1 + (codes[i] - codes[j]).square().sum())
+    pairs = torch.outer(weight, weight)
+    wanted, given = wanted * pairs, given * pairs
+    wanted, given = wanted / wanted.sum(), given / given.sum()
+    there = wanted > 0
+    return (wanted[there] * (wanted[there] / given[there]).log()).sum()
+
+
+def test_the_divergence_of_neighbours_is_its_formula_and_has_a_gradient():
+    rows, codes = drawn(9, 3), drawn(9, 2, seed=1).requires_grad_()
+    ones = torch.ones(9, dtype=torch.float64)
+    for weight in (ones, torch.arange(9, dtype=torch.float64)):
+        expected = divergence_by_loops(rows, codes, 2, weight)
+        torch.testing.assert_close(neighbour_divergence(rows, codes, 2, weight), expected)
+    plain = neighbour_divergence(rows, codes, 2)
+    torch.testing.assert_close(plain, divergence_by_loops(rows, codes, 2, ones))
+    assert plain > 0
+    assert torch.autograd.gradcheck(lambda c: neighbour_divergence(rows, c, 2), (codes,))
+    same = neighbour_divergence(rows, torch.zeros(9, 2, dtype=torch.float64), 20)
+    assert same.item() == pytest.approx(0)  # all are near, and all are equally far

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn import cluster, decomposition
-from sklearn.datasets import load_iris, make_moons
+from sklearn.datasets import load_digits, load_iris, make_moons
 from sklearn.metrics import adjusted_rand_score
 
 from glial.core.errors import InputError
+from glial.functional.clustering import neighbour_divergence, sharpened, soft_assignment
 from glial.models.clusters import Clusters, Fits
 from glial.models.dbscan import DBSCANSettings
+from glial.models.deep_clustering import DeepClusteringSettings
 from glial.models.hierarchical import HierarchicalSettings
 from glial.models.kmeans import KMeansSettings
 from glial.models.pca import PCASettings
@@ -187,3 +189,87 @@ def test_of_many_rows_some_are_kept_and_that_is_said(flowers, caplog):
     assert len(network.rows) == 40
     full = fitted(HierarchicalSettings(num_clusters=2), flowers)
     assert adjusted_rand_score(full.assign(flowers), network.assign(flowers)) > 0.7
+
+
+def deep(rows, epochs=60, batch_size=150, **settings):
+    """The plainest training; centres are placed on the way."""
+    torch.manual_seed(0)
+    chosen = {"num_clusters": 3, "hidden_sizes": [32], "code_size": 2, **settings}
+    network = DeepClusteringSettings(**chosen).build(rows.shape[1])
+    network.start(rows)
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    for epoch in range(epochs):
+        network.set_progress(epoch / epochs)
+        for some in torch.randperm(len(rows)).split(batch_size):
+            optimizer.zero_grad()
+            network.loss(network(rows[some]), rows[some]).backward()
+            optimizer.step()
+    return network.eval()
+
+
+def test_centres_are_placed_once_and_learn_from_then_on(flowers):
+    torch.manual_seed(0)
+    network = DeepClusteringSettings(num_clusters=3, code_size=2, hidden_sizes=[8]).build(4)
+    network.start(flowers)
+    with torch.no_grad():
+        network.centres.add_(1.0)
+    moved = network.centres.clone()
+    network.set_progress(0.0)
+    network.loss(network(flowers), flowers).backward()
+    assert not network.centres.grad.any()
+    assert torch.equal(network.centres, moved)
+    network.set_progress(0.7)
+    codes = network.embed(flowers).detach().double().numpy()
+    own = cluster.KMeans(3, n_init=10, random_state=0).fit(codes)
+    gaps = np.linalg.norm(network.centres.detach().numpy()[:, None] - own.cluster_centers_, axis=2)
+    assert gaps.min(axis=1).max() < 1e-3
+    network.loss(network(flowers), flowers).backward()
+    assert network.centres.grad.any()
+    placed = network.centres.clone()
+    network.set_progress(0.9)
+    assert torch.equal(network.centres, placed)
+
+
+def test_the_loss_is_the_sum_of_its_three_parts(flowers):
+    torch.manual_seed(0)
+    settings = {"num_clusters": 3, "code_size": 2, "hidden_sizes": [8], "neighbour_weight": 2.0}
+    network = DeepClusteringSettings(**settings, cluster_weight=0.3).build(4)
+    network.set_progress(1.0)
+    found = network(flowers)
+    q = soft_assignment(network.embed(flowers), network.centres)
+    p = sharpened(q.detach())
+    given = network.reconstruct(flowers)
+    expected = (
+        (given - flowers).square().mean()
+        + 2.0 * neighbour_divergence(flowers, found.codes, 5)
+        + 0.3 * torch.nn.functional.kl_div(q.log(), p, reduction="batchmean")
+    )
+    torch.testing.assert_close(network.loss(found, flowers), expected)
+    shares = network.measure(flowers, generator=torch.Generator())["probability"]
+    torch.testing.assert_close(shares, q.amax(dim=1))
+    assert torch.equal(network.assign(flowers), q.argmax(dim=1))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    pixels, classes = load_digits(return_X_y=True)
+    return torch.from_numpy((pixels[:600] - 8) / 8).float(), classes[:600]
+
+
+@pytest.mark.slow
+def test_codes_that_keep_neighbours_fall_into_better_clusters_than_pixels(digits):
+    rows, classes = digits
+    settings = {"num_clusters": 10, "code_size": 8, "hidden_sizes": [128]}
+    found, without, unpulled = (
+        deep(rows, 40, 200, **settings, **changed)
+        for changed in ({}, {"neighbour_weight": 0.0}, {"cluster_weight": 0.0})
+    )
+    central = fitted(KMeansSettings(num_clusters=10), rows)
+    scores = [adjusted_rand_score(classes, one.assign(rows)) for one in (found, central, without)]
+    assert scores[0] > scores[1] + 0.05
+    assert scores[1] > scores[2]
+    sure, unsure = (
+        one.measure(rows, generator=torch.Generator())["probability"].mean()
+        for one in (found, unpulled)
+    )
+    assert sure > unsure + 0.02

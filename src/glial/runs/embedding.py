@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from glial.core.files import write_atomic
 from glial.data import to_kind_of, write_table
 from glial.functional.masked import masked_mean
 from glial.functional.neighbours import Metric, near_copies, nearest
+from glial.functional.planes import LayoutName, laid_out
 from glial.nn.tokens import PADDING
 from glial.runs.loading import load
 from glial.runs.prediction import notice_differences, read_for
@@ -25,7 +27,10 @@ from glial.runs.unlabelled.judging import vectors
 from glial.tasks.embedding import Embedding, embedding_columns
 from glial.tasks.unlabelled import Generation
 
+logger = logging.getLogger(__name__)
+
 ARRAYS = ".npz"
+INPUTS = "inputs"
 # Layers whose outputs are [row, channel, place]; those of others are [row, place, channel].
 _CHANNELS_FIRST = (
     nn.Conv1d,
@@ -107,6 +112,36 @@ class Embedded:
             told.append(pair)
         return told
 
+    def reduced(self, how: LayoutName, *, seed: int = 0) -> Embedded:
+        """The rows in a plane.
+
+        Args:
+            how: ``tsne`` keeps neighbours beside one another, and has no map: it lays out these
+                rows and no others; ``pca`` keeps as much of their variance as it can.
+            seed: Seed of what t-SNE draws.
+
+        Raises:
+            InputError: If there are fewer than three rows, or the way is unknown.
+
+        Example:
+            >>> Embedded(torch.eye(4)).reduced("pca").vectors.shape
+            torch.Size([4, 2])
+        """
+        if how not in ("tsne", "pca"):
+            raise InputError(
+                "rows are laid out by tsne or pca", expected="tsne or pca", got=str(how)
+            )
+        if len(self.vectors) < 3:
+            raise InputError(
+                "there are too few rows to lay out in a plane",
+                expected="at least 3",
+                got=str(len(self.vectors)),
+            )
+        if how == "tsne":
+            logger.info("t-SNE has no map for new rows: other rows are laid out anew")
+        plane = laid_out(self.vectors.double().numpy(), how, seed=seed)
+        return replace(self, vectors=torch.from_numpy(plane).float())
+
     def write(self, path: Path, near: pl.DataFrame | None = None) -> None:
         """Write a table, or for ``.npz`` the arrays ``x``, ``path``, ``near`` and ``distance``.
 
@@ -132,7 +167,13 @@ class Embedded:
         write_atomic(path, buffer.getvalue())
 
 
-def embed(run: Run | str | Path, source: Any, *, layer: str | None = None) -> Any:
+def embed(
+    run: Run | str | Path,
+    source: Any,
+    *,
+    layer: str | None = None,
+    reduce: LayoutName | None = None,
+) -> Any:
     """What a network makes of rows before its head, for searching them or for other models.
 
     Args:
@@ -141,7 +182,9 @@ def embed(run: Run | str | Path, source: Any, *, layer: str | None = None) -> An
             target.
         layer: The layer whose output is taken, by its path in ``named_modules()``, the mean over
             all places where it has some; by default what the head sees. For the task ``embedding``
-            that is its result, of length 1.
+            that is its result, of length 1. ``inputs`` are the rows' numbers as the network is
+            given them.
+        reduce: ``tsne`` or ``pca`` lays these rows out in a plane by it: see `Embedded.reduced`.
 
     Returns:
         A table of the caller's kind (polars for files): ``embedding_0`` and so on, a row per row;
@@ -157,7 +200,8 @@ def embed(run: Run | str | Path, source: Any, *, layer: str | None = None) -> An
         >>> embed(run, "iris").shape[0], embed(run, "iris", layer="head").shape
         (150, (150, 3))
     """
-    return to_kind_of(embed_rows(run, source, layer=layer).frame(), source)
+    rows = embed_rows(run, source, layer=layer)
+    return to_kind_of((rows if reduce is None else rows.reduced(reduce)).frame(), source)
 
 
 def embed_rows(run: Run | str | Path, source: Any, *, layer: str | None = None) -> Embedded:
@@ -198,6 +242,8 @@ def _vectors(run: Run, frame: pl.DataFrame, layer: str | None) -> Tensor:
         return decoder.vectors(run.outputs(frame))
     if isinstance(decoder, Generation) and layer is None:
         return vectors(run, frame).cpu()
+    if layer == INPUTS and layer not in dict(run.model.named_modules()):
+        return replace(run, model=_Given(run.model), members=[]).outputs(frame).float().cpu()
     parts = [
         replace(one, model=_Before(one.model, layer)).outputs(frame, notice=number == 0)
         for number, one in enumerate(run.members or [run])
@@ -213,6 +259,25 @@ def _check_sizes(rows: Embedded, others: Embedded) -> None:
             got=str(others.vectors.shape[1]),
             do="embed both by the same run and layer",
         )
+
+
+class _Given(nn.Module):
+    """The numbers that a network is given of each row, [row, number]."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network  # says on which device inputs are wanted
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        numbers = [part.flatten(1) for part in inputs if part.is_floating_point() and part.ndim > 1]
+        if not numbers:
+            raise InputError(
+                "the network is given no numbers of a row",
+                expected="columns of numbers, or images",
+                got="tokens or codes",
+                do="name a layer with --layer (layer= in Python)",
+            )
+        return torch.cat(numbers, dim=1)
 
 
 class _Before(nn.Module):

@@ -5,6 +5,7 @@ from glial.nn.pictures.cells import cell_grid, draw_cells
 from glial.nn.pictures.fields import MeasuredField, draw_receptive_fields, measure_fields
 from glial.nn.pictures.filters import draw_filters
 from glial.nn.pictures.maps import FeatureMaps, draw_maps, feature_maps
+from glial.nn.pictures.scatter import scatter_png
 from glial.nn.pictures.sheet import Sheet, Strip, Tile
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "draw_receptive_fields",
     "feature_maps",
     "measure_fields",
+    "scatter_png",
 ]
