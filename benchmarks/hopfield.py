@@ -1,21 +1,24 @@
 """What Hopfield networks hold, what Boltzmann machines solve, and what a deep one makes of digits.
 
+    python benchmarks/hopfield.py recall [--pictures FOLDER]
     python benchmarks/hopfield.py capacity [--units 500 1000 2000] [--seeds 4] [--pictures FOLDER]
     python benchmarks/hopfield.py problems [--seeds 10]
     python benchmarks/hopfield.py dbm [--rows 20000] [--epochs N] [--sizes 500 1000]
         [--pictures FOLDER]
 
-``capacity`` starts networks that store independent patterns by Hebb's rule at each pattern, and
-asks how much of it is left when nothing changes any more. ``problems`` cools Boltzmann machines
-that stand for cuts of graphs and round trips, beside the answers by going through all, and beside
-plain simulated annealing. ``dbm`` trains a deep Boltzmann machine on MNIST (``mnist.npz``, looked
-for in the folder ``GLIAL_DATA``) and gives digits back that it never saw, beside principal
+``recall`` stores ten digits of scikit-learn's and calls them up from noisy ones. ``capacity``
+starts networks that store independent patterns by Hebb's rule at each pattern, and asks how much
+of it is left when nothing changes any more. ``problems`` cools Boltzmann machines that stand for
+cuts of graphs and round trips, beside the answers by going through all, and beside plain
+simulated annealing. ``dbm`` trains a deep Boltzmann machine on MNIST (``mnist.npz``, looked for
+in the folder ``GLIAL_DATA``) and gives digits back that it never saw, beside principal
 components.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import tempfile
@@ -35,6 +38,7 @@ from glial.functional import (
     cut_value,
     hebbian_couplings,
     largest_cut,
+    pseudo_inverse_couplings,
     recall,
     shortest_tour,
     simulated_annealing,
@@ -47,6 +51,29 @@ from glial.functional import (
 
 LOADS = (0.08, 0.10, 0.11, 0.12, 0.13, 0.135, 0.14, 0.145, 0.15, 0.16, 0.18, 0.20)
 KEPT = 0.9  # an overlap from which on a pattern counts as kept
+
+
+def noisy_digits(options: argparse.Namespace) -> None:
+    """Print what share of pixels is right, and draw stored, noisy and recalled digits."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    images, classes = load_digits(return_X_y=True)
+    first = [int((classes == number).argmax()) for number in range(10)]
+    stored = torch.where(torch.from_numpy(images[first]).float() > 7, 1.0, -1.0)
+    turned = torch.rand(stored.shape, generator=torch.Generator().manual_seed(0)) < 0.15
+    noisy = torch.where(turned, -stored, stored)
+    shown = [stored, noisy]
+    for make in (hebbian_couplings, pseudo_inverse_couplings):
+        shown.append(recall(noisy, make(stored)).states)
+        print(f"{make.__name__}: {float((shown[-1] == stored).float().mean()):.3f} of pixels right")
+    if options.pictures:
+        options.pictures.mkdir(parents=True, exist_ok=True)
+        sheet = torch.stack(shown).view(4, 10, 8, 8)
+        sheet = torch.nn.functional.pad(sheet, (1, 1, 1, 1), value=-1.0)
+        lines = sheet.transpose(1, 2).reshape(40, 100)
+        grey = ((1 - lines) * 127.5).byte().numpy().repeat(5, axis=0).repeat(5, axis=1)
+        Image.fromarray(grey).save(options.pictures / "hopfield-recall.png", optimize=True)
 
 
 def overlaps(units: int, load: float, seed: int) -> Tensor:
@@ -73,6 +100,9 @@ def capacity(options: argparse.Namespace) -> None:
         print("  mean overlap: " + " ".join(f"{mean:6.3f}" for mean in means))
         print("  kept:         " + " ".join(f"{share:6.3f}" for share in shares))
         print(f"  half of the patterns are kept at {_crossing(shares):.4f}", flush=True)
+    for few, many in itertools.pairwise(table):
+        load = _meeting(table[few], table[many])
+        print(f"curves of {few} and {many} units cross at {load:.4f}")
     print("theory, of ever more units: 0.138 (Amit, Gutfreund, Sompolinsky 1985)")
     if options.pictures:
         draw_capacity(table, options.pictures / "hopfield-capacity.svg")
@@ -85,6 +115,16 @@ def _crossing(shares: list[float]) -> float:
         if high >= 0.5 > low:
             part = (high - 0.5) / (high - low)
             return LOADS[number - 1] + part * (LOADS[number] - LOADS[number - 1])
+    return float("nan")
+
+
+def _meeting(few: list[float], many: list[float]) -> float:
+    """The last load from which on fewer patterns are kept by the larger network."""
+    gaps = [large - small for small, large in zip(few, many, strict=True)]
+    for number in range(len(LOADS) - 1, 0, -1):
+        high, low = gaps[number - 1], gaps[number]
+        if high >= 0 > low:
+            return LOADS[number - 1] + high / (high - low) * (LOADS[number] - LOADS[number - 1])
     return float("nan")
 
 
@@ -280,7 +320,7 @@ def draw_digits(network: Any, pixels: Tensor, folder: Path) -> None:
 def main() -> None:
     """Measure and print what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["capacity", "problems", "dbm"])
+    parser.add_argument("what", choices=["recall", "capacity", "problems", "dbm"])
     parser.add_argument("--units", type=int, nargs="+", default=[500, 1000, 2000])
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=20_000)
@@ -292,7 +332,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    {"capacity": capacity, "problems": problems, "dbm": dbm}[options.what](options)
+    ways = {"recall": noisy_digits, "capacity": capacity, "problems": problems, "dbm": dbm}
+    ways[options.what](options)
 
 
 if __name__ == "__main__":

@@ -85,8 +85,10 @@ def test_a_sweep_asks_each_unit_with_those_that_have_just_answered():
     for unit in range(5):
         field = couplings[unit] @ state + biases[unit]
         state[unit] = float(uniforms[0, unit] < torch.sigmoid(field / 0.7))
-    found = gibbs_sweep(torch.ones(1, 5).double(), couplings, biases, uniforms, temperature=0.7)
+    start = torch.ones(1, 5).double()
+    found = gibbs_sweep(start, couplings, biases, uniforms, temperature=0.7)
     assert found[0].tolist() == state.tolist()
+    assert start.tolist() == [[1] * 5]  # what was given is left as it was
 
 
 def test_clamped_units_keep_their_state_and_a_cold_machine_follows_its_fields():

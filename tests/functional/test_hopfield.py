@@ -62,6 +62,7 @@ def test_asked_all_at_once_two_states_can_follow_each_other():
     assert turned.states.tolist() == [[-1, -1]]
     assert not turned.settled.any()
     assert recall(both, couplings).states.tolist() == [[-1, 1]]
+    assert both.tolist() == [[1, 1]]
     uneven = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])  # has no energy that could fall
     assert not recall(both, uneven, sweeps=9).settled.any()
 

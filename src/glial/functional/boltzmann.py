@@ -129,7 +129,8 @@ def gibbs_sweep(
         ...             torch.full((1, 2), 0.5))
         tensor([[1., 0.]])
     """
-    columns, drawn = states.T.contiguous(), uniforms.T
+    columns = states.T.clone(memory_format=torch.contiguous_format)
+    drawn = uniforms.T
     # on where u < sigmoid(field / T), said without a sigmoid a unit, and for T = 0 too
     needed = temperature * torch.logit(drawn, eps=torch.finfo(drawn.dtype).tiny)
     units = range(len(columns)) if free is None else free.nonzero().flatten().tolist()

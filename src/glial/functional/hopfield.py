@@ -7,6 +7,7 @@ attention.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -151,22 +152,33 @@ def recall(
     energies = [pairwise_energy(states, couplings, shift)]
     settled = torch.zeros(len(states), dtype=torch.bool, device=states.device)
     for _ in range(sweeps):
-        before = states.clone()
+        moving = (~settled).nonzero().flatten()
+        before = states[moving]
         if how == "asynchronous":
-            columns = states.T.contiguous()
-            for unit in units:
-                field = couplings[unit] @ columns + shift[unit]
-                columns[unit] = torch.where(field == 0, columns[unit], field.sign())
-            states = columns.T.contiguous()
+            after = _asked_in_turn(before, couplings, shift, units)
         else:
-            fields = states @ couplings + shift
-            followed = torch.where(fields == 0, states, fields.sign())
-            states[:, units] = followed[:, units]
-        energies.append(pairwise_energy(states, couplings, shift))
-        settled = (states == before).all(dim=1)
+            fields = before @ couplings + shift
+            followed = torch.where(fields == 0, before, fields.sign())
+            after = before.clone()
+            after[:, units] = followed[:, units]
+        states[moving] = after
+        now = energies[-1].clone()
+        now[moving] = pairwise_energy(after, couplings, shift)
+        energies.append(now)
+        settled[moving] = (after == before).all(dim=1)
         if bool(settled.all()):
             break
     return Recalled(states, torch.stack(energies), settled)
+
+
+def _asked_in_turn(
+    states: States, couplings: Couplings, biases: Biases, units: Sequence[int]
+) -> States:
+    columns = states.T.clone(memory_format=torch.contiguous_format)
+    for unit in units:
+        field = couplings[unit] @ columns + biases[unit]
+        columns[unit] = torch.where(field == 0, columns[unit], field.sign())
+    return columns.T.contiguous()
 
 
 def association_energy(
