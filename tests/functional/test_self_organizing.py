@@ -109,6 +109,20 @@ def test_errors_and_borders_are_minisoms(rows, topology):
     assert torch.allclose(borders / borders.max(), scaled, rtol=1e-12)
 
 
+@pytest.mark.parametrize(("topology", "kind"), KINDS)
+def test_influences_that_are_kept_are_those_of_each_radius(rows, topology, kind, monkeypatch):
+    places, all_rows = map_places(HEIGHT, WIDTH, topology), torch.from_numpy(rows)
+    radii = torch.tensor([3.0, 2.0, 1.5], dtype=torch.float64).repeat_interleave(ROWS // 3)
+    found = []
+    for plain in (False, True):
+        if plain:
+            monkeypatch.setattr(self_organizing, "find_competitive_kernels", lambda _: None)
+        cells = as_ours(theirs().get_weights())
+        squares = online_map_steps(cells, all_rows, places, radii, 0.1 * radii, kind)
+        found.append(torch.cat([cells.flatten(), squares]))
+    assert torch.allclose(*found, rtol=0, atol=1e-12)
+
+
 def test_winners_are_found_in_parts_as_at_once(rows, monkeypatch):
     cells, all_rows = torch.randn(30, SIZE, dtype=torch.float64), torch.from_numpy(rows)
     whole = torch.cdist(all_rows, cells).topk(2, dim=1, largest=False)

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from glial.core.errors import InputError
 from glial.data import Batch
 from glial.functional import adjacent_cells, map_places
+from glial.models.clusters import Clusters
 from glial.models.som import SOMSettings
 from glial.models.unlabelled import Encodes, Reconstructs, Unlabelled
 from glial.objectives import CompetitiveLearning
@@ -44,6 +45,7 @@ def test_the_protocols_are_kept():
     network = built(3)
     assert isinstance(network, Unlabelled)
     assert isinstance(network, Encodes)
+    assert isinstance(network, Clusters)
     assert isinstance(network, Reconstructs)
 
 
@@ -119,7 +121,7 @@ def test_the_map_says_where_rows_lie_and_where_borders_are():
     network = built(1, grid=[2, 3], topology="hexagonal")
     network.prototypes.data.copy_(torch.tensor([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]]))
     rows = torch.tensor([[10.2], [1.9]])
-    assert network.cells(rows).tolist() == [3, 2]
+    assert network.assign(rows).tolist() == [3, 2]
     places = map_places(2, 3, "hexagonal")
     assert torch.allclose(network.embed(rows).double(), places[[3, 2]])
     borders = network.borders()

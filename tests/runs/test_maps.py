@@ -99,6 +99,17 @@ def test_cells_that_cannot_be_drawn_are_refused(
     assert message in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
+def test_a_cell_is_a_cluster() -> None:
+    chosen = {"model.grid": [1, 3]}
+    run = glial.train("iris", task="cluster", model="som", out=False, set=chosen)
+    frame = glial.data.load_dataset("iris")[0]
+    told = glial.predict(run, frame)
+    assert set(told["prediction"]) == {0, 1, 2}
+    found = glial.evaluate(run, frame)
+    assert found["metrics"]["num_clusters"] == 3
+    assert found["metrics"]["silhouette"] > 0.35 > found["baseline"]["silhouette"]
+
+
 def test_rows_of_weight_nothing_teach_nothing() -> None:
     generator = np.random.default_rng(0)
     frame = pl.DataFrame({"size": generator.normal(size=200), "count": np.ones(200)})

@@ -4,20 +4,28 @@
 // Built by glial.core.native for the processor that it runs on.
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef int64_t count;
 
-// Gaussian of the squared distance, or a square of cells nearer than the radius in both directions.
-static inline double influence(const double *one, const double *other, double radius, int bubble) {
-  double x = one[0] - other[0], y = one[1] - other[1];
-  if (bubble) return fabs(x) < radius && fabs(y) < radius;
-  return exp(-(x * x + y * y) / (2 * radius * radius));
+// How much each cell learns of what one wins: a Gaussian of the squared distance, or a square of
+// cells nearer than the radius in both directions.
+static void influences(count cells, count winner, const double *places, double radius, int bubble,
+                       double *found) {
+  const double *centre = places + 2 * winner;
+  for (count cell = 0; cell < cells; cell++) {
+    double x = places[2 * cell] - centre[0], y = places[2 * cell + 1] - centre[1];
+    found[cell] = bubble ? fabs(x) < radius && fabs(y) < radius
+                         : exp(-(x * x + y * y) / (2 * radius * radius));
+  }
 }
 
+// With room for a line of influences for each cell, lines are kept for as long as the radius stays;
+// known tells which there are. Without it there is one line, and known is one byte.
 #define ONLINE(NAME, REAL) \
   void NAME(count num_rows, count cells, count size, const REAL *rows, REAL *weights, \
             const double *places, const double *radii, const double *rates, int bubble, \
-            REAL *found) { \
+            count lines, double *influence, char *known, REAL *found) { \
     count nearest = 0; \
     double least = INFINITY; \
     for (count cell = 0; num_rows && cell < cells; cell++) { \
@@ -31,11 +39,17 @@ static inline double influence(const double *one, const double *other, double ra
     } \
     for (count row = 0; row < num_rows; row++) { \
       const REAL *x = rows + row * size, *next = row + 1 < num_rows ? x + size : x; \
-      const double *centre = places + 2 * nearest; \
+      count line = lines > 1 ? nearest : 0; \
+      double *near = influence + line * cells; \
+      if (row == 0 || radii[row] != radii[row - 1]) memset(known, 0, lines); \
+      if (lines == 1 || !known[line]) { \
+        influences(cells, nearest, places, radii[row], bubble, near); \
+        known[line] = 1; \
+      } \
       found[row] = (REAL)least; \
       least = INFINITY; \
       for (count cell = 0; cell < cells; cell++) { \
-        REAL share = (REAL)(rates[row] * influence(places + 2 * cell, centre, radii[row], bubble)); \
+        REAL share = (REAL)(rates[row] * near[cell]); \
         REAL *own = weights + cell * size, sum = 0; \
         _Pragma("omp simd reduction(+ : sum)") for (count i = 0; i < size; i++) { \
           REAL moved = own[i] + share * (x[i] - own[i]); \

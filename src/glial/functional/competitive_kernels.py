@@ -13,6 +13,8 @@ from glial.core.native import NoKernelsError, load_library
 
 logger = logging.getLogger(__name__)
 
+KEPT_CELLS = 1024  # whose influences on each other are kept: 8 MB
+
 
 class CompetitiveKernels:
     """The built library. All tensors are on the processor.
@@ -33,7 +35,7 @@ class CompetitiveKernels:
         }
         for function in self._functions.values():
             function.restype = None
-            function.argtypes = [whole, whole, whole, *[place] * 5, ctypes.c_int, place]
+            function.argtypes = [*[whole] * 3, *[place] * 5, ctypes.c_int, whole, *[place] * 3]
 
     def online(
         self,
@@ -61,10 +63,15 @@ class CompetitiveKernels:
         rows = rows.to(prototypes.dtype).contiguous()
         exact = [part.to(torch.float64).contiguous() for part in (places, radii, rates)]
         found = torch.empty_like(rows[:, 0])
+        cells = len(prototypes)
+        lines = cells if cells <= KEPT_CELLS and bool((radii[1:] == radii[:-1]).any()) else 1
+        influence = torch.empty(lines, cells, dtype=torch.float64)
+        known = torch.empty(lines, dtype=torch.int8)
         self._functions[prototypes.dtype](
             *(len(rows), *prototypes.shape, rows.data_ptr(), prototypes.data_ptr()),
             *(part.data_ptr() for part in exact),
-            *(int(bubble), found.data_ptr()),
+            *(int(bubble), lines),
+            *(part.data_ptr() for part in (influence, known, found)),
         )
         return found
 

@@ -159,17 +159,18 @@ def winners(rows: Rows, prototypes: Prototypes, count: int = 1) -> Winners:
     """
     halves = 0.5 * prototypes.square().sum(dim=1)
     at_once = max(1, DISTANCES_AT_ONCE // len(prototypes))
-    parts = []
+    cells, squares = [], []
     for some in torch.split(rows, at_once):
         # |x|^2 is the same for all cells; what is left orders them.
         scores = torch.addmm(halves, some, prototypes.T, alpha=-1)
         if count == 1:
-            parts.append(scores.argmin(dim=1, keepdim=True))
+            found = scores.argmin(dim=1, keepdim=True)
         else:
-            parts.append(scores.topk(count, dim=1, largest=False).indices)
-    cells = torch.cat(parts) if parts else rows.new_zeros((0, count), dtype=torch.int64)
-    gaps = [(rows - prototypes[cells[:, n]]).square().sum(dim=1) for n in range(count)]
-    return Winners(cells, torch.stack(gaps, dim=1))
+            found = scores.topk(count, dim=1, largest=False).indices
+        cells.append(found)
+        gaps = [(some - prototypes[found[:, n]]).square().sum(dim=1) for n in range(count)]
+        squares.append(torch.stack(gaps, dim=1))
+    return Winners(torch.cat(cells), torch.cat(squares))
 
 
 def batch_map_step(

@@ -57,7 +57,7 @@ class MatrixFactorizationSettings(ModelSettings):
         return {
             "optimizer": "adam",
             "lr": 0.05,
-            "batch_size": min(4096, max(32, 2 ** (num_rows // 50).bit_length())),
+            "batch_size": min(4096, max(32, 2 ** (num_rows // 100).bit_length())),
             "epochs": 50,
             "schedule": "cosine",
             "l2": RIDGE / max(1, num_rows),

@@ -38,6 +38,7 @@ Rows = Float[Tensor, "row ..."]
 PerRow = Float[Tensor, " row"]
 
 DEFAULT_GRID = (10, 10)
+MOST_AT_ONCE = 1 << 17  # rows of a batch by default
 MOST_CELLS = 4096  # whose neighbourhood is a matrix of 64 MB
 
 
@@ -50,7 +51,7 @@ class SOMSettings(UnlabelledSettings):
 
     Attributes:
         grid: Rows and columns of cells; None is a square of about five times the root of the
-            number of rows.
+            number of rows, and of clusters 3 by 3.
         topology: ``hexagonal`` has six cells about each, ``rectangular`` eight.
         learning: ``batch`` learns from all rows of a batch at once, ``online`` from row after row.
         neighborhood: ``gaussian``, or ``bubble``: all cells within the radius learn alike.
@@ -69,7 +70,7 @@ class SOMSettings(UnlabelledSettings):
         (torch.Size([2, 2]), torch.Size([24, 3]))
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("reduce",)
+    tasks: ClassVar[tuple[str, ...]] = ("reduce", "cluster")
     objective: ClassVar[str] = "competitive"
     description: ClassVar[str] = "self-organising map: cells on a grid, neighbours alike"
     source: ClassVar[str] = "Kohonen (1982), doi:10.1007/BF00337288"
@@ -89,13 +90,14 @@ class SOMSettings(UnlabelledSettings):
 
     @classmethod
     def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
-        """All rows in one batch, thirty times.
+        """All rows in one batch, thirty times; of very many rows some thousands in a batch.
 
         Example:
             >>> SOMSettings.train_defaults("reduce")["lr"]
             0.5
         """
-        return {"lr": 0.5, "epochs": 30, "batch_size": "full", "schedule": "constant"}
+        size = "full" if num_rows <= MOST_AT_ONCE else MOST_AT_ONCE // 4
+        return {"lr": 0.5, "epochs": 30, "batch_size": size, "schedule": "constant"}
 
     def for_data(
         self,
@@ -105,14 +107,14 @@ class SOMSettings(UnlabelledSettings):
         task: str = "reduce",
         images: Sequence[Sequence[int]] = (),
     ) -> SOMSettings:
-        """A square grid of about five times the root of the number of rows.
+        """A square grid of about five times the root of the number of rows; of clusters 3 by 3.
 
         Example:
             >>> SOMSettings().for_data(1000, 13).grid
             [13, 13]
         """
         side = round(math.sqrt(5 * math.sqrt(max(1, num_rows))))
-        side = min(math.isqrt(MOST_CELLS), max(2, side))
+        side = 3 if task == "cluster" else min(math.isqrt(MOST_CELLS), max(2, side))
         return self.model_copy(update={"grid": self.grid or [side, side]})
 
     def build(
@@ -231,13 +233,13 @@ class SelfOrganizingMap(nn.Module):
             "topographic_error": topographic_errors(found.cells, self.adjacent),
         }
 
-    def cells(self, *rows: Tensor) -> Tensor:
-        """The number of each row's cell, [row]."""
+    def assign(self, *rows: Tensor) -> Tensor:
+        """The number of each row's cell, row by row of the grid, [row]."""
         return winners(self.flat(*rows), self.prototypes).cells[:, 0]
 
     def embed(self, *rows: Tensor) -> Float[Tensor, "row 2"]:
         """Where rows lie on the map: column and row of their cells, in units of a cell."""
-        return self.places[self.cells(*rows)]
+        return self.places[self.assign(*rows)]
 
     def reconstruct(self, *rows: Tensor) -> Tensor:
         """The vectors of rows' cells, in the shape of rows."""
