@@ -40,7 +40,7 @@ class ForecastSettings(ModelSettings):
         True
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("forecasting",)
+    tasks: ClassVar[tuple[str, ...]] = ("forecasting", "anomaly")
     scaling: ClassVar[ScalingName] = "standard"
     takes_numbers: ClassVar[bool] = False
     takes_series: ClassVar[bool] = True

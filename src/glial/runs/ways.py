@@ -29,6 +29,7 @@ from glial.training.objective import Mass
 logger = logging.getLogger(__name__)
 
 TABLE = "table"
+SERIES_ANOMALY = "series-anomaly"
 
 WAYS = Table(
     "way",
@@ -43,6 +44,7 @@ WAYS = Table(
         "reduce": "glial.runs.unlabelled.way:UNLABELLED_WAY",
         "anomaly": "glial.runs.anomaly.way:ANOMALY_WAY",
         "cluster": "glial.runs.clustering:CLUSTERING_WAY",
+        SERIES_ANOMALY: "glial.runs.anomaly.series:SERIES_ANOMALY_WAY",
         "pretrain": "glial.runs.pretraining:PRETRAINING_WAY",
         "pretext": "glial.runs.pretexts:PRETEXT_WAY",
         "word-vectors": "glial.runs.word_vectors:WORDS_WAY",
@@ -185,9 +187,13 @@ def way_name(request: Request, plan: Plan) -> str:
     """
     if is_loader(request.source):
         return LOADER
-    own = MODELS.resolve(plan.model["name"]).way if plan.model["name"] in MODELS else None
-    if own is not None:
-        return str(own)
+    model = MODELS.resolve(plan.model["name"]) if plan.model["name"] in MODELS else None
+    if model is not None and model.way is not None:
+        return str(model.way)
+    if plan.task.name == "anomaly" and (
+        plan.data.split.time or getattr(model, "takes_series", False)
+    ):
+        return SERIES_ANOMALY
     return plan.task.name if plan.task.name in WAYS else TABLE
 
 

@@ -37,6 +37,7 @@ TASKS = Table(
         "pretrain": "glial.tasks.pretraining:Pretraining",
         "pretext": "glial.tasks.pretexts:PretextAnswering",
         "anomaly": "glial.tasks.anomaly:Anomaly",
+        "series-anomaly": "glial.tasks.series_anomaly:SeriesAnomaly",
         "word-embedding": "glial.tasks.word_embedding:WordEmbedding",
     },
 )

@@ -109,6 +109,8 @@ class TaskSettings(Settings):
             ones, ``labels`` has the largest F1 on marked ones.
         anomaly_share: That share.
         anomaly_labels: The target's values that mark anomalies; ``auto`` is the rarer of two.
+        anomaly_adapts: Whether what errors of series are held against goes on being learnt from
+            the steps that are scored.
 
     Example:
         >>> TaskSettings().loss
@@ -154,6 +156,7 @@ class TaskSettings(Settings):
     anomaly_threshold: float | Literal["quantile", "extreme", "labels"] = "quantile"
     anomaly_share: float = Field(default=0.01, gt=0, lt=1)
     anomaly_labels: list[str] | Literal["auto"] = "auto"
+    anomaly_adapts: bool = True
 
     @property
     def chooses(self) -> list[str]:
