@@ -41,6 +41,7 @@ SMALL = {
     "gpt2": {"size": 8, "layers": 1, "heads": 2, "context": 64},
     "lstm_lm": {"size": 4, "layers": 1},
     "fasttext": {"buckets": 20},
+    "dbn": {"hidden_sizes": [7, 6]},
 }
 # What a network learns pairs of words by, and needs for no text.
 IDLE = {

@@ -11,6 +11,7 @@ from glial.functional.rbm import (
     annealed_log_partition,
     exact_log_partition,
     rbm_chain,
+    rbm_contrast,
     rbm_free_energy,
     rbm_gibbs_step,
     rbm_hidden_sums,
@@ -188,6 +189,17 @@ def test_long_chains_are_drawn_from_the_machine():
     chances = torch.softmax(-rbm_free_energy(machine, every), dim=0)
     ends = rbm_chain(machine, 10_000, generator=seeded(), steps=60)
     torch.testing.assert_close(ends.mean(0), chances @ every, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_contrasts_are_differences_of_statistics(gaussian):
+    machine = random_machine(3, 4, gaussian=gaussian)
+    rows, others = torch.rand(2, 5, 4, generator=seeded(), dtype=torch.float64)
+    hidden = [torch.sigmoid(rbm_hidden_sums(machine, part)) for part in (rows, others)]
+    found = rbm_contrast(machine, rows, hidden[0], others, hidden[1])
+    own, other = rbm_statistics(machine, rows), rbm_statistics(machine, others)
+    for value, first, second in zip(found[: 3 + gaussian], own, other, strict=False):
+        torch.testing.assert_close(value, first - second)
 
 
 def test_sums_go_both_ways_by_the_same_weights():

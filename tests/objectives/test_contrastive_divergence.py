@@ -87,13 +87,13 @@ def test_chains_start_from_rows_or_go_on():
     batch = batch_of(fresh, rows)
     for objective in objectives:
         objective.step(batch, Moment(0, 0, 0.0))
-    ends = fresh.contrast({}, *batch.inputs).chains["visible"]
+    ends = going.contrast({}, *batch.inputs).chains["hidden"]
     assert not any(name.startswith("chain.") for name in objectives[0].tensors())
-    torch.testing.assert_close(objectives[1].tensors()["chain.visible"], ends)
+    torch.testing.assert_close(objectives[1].tensors()["chain.hidden"], ends)
     small = batch_of(fresh, rows[:3], seed=1)
     objectives[1].step(small, Moment(1, 0, 0.0))
-    moved = fresh.contrast({"visible": ends[:3]}, *small.inputs).chains["visible"]
-    held = objectives[1].tensors()["chain.visible"]
+    moved = going.contrast({"hidden": ends[:3]}, *small.inputs).chains["hidden"]
+    held = objectives[1].tensors()["chain.hidden"]
     torch.testing.assert_close(held, torch.cat([moved, ends[3:]]))
 
 
@@ -102,10 +102,10 @@ def test_looking_at_a_step_moves_no_chain_and_no_weight():
     objective = ContrastiveDivergence(model, TrainSettings(), lr=0.1)
     batch = batch_of(model, torch.randn(8, 3, generator=seeded()).double())
     objective.step(batch, Moment(0, 0, 0.0))
-    chains = objective.tensors()["chain.visible"].clone()
+    chains = objective.tensors()["chain.hidden"].clone()
     before = copy.deepcopy(model.state_dict())
     objective.make_passes(batch, Moment(1, 0, 0.0))
-    assert torch.equal(objective.tensors()["chain.visible"], chains)
+    assert torch.equal(objective.tensors()["chain.hidden"], chains)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad.any() for parameter in model.parameters())
 

@@ -132,7 +132,9 @@ def rbm_free_energy(machine: RBMWeights, visible: Visible) -> PerRow:
     return 0.5 * squares.sum(dim=1) - hidden
 
 
-def rbm_statistics(machine: RBMWeights, visible: Visible) -> RBMWeights:
+def rbm_statistics(
+    machine: RBMWeights, visible: Visible, hidden: Hidden | None = None
+) -> RBMWeights:
     r"""The mean derivative of rows' free energy by each of a machine's numbers, in closed form.
 
     The gradient of the mean negative log likelihood is this of the data less this of the machine's
@@ -142,6 +144,7 @@ def rbm_statistics(machine: RBMWeights, visible: Visible) -> RBMWeights:
     Args:
         machine: The machine.
         visible: Rows.
+        hidden: Probabilities of their hidden units, where they are at hand.
 
     Source:
         Hinton (2002), doi:10.1162/089976602760128018; the variance: Cho et al. (2011).
@@ -151,9 +154,9 @@ def rbm_statistics(machine: RBMWeights, visible: Visible) -> RBMWeights:
         >>> rbm_statistics(machine, torch.tensor([[1.0, 2.0]])).weight
         tensor([[-0.5000, -1.0000]])
     """
-    count = len(visible)
-    hidden = torch.sigmoid(rbm_hidden_sums(machine, visible))
-    shares = hidden / -count
+    if hidden is None:
+        hidden = rbm_hidden_sums(machine, visible).sigmoid_()
+    shares = hidden / -len(visible)
     if machine.variance is None:
         return RBMWeights(shares.t() @ visible, -visible.mean(dim=0), shares.sum(dim=0))
     scaled = visible / machine.variance
@@ -167,6 +170,54 @@ def rbm_statistics(machine: RBMWeights, visible: Visible) -> RBMWeights:
     )
 
 
+def rbm_contrast(
+    machine: RBMWeights, rows: Visible, hidden: Hidden, others: Visible, others_hidden: Hidden
+) -> RBMWeights:
+    """The statistics of rows less those of as many others.
+
+    Args:
+        machine: The machine.
+        rows: Rows.
+        hidden: Probabilities of their hidden units.
+        others: What the machine takes for rows.
+        others_hidden: Likewise.
+
+    Example:
+        >>> machine = RBMWeights(torch.zeros(1, 2), torch.zeros(2), torch.zeros(1))
+        >>> rows, half = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.5]])
+        >>> rbm_contrast(machine, rows, half, torch.zeros(1, 2), half).weight
+        tensor([[-0.5000, -1.0000]])
+    """
+    if machine.variance is not None:
+        own = rbm_statistics(machine, rows, hidden)
+        other = rbm_statistics(machine, others, others_hidden)
+        return RBMWeights(*(a - b for a, b in zip(own, other, strict=True)))  # type: ignore[operator]
+    share = 1 / len(rows)
+    weight = others_hidden.t() @ others
+    weight.addmm_(hidden.t(), rows, beta=share, alpha=-share)
+    bias = (others.sum(dim=0) - rows.sum(dim=0)) * share
+    return RBMWeights(weight, bias, (others_hidden.sum(dim=0) - hidden.sum(dim=0)) * share)
+
+
+def rbm_visible_step(machine: RBMWeights, hidden: Hidden, noise: Visible) -> Visible:
+    """Visible states drawn given hidden ones.
+
+    Args:
+        machine: The machine.
+        hidden: States of its hidden units.
+        noise: Even numbers in [0, 1), or standard normal ones where visible units are numbers.
+
+    Example:
+        >>> machine = RBMWeights(torch.zeros(1, 2), torch.zeros(2), torch.zeros(1))
+        >>> rbm_visible_step(machine, torch.zeros(1, 1), torch.tensor([[0.4, 0.6]]))
+        tensor([[1., 0.]])
+    """
+    sums = rbm_visible_sums(machine, hidden)
+    if machine.variance is None:
+        return below(noise, sums.sigmoid_())
+    return sums + machine.variance.sqrt() * noise
+
+
 def rbm_gibbs_step(
     machine: RBMWeights, visible: Visible, hidden_noise: Hidden, visible_noise: Visible
 ) -> Visible:
@@ -176,7 +227,7 @@ def rbm_gibbs_step(
         machine: The machine.
         visible: States of its visible units.
         hidden_noise: Even numbers in [0, 1).
-        visible_noise: The same, or standard normal ones where visible units are numbers.
+        visible_noise: As for `rbm_visible_step`.
 
     Example:
         >>> machine = RBMWeights(torch.zeros(1, 2), torch.zeros(2), torch.zeros(1))
@@ -185,11 +236,7 @@ def rbm_gibbs_step(
         tensor([[1., 0.]])
     """
     chances = rbm_hidden_sums(machine, visible).sigmoid_()
-    hidden = torch.lt(hidden_noise, chances).to(visible.dtype)
-    sums = rbm_visible_sums(machine, hidden)
-    if machine.variance is None:
-        return torch.lt(visible_noise, sums.sigmoid_()).to(visible.dtype)
-    return sums + machine.variance.sqrt() * visible_noise
+    return rbm_visible_step(machine, below(hidden_noise, chances), visible_noise)
 
 
 def exact_log_partition(machine: RBMWeights) -> float:
@@ -257,7 +304,7 @@ class _Path:
         """One Gibbs step that leaves the distribution at a share as it is."""
         machine = self.machine
         chances = (share * hidden_sums).sigmoid_()
-        hidden = (drawn(chances, generator) < chances).to(hidden_sums.dtype)
+        hidden = below(drawn(chances, generator), chances)
         sums = share * (hidden @ machine.weight)
         return self._drawn(sums + torch.lerp(self.base, machine.visible_bias, share), generator)
 
@@ -268,7 +315,7 @@ class _Path:
     def _drawn(self, sums: Tensor, generator: torch.Generator) -> Tensor:
         if self.machine.variance is None:
             chances = sums.sigmoid()
-            return (drawn(chances, generator) < chances).to(sums.dtype)
+            return below(drawn(chances, generator), chances)
         noise = torch.randn(sums.shape, generator=generator, dtype=sums.dtype).to(sums.device)
         return sums + self.machine.variance.sqrt() * noise
 
@@ -381,3 +428,17 @@ def drawn(like: Tensor, generator: torch.Generator) -> Tensor:
     """
     numbers = torch.rand(like.shape, generator=generator, dtype=like.dtype)
     return numbers.to(like.device)
+
+
+def below(noise: Tensor, chances: Tensor) -> Tensor:
+    """1 where numbers are below chances, else 0, in the type of these.
+
+    Args:
+        noise: Even numbers in [0, 1).
+        chances: Of being 1, in the same shape.
+
+    Example:
+        >>> below(torch.tensor([0.2, 0.8]), torch.tensor([0.5, 0.5]))
+        tensor([1., 0.])
+    """
+    return torch.lt(noise, chances, out=torch.empty_like(chances))

@@ -86,6 +86,7 @@ MODELS = Table(
         "forecast_tcn": "glial.models.forecast_tcn:ForecastTCNSettings",
         "vae": "glial.models.vae:VAESettings",
         "vq_vae": "glial.models.vq_vae:VQVAESettings",
+        "dbn": "glial.models.dbn:DBNSettings",
         "rbm": "glial.models.rbm:RBMSettings",
         "hopfield": "glial.models.hopfield:HopfieldSettings",
         "boltzmann_machine": "glial.models.boltzmann_machine:BoltzmannMachineSettings",

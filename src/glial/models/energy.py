@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from pydantic import Field
 from torch import Tensor
+
+from glial.models.settings import ModelSettings
+from glial.models.visible_units import VisibleName, VisibleUnits
+from glial.nn.dense import Dense
 
 
 class Contrast(NamedTuple):
@@ -45,4 +50,64 @@ class EnergyBased(Protocol):
         Args:
             chains: States to go on from, one a row of the batch; none at the start.
             inputs: What the network's ``draw`` made of rows: all that is random is in there.
+        """
+
+
+class StackedSettings(ModelSettings):
+    """Of a network whose layers are learnt one by one first.
+
+    Attributes:
+        pretraining_share: The share of training in which layers are learnt one by one from the
+            bottom, each as a restricted Boltzmann machine of what the one below says; the rest is
+            backpropagation. 0 begins with it.
+        pretraining_lr: Learning rate of these machines.
+        gibbs_steps: Steps of their chains.
+        visible: What rows are to the lowest: ``bernoulli`` units are 0 or 1, ``gaussian`` ones
+            numbers; ``auto`` is ``bernoulli`` for rows that are one image of one channel.
+
+    Example:
+        >>> StackedSettings().pretraining_share
+        0.3
+    """
+
+    pretraining_share: float = Field(default=0.3, ge=0, lt=1)
+    pretraining_lr: float = Field(default=0.002, gt=0)
+    gibbs_steps: int = Field(default=1, ge=1)
+    visible: VisibleName = "auto"
+
+
+@runtime_checkable
+class Stacked(Protocol):
+    """A network that `glial.objectives.GreedyDescent` can train.
+
+    Attributes:
+        settings: How layers are learnt.
+        visible_units: What rows are to the lowest layer.
+        linear_code: Whether the units of the last layer are numbers, and no probabilities.
+
+    Example:
+        >>> from glial.models import build
+        >>> isinstance(build("dbn", num_inputs=3, num_outputs=2), Stacked)
+        True
+    """
+
+    settings: StackedSettings
+    visible_units: VisibleUnits
+    linear_code: bool
+
+    def stack(self) -> Sequence[Dense]:
+        """The layers from the bottom, with weights [above, below] and a bias a unit above."""
+
+    def visible_of(self, *inputs: Tensor) -> Tensor:
+        """What the lowest layer sees of rows: chances or numbers, [row, visible].
+
+        Args:
+            inputs: What the network is called with.
+        """
+
+    def unroll(self, biases: Sequence[Tensor]) -> None:
+        """Take what was learnt of the ways back, before backpropagation begins.
+
+        Args:
+            biases: Of each layer's lower units, from the bottom.
         """

@@ -22,13 +22,14 @@ from glial.functional.rbm import (
     PartitionEstimate,
     RBMWeights,
     annealed_log_partition,
+    below,
     drawn,
     exact_log_partition,
     rbm_chain,
+    rbm_contrast,
     rbm_free_energy,
-    rbm_gibbs_step,
     rbm_hidden_sums,
-    rbm_statistics,
+    rbm_visible_step,
     rbm_visible_sums,
 )
 from glial.models.energy import Contrast
@@ -41,11 +42,12 @@ LOG_VARIANCES = (-7.0, 3.0)
 PARTITION_SEED = 0
 DEFAULT_HIDDEN_SIZE = 256
 SAMPLING_STEPS = 500
+WATCHED_ROWS = 16  # of a batch, by which one sees how far training is
 PARAMETERS = ("weight", "visible_bias", "hidden_bias", "log_variance")  # as RBMWeights has them
 
 Visible = Float[Tensor, "row visible"]
 Hidden = Float[Tensor, "row hidden"]
-HiddenNoise = Float[Tensor, "row step hidden"]
+HiddenNoise = Float[Tensor, "row _ hidden"]
 VisibleNoise = Float[Tensor, "row step visible"]
 PerRow = Float[Tensor, " row"]
 
@@ -202,13 +204,11 @@ class RestrictedBoltzmann(nn.Module):
     @property
     def machine(self) -> RBMWeights:
         """Weights, biases and variances, as `glial.functional` takes them."""
-        variance = None if self.visible_units.is_binary else self.get_log_variance().exp()
+        variance = None
+        if not self.visible_units.is_binary:
+            held: Tensor = self.log_variance
+            variance = held.clamp(*LOG_VARIANCES).exp()
         return RBMWeights(self.weight, self.visible_bias, self.hidden_bias, variance)
-
-    def get_log_variance(self) -> Float[Tensor, " visible"]:
-        """Of each visible number."""
-        held: Tensor = self.log_variance
-        return held.clamp(*LOG_VARIANCES)
 
     @torch.no_grad()
     def start(self, rows: Tensor) -> None:
@@ -229,7 +229,7 @@ class RestrictedBoltzmann(nn.Module):
         units = self.visible_units
         seen = units.chances(rows) if self.settings.greys else units.states(rows, generator)
         count, steps = len(seen), self.settings.gibbs_steps
-        hidden = drawn(seen.new_empty(count, steps, len(self.hidden_bias)), generator)
+        hidden = drawn(seen.new_empty(count, steps + 1, len(self.hidden_bias)), generator)
         visible = units.noise(seen.new_empty(count, steps, units.size), generator)
         return Drawn((seen, hidden, visible), seen)
 
@@ -243,32 +243,44 @@ class RestrictedBoltzmann(nn.Module):
         """The gradients of a batch, in closed form, and where its chains end.
 
         Args:
-            chains: ``visible`` states to go on from; the rows themselves where there are none.
+            chains: ``hidden`` states to go on from; drawn given the rows where there are none.
             seen: Drawn rows.
-            hidden_noise: Even numbers of each step.
-            visible_noise: Likewise, or normal ones.
+            hidden_noise: Even numbers, of the start and of each step.
+            visible_noise: Likewise of each step, or normal ones.
         """
         machine = self.machine
-        ends = self._walked(machine, chains.get("visible", seen), hidden_noise, visible_noise)
-        own, others = rbm_statistics(machine, seen), rbm_statistics(machine, ends)
+        hidden = rbm_hidden_sums(machine, seen).sigmoid_()
+        start = chains.get("hidden")
+        if start is None:
+            start = below(hidden_noise[:, 0], hidden)
+        ends, chances = self._walked(machine, start, hidden_noise, visible_noise)
+        gradients = rbm_contrast(machine, seen, hidden, ends, chances)
         found = {
-            name: mine - other
-            for name, mine, other in zip(PARAMETERS, own, others, strict=True)
-            if mine is not None and other is not None and name in self._parameters
+            name: gradient
+            for name, gradient in zip(PARAMETERS, gradients, strict=True)
+            if gradient is not None and name in self._parameters
         }
-        return Contrast(self._error(machine, seen).mean(), found, {"visible": ends})
+        few = seen[:WATCHED_ROWS]
+        error = self._error(machine, few, hidden[:WATCHED_ROWS]).mean()
+        if not self.persistent:
+            return Contrast(error, found, {})
+        return Contrast(error, found, {"hidden": below(hidden_noise[:, -1], chances)})
 
     def _walked(
-        self, machine: RBMWeights, visible: Tensor, hidden_noise: Tensor, visible_noise: Tensor
-    ) -> Tensor:
-        steps = zip(hidden_noise.unbind(dim=1), visible_noise.unbind(dim=1), strict=True)
-        for hidden, other in steps:
-            visible = rbm_gibbs_step(machine, visible, hidden, other)
-        return visible
+        self, machine: RBMWeights, hidden: Tensor, hidden_noise: Tensor, visible_noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Visible states after all steps, and the hidden units' probabilities given these."""
+        visible = chances = hidden
+        for number, noise in enumerate(visible_noise.unbind(dim=1)):
+            if number:
+                hidden = below(hidden_noise[:, number], chances)
+            visible = rbm_visible_step(machine, hidden, noise)
+            chances = rbm_hidden_sums(machine, visible).sigmoid_()
+        return visible, chances
 
-    def _error(self, machine: RBMWeights, seen: Tensor) -> Tensor:
+    def _error(self, machine: RBMWeights, seen: Tensor, hidden: Tensor) -> Tensor:
         """How unlikely rows are given their hidden units' probabilities, in nats a row."""
-        sums = rbm_visible_sums(machine, torch.sigmoid(rbm_hidden_sums(machine, seen)))
+        sums = rbm_visible_sums(machine, hidden)
         if machine.variance is None:
             return (functional.softplus(sums) - sums * seen).sum(dim=1)
         return -gaussian_log_density(seen, sums, machine.variance.log()).sum(dim=1)
@@ -280,13 +292,15 @@ class RestrictedBoltzmann(nn.Module):
 
         Args:
             seen: Drawn rows.
-            hidden_noise: Even numbers of each step.
-            visible_noise: Likewise, or normal ones.
+            hidden_noise: Even numbers, of the start and of each step.
+            visible_noise: Likewise of each step, or normal ones.
         """
         machine = self.machine
         with torch.no_grad():
-            ends = self._walked(machine, seen, hidden_noise, visible_noise)
-            error = self._error(machine, seen)
+            hidden = rbm_hidden_sums(machine, seen).sigmoid_()
+            start = below(hidden_noise[:, 0], hidden)
+            ends, _ = self._walked(machine, start, hidden_noise, visible_noise)
+            error = self._error(machine, seen, hidden)
         return Energies(rbm_free_energy(machine, seen), rbm_free_energy(machine, ends), error)
 
     def loss(self, outputs: Energies, target: Visible, weight: PerRow | None = None) -> Tensor:
@@ -333,25 +347,17 @@ class RestrictedBoltzmann(nn.Module):
             self._partition = (key, value)
         return self._partition[1]
 
-    def estimate_partition(
-        self,
-        *,
-        generator: torch.Generator,
-        chains: int | None = None,
-        steps: int | None = None,
-    ) -> PartitionEstimate:
+    def estimate_partition(self, *, generator: torch.Generator) -> PartitionEstimate:
         """The logarithm of the partition function with an interval, by annealed chains.
 
         Args:
             generator: Draws.
-            chains: How many; by default as the settings say.
-            steps: Of each, likewise.
         """
         return annealed_log_partition(
             self.machine,
             generator=generator,
-            chains=chains or self.settings.partition_chains,
-            temperatures=steps or self.settings.partition_steps,
+            chains=self.settings.partition_chains,
+            temperatures=self.settings.partition_steps,
             base=self.visible_units.base,
         )
 

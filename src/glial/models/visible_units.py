@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from glial.functional.rbm import drawn
+from glial.functional.rbm import below, drawn
 
 Rows = Float[Tensor, "row ..."]
 Visible = Float[Tensor, "row visible"]
@@ -89,7 +89,7 @@ class VisibleUnits(nn.Module):
         chances = self.chances(rows)
         if not self.is_binary:
             return chances
-        return (drawn(chances, generator) < chances).to(chances.dtype)
+        return below(drawn(chances, generator), chances)
 
     def noise(self, like: Tensor, generator: torch.Generator) -> Tensor:
         """What visible states are drawn by: even numbers in [0, 1), or standard normal ones.

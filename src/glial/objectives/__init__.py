@@ -5,6 +5,7 @@ from glial.objectives.adversarial import AdversarialDescent
 from glial.objectives.competitive import CompetitiveLearning
 from glial.objectives.contrastive_divergence import ContrastiveDivergence
 from glial.objectives.fitting import Fitting
+from glial.objectives.greedy import GreedyDescent
 from glial.objectives.perceptron import PerceptronRule
 from glial.objectives.row_descent import RowDescent
 from glial.objectives.two_players import TwoPlayers
@@ -18,6 +19,7 @@ OBJECTIVES = Table(
         "contrastive_divergence": ("glial.objectives.contrastive_divergence:ContrastiveDivergence"),
         "descent": "glial.training.objective:Descent",
         "fitting": "glial.objectives.fitting:Fitting",
+        "greedy_descent": "glial.objectives.greedy:GreedyDescent",
         "row_descent": "glial.objectives.row_descent:RowDescent",
         "perceptron_rule": "glial.objectives.perceptron:PerceptronRule",
         "two_players": "glial.objectives.two_players:TwoPlayers",
@@ -30,6 +32,7 @@ __all__ = [
     "CompetitiveLearning",
     "ContrastiveDivergence",
     "Fitting",
+    "GreedyDescent",
     "PerceptronRule",
     "RowDescent",
     "TwoPlayers",

@@ -23,6 +23,7 @@ from glial.objectives import (
     CompetitiveLearning,
     ContrastiveDivergence,
     Fitting,
+    GreedyDescent,
     PerceptronRule,
     TwoPlayers,
 )
@@ -233,6 +234,8 @@ def make_objective(model: nn.Module, learnt: Learnt, plan: Plan) -> Objective:
         return CompetitiveLearning(model, plan.train, lr)
     if objective == "contrastive_divergence":
         return ContrastiveDivergence(model, plan.train, lr)
+    if objective == "greedy_descent":
+        return GreedyDescent(model, learnt.loss, plan.train, lr, learnt.mass)
     if objective == "fitting":
         return Fitting(model, plan.train)
     return PerceptronRule(model, lr)
