@@ -8,9 +8,6 @@ import torch
 
 from glial.functional.rbm import (
     RBMWeights,
-    annealed_log_partition,
-    exact_log_partition,
-    rbm_chain,
     rbm_contrast,
     rbm_free_energy,
     rbm_gibbs_step,
@@ -18,6 +15,7 @@ from glial.functional.rbm import (
     rbm_statistics,
     rbm_visible_sums,
 )
+from glial.functional.rbm_partition import annealed_log_partition, exact_log_partition, rbm_chain
 
 
 def seeded(seed=0):

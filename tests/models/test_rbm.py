@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.neural_network import BernoulliRBM
 
-from glial.functional.rbm import exact_log_partition
+from glial.functional.rbm_partition import exact_log_partition
 from glial.models.rbm import RBMSettings
 from glial.models.unlabelled import Encodes, Reconstructs, Samples, Unlabelled
 

@@ -11,7 +11,8 @@ import torch
 from glial.core.errors import InputError
 from glial.data import TensorBatches
 from glial.data.batches import Batch
-from glial.functional.rbm import exact_log_partition, rbm_free_energy, rbm_statistics
+from glial.functional.rbm import rbm_free_energy, rbm_statistics
+from glial.functional.rbm_partition import exact_log_partition
 from glial.models.energy import EnergyBased
 from glial.models.rbm import RBMSettings, RestrictedBoltzmann
 from glial.objectives import ContrastiveDivergence

@@ -11,13 +11,8 @@ from torch.nn import functional
 
 from glial.core.errors import InputError
 from glial.data.batches import Batch
-from glial.functional.rbm import (
-    RBMWeights,
-    exact_log_partition,
-    rbm_free_energy,
-    rbm_hidden_sums,
-    rbm_visible_sums,
-)
+from glial.functional.rbm import RBMWeights, rbm_free_energy, rbm_hidden_sums, rbm_visible_sums
+from glial.functional.rbm_partition import exact_log_partition
 from glial.models.dbn import DBNSettings
 from glial.models.energy import Stacked
 from glial.objectives import GreedyDescent

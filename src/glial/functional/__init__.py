@@ -161,7 +161,8 @@ from glial.functional.pooling import (
     sum_pool2d,
 )
 from glial.functional.quantiles import quantile_loss
-from glial.functional.rbm import RBMWeights, annealed_log_partition, exact_log_partition
+from glial.functional.rbm import RBMWeights
+from glial.functional.rbm_partition import annealed_log_partition, exact_log_partition
 from glial.functional.recurrent import gru, lstm, rnn
 from glial.functional.sample_quality import (
     density_and_coverage,

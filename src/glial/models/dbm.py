@@ -20,17 +20,19 @@ from torch.nn import functional
 
 from glial.functional.losses import reduce
 from glial.functional.rbm import (
-    PartitionEstimate,
     RBMWeights,
-    annealed_log_partition,
     drawn,
-    exact_log_partition,
-    rbm_chain,
     rbm_free_energy,
     rbm_gibbs_step,
     rbm_hidden_sums,
     rbm_statistics,
     rbm_visible_sums,
+)
+from glial.functional.rbm_partition import (
+    PartitionEstimate,
+    annealed_log_partition,
+    exact_log_partition,
+    rbm_chain,
 )
 from glial.models.deep_layers import joined_halves, parts_of_halves, teach_layer
 from glial.models.energy import Contrast

@@ -19,18 +19,20 @@ from torch.nn import functional
 from glial.functional.gaussians import gaussian_log_density
 from glial.functional.losses import reduce
 from glial.functional.rbm import (
-    PartitionEstimate,
     RBMWeights,
-    annealed_log_partition,
     below,
     drawn,
-    exact_log_partition,
-    rbm_chain,
     rbm_contrast,
     rbm_free_energy,
     rbm_hidden_sums,
     rbm_visible_step,
     rbm_visible_sums,
+)
+from glial.functional.rbm_partition import (
+    PartitionEstimate,
+    annealed_log_partition,
+    exact_log_partition,
+    rbm_chain,
 )
 from glial.models.energy import Contrast
 from glial.models.unlabelled import Drawn, UnlabelledSettings

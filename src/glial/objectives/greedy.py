@@ -10,13 +10,7 @@ from torch import Tensor, nn
 
 from glial.core.errors import InputError
 from glial.data.batches import Batch, answers
-from glial.functional.rbm import (
-    RBMWeights,
-    below,
-    rbm_contrast,
-    rbm_hidden_sums,
-    rbm_visible_step,
-)
+from glial.functional.rbm import RBMWeights, below, rbm_contrast, rbm_hidden_sums, rbm_visible_step
 from glial.models.energy import Stacked, StackedSettings
 from glial.nn.dense import Dense
 from glial.training.objective import Descent, LossFunction, Mass
