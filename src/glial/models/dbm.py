@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glial.functional import annealed_log_partition, exact_log_partition
 from glial.functional.losses import reduce
 from glial.functional.rbm import (
     RBMWeights,
@@ -28,12 +29,7 @@ from glial.functional.rbm import (
     rbm_statistics,
     rbm_visible_sums,
 )
-from glial.functional.rbm_partition import (
-    PartitionEstimate,
-    annealed_log_partition,
-    exact_log_partition,
-    rbm_chain,
-)
+from glial.functional.rbm_partition import PartitionEstimate, rbm_chain
 from glial.models.deep_layers import joined_halves, parts_of_halves, teach_layer
 from glial.models.energy import Contrast
 from glial.models.grey_units import GreyUnits, Visible

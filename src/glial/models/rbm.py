@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glial.functional import annealed_log_partition, exact_log_partition
 from glial.functional.gaussians import gaussian_log_density
 from glial.functional.losses import reduce
 from glial.functional.rbm import (
@@ -28,12 +29,7 @@ from glial.functional.rbm import (
     rbm_visible_step,
     rbm_visible_sums,
 )
-from glial.functional.rbm_partition import (
-    PartitionEstimate,
-    annealed_log_partition,
-    exact_log_partition,
-    rbm_chain,
-)
+from glial.functional.rbm_partition import PartitionEstimate, rbm_chain
 from glial.models.energy import Contrast
 from glial.models.unlabelled import Drawn, UnlabelledSettings
 from glial.models.visible_units import VisibleName, VisibleUnits
