@@ -104,7 +104,7 @@ def truth_of(run: Any, source: Any) -> np.ndarray:
 def draw(folder: Path) -> None:
     """The pictures of the page: digits, and moons."""
     folder.mkdir(parents=True, exist_ok=True)
-    frame, _ = glial.data.load_dataset("digits")
+    frame = glial.data.load_dataset("digits")[0]
     chosen = {"model.num_clusters": 10}
     run = glial.train("digits", task="cluster", model="deep_clustering", set=chosen, out=False)
     plane = embed_rows(run, "digits", layer="inputs").reduced("tsne").vectors

@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from glial.core.errors import InputError
 from glial.functional.clustering import neighbour_divergence, sharpened, soft_assignment
 from glial.models.clusters import Clusters, Fits
-from glial.models.dbscan import DBSCANSettings
+from glial.models.dbscan import DBSCANSettings, steady_eps
 from glial.models.deep_clustering import DeepClusteringSettings
 from glial.models.hierarchical import HierarchicalSettings
 from glial.models.kmeans import KMeansSettings
@@ -117,6 +117,20 @@ def test_density_finds_moons_that_centres_cannot(moons):
     assert dense > 0.95
     assert central < 0.6
     assert adjusted_rand_score(codes, fitted(single, rows).assign(rows)) == 1.0
+
+
+def test_eps_is_where_a_little_more_or_less_does_not_matter(moons):
+    rows = moons[0].double()
+    eps, why = steady_eps(rows, 10)
+    counts = []
+    for factor in (0.9, 1.0, 1.1):
+        fitted = cluster.DBSCAN(eps=factor * eps, min_samples=10).fit(rows.numpy())
+        counts.append(fitted.labels_.max() + 1)
+    assert counts == [2, 2, 2]
+    assert why.startswith("2 clusters")
+    assert steady_eps(torch.ones(20, 2).double(), 10) == (1.0, "rows that are the same")
+    line = torch.arange(30)[:, None].double()
+    assert steady_eps(line, 3) == (1.0, "where the distances to neighbour 2 bend")
 
 
 def test_rows_far_from_all_others_are_noise_and_weights_are_neighbours(caplog):

@@ -7,31 +7,32 @@ Source:
 
 from __future__ import annotations
 
+import itertools
 import logging
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from glial.functional.clustering import knee
-from glial.functional.neighbours import nearest
 from glial.models.clusters import PerRow, Refined, Rows
 from glial.models.kept_rows import KeptRows, KeptRowsSettings
 
 logger = logging.getLogger(__name__)
 NOISE = -1
+TRIED_DISTANCES, MOST_RATIO, MOST_NOISE = 24, 1e6, 0.2
 
 
 class DBSCANSettings(KeptRowsSettings):
     """DBSCAN; a new row belongs to the cluster of the nearest core row, if that is near enough.
 
     Attributes:
-        eps: How far neighbours are apart at most, in scaled units; None is where the ordered
-            distances of training rows to their ``min_rows``-th row, themselves counted, bend
-            upwards.
+        eps: How far neighbours are apart at most, in scaled units; None looks at up to 2,048
+            training rows, see `steady_eps`.
         min_rows: A row with so many neighbours, itself counted, is a core of a cluster.
 
     Example:
@@ -54,12 +55,11 @@ class DBSCANSettings(KeptRowsSettings):
             rows: Training rows.
             seed: Is not used: nothing is drawn.
         """
-        flat = rows.flatten(1).double()
+        flat = rows.flatten(1).double().cpu()
         if self.eps is not None or len(flat) < self.min_rows:
             return self
-        far = nearest(flat, self.min_rows - 1, metric="euclidean")[0][:, -1].sort().values
-        eps = float(f"{float(far[knee(far)]):.4g}") or 1.0
-        logger.info("eps %g: where the distances to the %dth neighbour bend", eps, self.min_rows)
+        eps, why = steady_eps(flat, self.min_rows)
+        logger.info("eps %g: %s", eps, why)
         return self.model_copy(update={"eps": eps})
 
     def build(
@@ -137,3 +137,48 @@ class DBSCAN(KeptRows):
         distances, found = self.nearest_kept(rows)
         near = (distances <= self.eps * (1 + 1e-6)) & self.cores[found]
         return torch.where(near, self.codes[found], NOISE)
+
+
+def steady_eps(rows: Float[Tensor, "row number"], min_rows: int) -> tuple[float, str]:
+    """A distance of neighbours that a little more or less would not matter to, and why.
+
+    Of 24 distances, in even ratios from the median to the greatest of rows to their
+    ``min_rows``-th row, themselves counted, it is the middle of the longest stretch on which there
+    are the same two clusters or more, and a fifth of the rows at most is noise. Without a stretch
+    of two it is where those distances, in order, bend upwards.
+
+    Args:
+        rows: Rows.
+        min_rows: As of `DBSCANSettings`.
+
+    Example:
+        >>> rows = torch.tensor([0.0, 0.1, 0.2, 5.0, 5.1, 5.2], dtype=torch.float64)[:, None]
+        >>> eps, why = steady_eps(rows, 2)
+        >>> 0.09 < eps < 4.8, why
+        (True, '2 clusters on the longest stretch of distances')
+    """
+    from sklearn import cluster
+
+    apart = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    far = apart.sort(dim=1).values[:, min_rows - 1].sort().values
+    high = float(far[-1])
+    if not high:
+        return 1.0, "rows that are the same"
+    low = max(float(far.median()), high / MOST_RATIO)
+    grid = torch.logspace(math.log10(low), math.log10(high), TRIED_DISTANCES, dtype=far.dtype)
+    counts = []
+    for eps in grid.tolist():
+        fitted = cluster.DBSCAN(eps=eps, min_samples=min_rows, metric="precomputed")
+        codes = fitted.fit(apart.numpy()).labels_
+        counts.append(0 if (codes == NOISE).mean() > MOST_NOISE else int(codes.max()) + 1)
+    stretches = []
+    for count, stretch in itertools.groupby(enumerate(counts), key=lambda pair: pair[1]):
+        places = [place for place, _ in stretch]
+        if count > 1 and len(places) > 1:
+            stretches.append((len(places), places[(len(places) - 1) // 2], count))
+    if stretches:
+        _, place, count = max(stretches, key=lambda stretch: stretch[0])
+        why = f"{count} clusters on the longest stretch of distances"
+        return float(f"{float(grid[place]):.4g}"), why
+    eps = float(f"{float(far[knee(far)]) or high:.4g}")
+    return eps, f"where the distances to neighbour {min_rows - 1} bend"
