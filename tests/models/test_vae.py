@@ -87,6 +87,14 @@ def test_the_bound_is_the_likelihood_where_the_posterior_is_exact(linear):
     assert many["elbo"].mean().item() == pytest.approx(pca.score(rows), abs=0.02)
 
 
+def test_scores_of_anomalies_are_the_likelihood_s_but_for_a_constant(linear):
+    rows, pca = linear
+    with torch.no_grad():
+        scores = exact(pca).scores(torch.from_numpy(rows)).numpy()
+    beside = scores + pca.score_samples(rows)
+    np.testing.assert_allclose(beside, beside[0], atol=1e-5)
+
+
 def test_a_worse_posterior_gives_a_lower_bound_and_more_samples_a_tighter_one(linear):
     rows, pca = linear
     network = exact(pca)

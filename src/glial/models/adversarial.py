@@ -20,10 +20,13 @@ from glial.functional.adversarial_losses import (
     slope_penalty,
     squared_slope,
 )
+from glial.models.code_search import nearest_codes
 from glial.models.conditioning import ToldClasses
 from glial.models.unlabelled import Drawn, UnlabelledSettings
 
 MOST_LATENT = 64
+CANDIDATES = 256  # codes that the search for a row's own begins from
+DOUBT_WEIGHT = 0.1  # of the discriminator's judgement beside the error of a row made again
 Penalty = Literal["none", "r1", "r1_r2", "slope_1"]
 
 
@@ -317,6 +320,31 @@ class AdversarialNetwork(nn.Module):
         judged = self(*self.draw(*rows, generator=generator).inputs)
         above = (judged.real > judged.made).float() + (judged.real == judged.made).float() / 2
         return {"discriminator_accuracy": above}
+
+    def scores(self, rows: Tensor) -> Float[Tensor, " row"]:
+        """How badly rows are made again, and how much less real they seem than made ones.
+
+        The mean squared error a number, and a tenth of the softplus of how far the discriminator's
+        judgement of a row lies below its mean judgement of made rows. Only of networks that are
+        told no classes.
+        """
+        with torch.no_grad():
+            usual = self.discriminator(self.decode(self._candidates(rows))).mean()
+            doubt = nn.functional.softplus(usual - self.discriminator(rows))
+        return self.parts(rows).flatten(1).mean(dim=1) + DOUBT_WEIGHT * doubt
+
+    def parts(self, rows: Tensor) -> Float[Tensor, "row ..."]:
+        """The squared error of each number of the nearest row that the generator is found to make.
+
+        What the discriminator doubts has no parts.
+        """
+        codes = nearest_codes(self.decode, rows, self._candidates(rows))
+        with torch.no_grad():
+            return (self.decode(codes) - rows).square()
+
+    def _candidates(self, rows: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(CANDIDATES, self.latent_size, generator=generator).to(rows)
 
     def embed(self, *rows: Tensor) -> Tensor:
         """The discriminator's last features, [row, feature]."""

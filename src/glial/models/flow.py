@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from glial.core.errors import InputError
 from glial.functional.losses import reduce
+from glial.models.anomalies import parts_of_way
 from glial.models.conditioning import ToldClasses
 from glial.models.flow_layers import ActNorm, Coupling, Mixing
 from glial.models.unlabelled import Drawn, UnlabelledSettings
@@ -55,7 +56,7 @@ class FlowSettings(UnlabelledSettings):
         torch.Size([4])
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("generate",)
+    tasks: ClassVar[tuple[str, ...]] = ("generate", "anomaly")
     conditional: ClassVar[bool] = True
     description: ClassVar[str] = "normalising flow: exact densities, samples and codes of rows"
     source: ClassVar[str] = "Durkan, Bekasov, Murray, Papamakarios (2019), arXiv 1906.04032"
@@ -248,6 +249,14 @@ class Flow(nn.Module):
         likelihood = likelihood + self.noise.log().sum()
         bits = -likelihood / (self.latent_size * math.log(2))
         return {"log_likelihood": likelihood, "bits_per_dim": bits}
+
+    def scores(self, *rows: Tensor) -> OfRow:
+        """Minus the logarithm of the density of each row, in nats."""
+        return -self(*rows)  # type: ignore[no-any-return]
+
+    def parts(self, *rows: Tensor) -> Rows:
+        """What each number adds to the score, on the way from a row of zeros."""
+        return parts_of_way(self.scores, *rows)
 
     def embed(self, *rows: Tensor) -> Float[Tensor, "row latent"]:
         """The normal numbers that rows become."""

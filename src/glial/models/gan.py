@@ -39,6 +39,8 @@ class GANSettings(AdversarialSettings):
     description: ClassVar[str] = "generative adversarial network of dense layers"
     source: ClassVar[str] = "Goodfellow et al. (2014), arXiv 1406.2661"
 
+    tasks: ClassVar[tuple[str, ...]] = ("generate", "anomaly")
+
     name: Literal["gan"] = "gan"
     hidden_sizes: list[Annotated[int, Field(ge=1)]] = Field(default=[128, 128, 128], min_length=1)
     penalty_weight: float = Field(default=0.05, ge=0)

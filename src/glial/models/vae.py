@@ -22,6 +22,7 @@ from glial.functional.gaussians import (
     importance_weighted_bound,
 )
 from glial.functional.losses import reduce
+from glial.models.anomalies import parts_of_way
 from glial.models.conditioning import ToldClasses
 from glial.models.likelihoods import LikelihoodName, Logistic, make_likelihood
 from glial.models.settings import ScalingName
@@ -69,6 +70,7 @@ class VAESettings(UnlabelledSettings):
         torch.Size([3, 5])
     """
 
+    tasks: ClassVar[tuple[str, ...]] = ("generate", "reduce", "anomaly")
     scaling: ClassVar[ScalingName] = "standard"
     conditional: ClassVar[bool] = True
     description: ClassVar[str] = "variational autoencoder: codes with a spread, drawn anew"
@@ -327,6 +329,17 @@ class VAE(nn.Module):
         if isinstance(self.likelihood, Logistic):
             found["bits_per_dim"] = -bound / (math.prod(self.shape) * math.log(2))
         return found
+
+    def scores(self, *rows: Tensor) -> Tensor:
+        """Minus the bound with the mean of each posterior for its code: nats, [row]."""
+        seen = self.likelihood.seen(rows[0])
+        outputs = self(seen, seen.new_zeros(len(seen), 1, self.latent_size), *rows[1:])
+        told = self.likelihood.log_likelihood(outputs.decoded, seen, outputs.spread)
+        return gaussian_kl(outputs.mean, outputs.log_variance).sum(dim=1) - told[:, 0]
+
+    def parts(self, *rows: Tensor) -> Tensor:
+        """What each number adds to the score, on the way from a row of zeros."""
+        return parts_of_way(self.scores, *rows)
 
     def encode(self, *rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of each row's posterior, [row, latent]."""

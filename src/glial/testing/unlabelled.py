@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from glial.models.anomalies import ScoresAnomalies
 from glial.models.players import Players
 from glial.models.unlabelled import (
     Decodes,
@@ -54,6 +55,8 @@ def check_unlabelled(
         check_learning(network, rows, without_gradient)
         check_figures(network, rows)
         check_codes(network, rows)
+        if not sizes["num_outputs"]:
+            check_scores(network, rows)
         check_samples(network, rows, sizes["num_outputs"])
         check_weights(network, _built(settings, sizes, seed=1), rows)
 
@@ -194,6 +197,26 @@ def check_codes(network: Any, rows: Sequence[Tensor]) -> None:
             back = network.reconstruct(*rows)
             _law(back.shape == rows[0].shape, "reconstructions have another shape")
             _same(back[:2], network.reconstruct(*few), "reconstructions leak between rows")
+
+
+def check_scores(network: Any, rows: Sequence[Tensor]) -> None:
+    """Scores of a network that tells anomalies are the row's own, and so are their parts.
+
+    Raises:
+        LawBroken: If they hang on rows beside it, are not finite, or have another shape.
+    """
+    told: Any = network if isinstance(network, ScoresAnomalies) else None
+    if told is None:
+        return
+    told.eval()
+    few = [part[:2] for part in rows]
+    with torch.no_grad():
+        scores, parts = told.scores(*rows), told.parts(*rows)
+        _law(tuple(scores.shape) == (len(rows[0]),), "there is not one score a row")
+        _law(parts.shape == rows[0].shape, "parts of scores have another shape than rows")
+        _law(bool(scores.isfinite().all() and parts.isfinite().all()), "scores are not finite")
+        _same(scores[:2], told.scores(*few), "scores leak between rows")
+        _same(parts[:2], told.parts(*few), "parts of scores leak between rows")
 
 
 def check_samples(network: Any, rows: Sequence[Tensor], num_classes: int) -> None:
