@@ -6,9 +6,13 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from glial.data.batches import Batch
 from glial.functional import binary_states
 from glial.models.dbm import DBMSettings
 from glial.models.energy import EnergyBased
+from glial.objectives import ContrastiveDivergence
+from glial.training import TrainSettings
+from glial.training.schedules import Moment
 
 
 def seeded(seed=0):
@@ -144,3 +148,20 @@ def test_digits_come_back_better_than_as_their_mean_and_greedy_layers_start_that
             errors[epochs] = (network.reconstruct(unseen) - unseen).square().mean().item()
     assert errors[0] > 0.95 * trivial
     assert errors[20] < 0.7 * trivial
+
+
+def test_steps_by_contrast_are_those_of_descent_on_the_loss():
+    plan = TrainSettings(optimizer="adam", schedule="constant")
+    ours, plain = (built(6, hidden_sizes=[5, 3, 2]) for _ in range(2))
+    objective = ContrastiveDivergence(ours, plan, lr=0.01)
+    objective._network.persistent = plain.persistent = False
+    optimizer = torch.optim.Adam(plain.parameters(), lr=0.01)
+    generator = seeded(4)
+    for step in range(4):
+        drawn = plain.draw(torch.rand(9, 6, generator=generator) * 2 - 1, generator=generator)
+        objective.step(Batch(drawn.inputs, drawn.target), Moment(step, 0, 0.0))
+        optimizer.zero_grad()
+        plain.loss(plain(*drawn.inputs), drawn.target).backward()
+        optimizer.step()
+    for (name, mine), other in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, atol=2e-4, rtol=0, msg=name)

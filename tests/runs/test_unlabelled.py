@@ -156,7 +156,10 @@ def test_a_run_that_is_told_classes_needs_them(drawn: glial.Run, pictures: Path)
         glial.predict(drawn, frame.head(5).with_columns(y=pl.lit(77)))
 
 
-@pytest.mark.parametrize("model", ["vae", "gan", "rbm"])
+RESUMED = ["vae", "gan", "rbm", "hopfield", "boltzmann_machine", "dbm"]
+
+
+@pytest.mark.parametrize("model", RESUMED)
 def test_a_resumed_training_is_the_one_that_never_stopped(
     model: str, tmp_path: Path, stop_at: Any
 ) -> None:
@@ -238,7 +241,7 @@ def test_the_verb_writes_and_prints(variational: glial.Run, tmp_path: Path) -> N
     assert "has an ending that cannot be written" in wrong.stderr
 
 
-@pytest.mark.parametrize("model", ["vae", "diffusion", "conv_autoencoder", "vq_vae"])
+@pytest.mark.parametrize("model", ["vae", "diffusion", "conv_autoencoder", "vq_vae", "hopfield"])
 def test_passes_of_low_precision_train(model: str, pictures: Path) -> None:
     """As a long training of images may choose them; losses are of float32 all the same."""
     run = glial.train(

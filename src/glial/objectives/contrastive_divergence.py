@@ -96,7 +96,8 @@ class ContrastiveDivergence:
         enough = all(len(states) == count for states in held.values())
         found = self._network.contrast(held if enough else {}, *batch.inputs)
         for name, parameter in self._parameters.items():
-            parameter.grad = found.gradients[name]
+            # Fused optimisers read a gradient as it lies, and take it to lie as the parameter does.
+            parameter.grad = found.gradients[name].contiguous()
         return found
 
     def _go_on(self, chains: dict[str, Tensor]) -> None:
