@@ -1,5 +1,7 @@
 """Self-organising maps beside minisom, whose draws and schedules they are given."""
 
+import platform
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from minisom import MiniSom
 from glial.functional import (
     adjacent_cells,
     batch_map_step,
+    competitive_kernels,
     faded,
     map_influence,
     map_places,
@@ -121,6 +124,18 @@ def test_influences_that_are_kept_are_those_of_each_radius(rows, topology, kind,
         squares = online_map_steps(cells, all_rows, places, radii, 0.1 * radii, kind)
         found.append(torch.cat([cells.flatten(), squares]))
     assert torch.allclose(*found, rtol=0, atol=1e-12)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="this is how those processors count")
+def test_numbers_too_small_for_their_usual_form_are_not_made():
+    places, cells = map_places(1, 3), torch.full((3, 1), 1e-36)
+    rows, steps = torch.zeros(200, 1), torch.full((200,), 0.1)
+    if competitive_kernels.find_competitive_kernels(cells) is None:
+        pytest.skip("there is no compiler")
+    online_map_steps(cells, rows, places, 10 * steps, steps)
+    assert cells[0] == 0
+    assert ((cells == 0) | (cells >= torch.finfo(torch.float32).tiny)).all()
+    assert torch.tensor(1e-40).mul(0.5).item() > 0  # elsewhere they are as they were
 
 
 def test_winners_are_found_in_parts_as_at_once(rows, monkeypatch):

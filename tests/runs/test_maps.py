@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 
 import glial
 from glial.cli import main
+from glial.core.errors import InputError
 from glial.runs import TrainingInterrupted
 from glial.runs.cells import cells_sheet
 
@@ -97,6 +98,12 @@ def test_cells_that_cannot_be_drawn_are_refused(
     names = {"RUN": str(flowers.path), "OTHER": str(tmp_path / "other")}
     assert main(["inspect", *[names.get(word, word) for word in words], "--json"]) == 2
     assert message in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_what_the_objective_refuses_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a rate above 1"):
+        glial.train("iris", out=tmp_path / "run", set={"train.lr": 2.0}, **MAP)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_cell_is_a_cluster() -> None:

@@ -8,6 +8,17 @@
 
 typedef int64_t count;
 
+// Where rows are always nothing, weights shrink until they are too small to be told from nothing in
+// the usual form; arithmetic with such is many times slower, so it is done as if they were nothing.
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#define FLUSH unsigned held = _mm_getcsr(); _mm_setcsr(held | 0x8040)
+#define RESTORE _mm_setcsr(held)
+#else
+#define FLUSH (void)0
+#define RESTORE (void)0
+#endif
+
 // How much each cell learns of what one wins: a Gaussian of the squared distance, or a square of
 // cells nearer than the radius in both directions.
 static void influences(count cells, count winner, const double *places, double radius, int bubble,
@@ -26,6 +37,7 @@ static void influences(count cells, count winner, const double *places, double r
   void NAME(count num_rows, count cells, count size, const REAL *rows, REAL *weights, \
             const double *places, const double *radii, const double *rates, int bubble, \
             count lines, double *influence, char *known, REAL *found) { \
+    FLUSH; \
     count nearest = 0; \
     double least = INFINITY; \
     for (count cell = 0; num_rows && cell < cells; cell++) { \
@@ -60,6 +72,7 @@ static void influences(count cells, count winner, const double *places, double r
         if (sum < least) least = sum, nearest = cell; \
       } \
     } \
+    RESTORE; \
   }
 
 ONLINE(online_float, float)

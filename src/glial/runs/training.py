@@ -236,6 +236,7 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
     plan = with_engine(ready.plan, ready.network, *passes, ready.example(), batches.num_batches)
     with _engine(plan):
         plan = with_measured_lr(plan, *passes, ready.network, batches)
+        objective = ready.objective(plan)  # refuses what it cannot do before anything is written
         run = Run(folder, plan, ready.network, ready.encoding, ready.task, sizes=ready.sizes)
         if folder is not None:
             asked = ready.request.plan.to_values(given_only=True)
@@ -243,7 +244,6 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
                 ready.encoding.save(folder)
             write_start(folder, plan.to_yaml(), asked, ready.task, ready.fingerprint)
         with graceful_signals() as stop:
-            objective = ready.objective(plan)
             watch = TrainingWatch(
                 run.model,
                 objective,
