@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from glial.models import MODELS
+from glial.models.clusters import Refined
 from glial.models.unlabelled import Drawn, UnlabelledSettings
 from glial.testing import LawBroken, check_unlabelled
 
@@ -42,6 +43,7 @@ class _Broken(nn.Module):
     def __init__(self, how, num_inputs):
         super().__init__()
         self.how = how
+        self.steps = 0
         self.linear = nn.Linear(num_inputs, num_inputs)
         self.unused = nn.Parameter(torch.ones(1)) if how == "unused" else None
 
@@ -61,6 +63,20 @@ class _Broken(nn.Module):
     def measure(self, *rows, generator):
         found = (self(rows[0]) - rows[0]).square().mean(dim=1)
         return {"reconstruction_error": found.mean() if self.how == "figure" else found}
+
+    def assign(self, *rows):
+        codes = self(rows[0]).argmax(dim=1)
+        if self.how == "crowd":
+            codes = codes + int(len(codes) > 2)
+        return codes.float() if self.how == "names" else codes
+
+    def refine(self, *rows, weight=None):
+        with torch.no_grad():
+            self.linear.weight *= 0.5 if self.how == "endless" else 1
+        loss = self.loss(self(rows[0]), rows[0]).detach()
+        worse = self.how == "worse" and self.steps
+        self.steps += 1
+        return Refined(loss + worse, settled=self.steps > 2 and self.how != "endless")
 
     def embed(self, *rows):
         return self(rows[0]) - (rows[0].mean(dim=0) if self.how == "leak" else 0)
@@ -90,6 +106,10 @@ class _BrokenSettings(UnlabelledSettings):
         ("sum", "weights of one"),
         ("figure", "one number a row"),
         ("leak", "leak between rows"),
+        ("crowd", "clusters leak between rows"),
+        ("names", "clusters are no numbers"),
+        ("worse", "makes the loss greater"),
+        ("endless", "come to no end"),
         ("shape", "samples"),
     ],
 )

@@ -105,6 +105,25 @@ def test_a_stopped_training_goes_on_to_the_same_centres(tmp_path, stop_at):
     assert resumed.epochs == whole.epochs
 
 
+@pytest.mark.parametrize("step", [2, 9])
+def test_a_deep_training_goes_on_from_either_part(tmp_path, stop_at, step):
+    chosen = {"model.num_clusters": 3, "model.hidden_sizes": [16], "train.batch_size": 53}
+    options = {"task": "cluster", "model": "deep_clustering", "epochs": 6, "set": chosen}
+    whole = glial.train("iris", out=False, **options)
+    assert bool(whole.model.placed)
+    with pytest.raises(TrainingInterrupted) as stopped:
+        glial.train("iris", out=tmp_path / "run", callbacks=[stop_at(step)], **options)
+    assert bool(stopped.value.run.model.placed) == (step > 8)
+    resumed = glial.train("iris", out=tmp_path / "run", resume=True, **options)
+    held = resumed.model.state_dict()
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, held[name]), name
+    told = glial.predict(glial.load(tmp_path / "run"), "iris")
+    assert told.columns == ["prediction", "probability", "reconstruction_error"]
+    assert told["probability"].min() >= 1 / 3
+    assert whole.findings == []
+
+
 def test_pictures_are_clustered_by_their_pixels(tmp_path):
     generator = np.random.default_rng(0)
     kind = np.arange(60) % 2

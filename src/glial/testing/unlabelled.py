@@ -21,6 +21,7 @@ from glial.models.unlabelled import (
     Unlabelled,
     UnlabelledSettings,
 )
+from glial.testing.clusters import check_clusters, check_fitting
 from glial.testing.models import LawBroken, check_settings
 
 NUM_ROWS, NUM_INPUTS, NUM_CLASSES = 12, 5, 3
@@ -55,6 +56,8 @@ def check_unlabelled(
         check_learning(network, rows, without_gradient)
         check_figures(network, rows)
         check_codes(network, rows)
+        check_clusters(network, rows)
+        check_fitting(network, rows)
         if not sizes["num_outputs"]:
             check_scores(network, rows)
         check_samples(network, rows, sizes["num_outputs"])
