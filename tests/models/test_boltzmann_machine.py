@@ -18,7 +18,7 @@ def seeded(seed=0):
 def built(num_visible, seed=0, **settings):
     torch.manual_seed(seed)
     network = BoltzmannMachineSettings(**settings).build(num_visible)
-    network.fit(torch.tensor([[0.0], [1.0]]).expand(2, num_visible))
+    network.visible_units.start(torch.tensor([[0.0], [1.0]]).expand(2, num_visible))
     return network
 
 

@@ -26,7 +26,7 @@ def built(num_visible, seed=0, images=(), **settings):
 
 def random_machine(num_visible, sizes, scale=0.8, **settings):
     network = built(num_visible, hidden_sizes=sizes, **settings).double()
-    network.fit(torch.tensor([[0.0], [1.0]]).double().expand(2, num_visible))
+    network.visible_units.start(torch.tensor([[0.0], [1.0]]).double().expand(2, num_visible))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(std=scale, generator=seeded(3))

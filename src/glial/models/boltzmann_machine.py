@@ -20,12 +20,11 @@ from glial.functional.boltzmann import binary_states, cooling, gibbs_sweep
 from glial.functional.hopfield import pairwise_energy
 from glial.functional.losses import reduce
 from glial.models.energy import Contrast
-from glial.models.grey_units import GreyUnits, Visible
 from glial.models.unlabelled import Drawn, UnlabelledSettings
+from glial.models.visible_units import Visible, VisibleUnits
 
 EXACT_UNITS = 14  # machines of so many at most tell how likely rows are
 START_TIE = 0.1
-START_SHARES = (0.02, 0.98)
 MEAN_FIELD_STEPS = 30
 DEFAULT_HIDDEN_SIZE = 8
 
@@ -130,7 +129,7 @@ class MachineEnergies(NamedTuple):
     error: PerRow
 
 
-class BoltzmannMachine(GreyUnits):
+class BoltzmannMachine(nn.Module):
     """Units, visible ones first, a tie for each pair, and a bias each.
 
     Parameters: ``ties`` [pair], of the units (0, 1), (0, 2) and so on, and ``biases`` [unit].
@@ -141,6 +140,7 @@ class BoltzmannMachine(GreyUnits):
 
     Attributes:
         persistent: Whether free chains go on from batch to batch.
+        visible_units: What rows are to the machine.
 
     Example:
         >>> network = BoltzmannMachineSettings(hidden_size=2).build(3)
@@ -150,9 +150,10 @@ class BoltzmannMachine(GreyUnits):
     """
 
     def __init__(self, settings: BoltzmannMachineSettings, shape: Sequence[int]) -> None:
-        super().__init__(shape)
+        super().__init__()
+        self.visible_units = VisibleUnits("bernoulli", shape)
         self.settings, self.persistent = settings, settings.persistent
-        self.num_visible = math.prod(shape)
+        self.num_visible = self.visible_units.size
         units = self.num_visible + (settings.hidden_size or DEFAULT_HIDDEN_SIZE)
         self.ties = nn.Parameter(START_TIE * torch.randn(units * (units - 1) // 2))
         self.biases = nn.Parameter(torch.zeros(units))
@@ -173,13 +174,11 @@ class BoltzmannMachine(GreyUnits):
         Args:
             rows: Training rows.
         """
-        self.fit(rows)
-        shares = self.visible_of(rows).mean(dim=0).clamp(*START_SHARES)
-        self.biases[: self.num_visible] = torch.logit(shares)
+        self.biases[: self.num_visible] = self.visible_units.start(rows)
 
     def draw(self, rows: Tensor, *, generator: torch.Generator) -> Drawn:
         """States of visible units, and the noise of hidden units and of free chains."""
-        seen = self.seen_of(rows, generator)
+        seen = self.visible_units.states(rows, generator)
         size = (len(seen), self.settings.sweeps, len(self.biases))
         noises = [torch.rand(size, generator=generator).to(seen) for _ in range(2)]
         return Drawn((seen, *noises), seen)
@@ -288,7 +287,7 @@ class BoltzmannMachine(GreyUnits):
         error = (self.reconstruct(rows) - rows).square().flatten(1).mean(dim=1)
         if len(self.biases) > EXACT_UNITS:
             return {"reconstruction_error": error}
-        told = self.log_probability(self.seen_of(rows, generator))
+        told = self.log_probability(self.visible_units.states(rows, generator))
         return {"log_probability": told, "reconstruction_error": error}
 
     def log_probability(self, seen: Visible) -> PerRow:
@@ -323,15 +322,15 @@ class BoltzmannMachine(GreyUnits):
 
     def embed(self, rows: Tensor) -> Float[Tensor, "row hidden"]:
         """Chances of the hidden units, with the row clamped, by a mean field."""
-        return self._hidden(self.visible_of(rows))
+        return self._hidden(self.visible_units.chances(rows))
 
     def reconstruct(self, rows: Tensor) -> Tensor:
         """What to expect of each visible unit, given all others of its row."""
-        seen = self.visible_of(rows)
+        seen = self.visible_units.chances(rows)
         states = torch.cat([seen, self._hidden(seen)], dim=1)
         size = self.num_visible
         fields = states @ self.couplings[:, :size] + self.biases[:size]
-        return self.rows_of(torch.sigmoid(fields))
+        return self.visible_units.rows(torch.sigmoid(fields))
 
     def complete(
         self,
@@ -349,12 +348,12 @@ class BoltzmannMachine(GreyUnits):
             generator: Draws.
             sweeps: Of each chain; None is as the settings say.
         """
-        seen = self.seen_of(rows, generator)
+        seen = self.visible_units.states(rows, generator)
         clamped = torch.zeros(len(self.biases), dtype=torch.bool)
         clamped[: self.num_visible] = known.flatten()
         states = torch.rand(len(seen), len(self.biases), generator=generator).round().to(seen)
         states[:, clamped] = seen[:, clamped[: self.num_visible]]
-        return self.rows_of(
+        return self.visible_units.rows(
             self._drawn(states, ~clamped, generator, sweeps or self.settings.sampling_sweeps)
         )
 
@@ -393,7 +392,7 @@ class BoltzmannMachine(GreyUnits):
         """
         states = torch.rand(num_samples, len(self.biases), generator=generator).round()
         free = torch.ones(len(self.biases), dtype=torch.bool)
-        return self.rows_of(
+        return self.visible_units.rows(
             self._drawn(
                 states.to(self.biases), free, generator, steps or self.settings.sampling_sweeps
             )

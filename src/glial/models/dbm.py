@@ -32,11 +32,10 @@ from glial.functional.rbm import (
 from glial.functional.rbm_partition import PartitionEstimate, rbm_chain
 from glial.models.deep_layers import joined_halves, parts_of_halves, teach_layer
 from glial.models.energy import Contrast
-from glial.models.grey_units import GreyUnits, Visible
 from glial.models.unlabelled import Drawn, UnlabelledSettings
+from glial.models.visible_units import Visible, VisibleUnits
 
 START_WEIGHT = 0.01
-START_SHARES = (0.01, 0.99)
 EXACT_UNITS = 12
 PARTITION_SEED = 0
 SAMPLING_STEPS = 500
@@ -115,8 +114,7 @@ class DBMSettings(UnlabelledSettings):
             >>> DBMSettings().for_data(1000, 13).hidden_sizes
             [26, 13]
         """
-        numbers = num_inputs + sum(math.prod(image) for image in images)
-        first = min(256, max(16, 2 * numbers))
+        first = min(256, max(16, 2 * (num_inputs + sum(math.prod(image) for image in images))))
         return self.model_copy(update={"hidden_sizes": self.hidden_sizes or [first, first // 2]})
 
     def build(
@@ -145,7 +143,7 @@ class Bounds(NamedTuple):
     error: PerRow
 
 
-class DeepBoltzmann(GreyUnits):
+class DeepBoltzmann(nn.Module):
     """Layers of units, weights between neighbouring ones, and a bias each.
 
     Parameters: ``weights.<i>`` [upper, lower] and ``biases.<i>``, of the visible layer first.
@@ -157,6 +155,7 @@ class DeepBoltzmann(GreyUnits):
     Attributes:
         sizes: Units of each layer, the visible one first.
         persistent: Always; chains go on from batch to batch.
+        visible_units: What rows are to the machine.
 
     Example:
         >>> network = DBMSettings(hidden_sizes=[4, 2]).build(3)
@@ -165,7 +164,8 @@ class DeepBoltzmann(GreyUnits):
     """
 
     def __init__(self, settings: DBMSettings, shape: Sequence[int]) -> None:
-        super().__init__(shape)
+        super().__init__()
+        self.visible_units = VisibleUnits("bernoulli", shape)
         self.settings, self.persistent = settings, True
         self.sizes = [math.prod(shape), *(settings.hidden_sizes or [])]
         self.weights = nn.ParameterList(
@@ -173,13 +173,18 @@ class DeepBoltzmann(GreyUnits):
             for lower, upper in itertools.pairwise(self.sizes)
         )
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in self.sizes)
-        self.register_buffer("base", torch.zeros(sum(self.sizes[::2])))
         self._partition: tuple[Any, float] | None = None
 
     @property
     def machine(self) -> RBMWeights:
         """The restricted machine of even layers, which it sees, and odd ones."""
         return joined_halves([*self.weights], [*self.biases])
+
+    @property
+    def base(self) -> Float[Tensor, " even"]:
+        """Log odds of independent units of even layers, from which chains start."""
+        above = self.visible_units.base.new_zeros(sum(self.sizes[2::2]))
+        return torch.cat([self.visible_units.base, above])
 
     @torch.no_grad()
     def start(self, rows: Tensor) -> None:
@@ -194,11 +199,8 @@ class DeepBoltzmann(GreyUnits):
         Source:
             Salakhutdinov, Hinton (2009), section 3.2 and figure 2.
         """
-        self.fit(rows)
-        states = self.visible_of(rows)
-        shares = states.mean(dim=0).clamp(*START_SHARES)
-        self.biases[0].copy_(torch.logit(shares))
-        self.get_buffer("base")[: self.sizes[0]] = self.biases[0]
+        self.biases[0].copy_(self.visible_units.start(rows))
+        states = self.visible_units.chances(rows)
         generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
         top = len(self.weights) - 1
         for layer, weight in enumerate(self.weights):
@@ -210,7 +212,8 @@ class DeepBoltzmann(GreyUnits):
 
     def draw(self, rows: Tensor, *, generator: torch.Generator) -> Drawn:
         """States of visible units, and the noise of the chains."""
-        seen = self.seen_of(rows, None if self.settings.greys else generator)
+        units = self.visible_units
+        seen = units.chances(rows) if self.settings.greys else units.states(rows, generator)
         steps = self.settings.gibbs_steps
         odd = drawn(seen.new_empty(len(seen), steps, sum(self.sizes[1::2])), generator)
         even = drawn(seen.new_empty(len(seen), steps, sum(self.sizes[::2])), generator)
@@ -303,7 +306,7 @@ class DeepBoltzmann(GreyUnits):
             rows: The rows.
             generator: Draws binary states of greys.
         """
-        bound = self.bound(self.seen_of(rows, generator))
+        bound = self.bound(self.visible_units.states(rows, generator))
         error = (self.reconstruct(rows) - rows).square().flatten(1).mean(dim=1)
         return {"log_probability_bound": bound, "reconstruction_error": error}
 
@@ -343,20 +346,20 @@ class DeepBoltzmann(GreyUnits):
             generator=generator,
             chains=self.settings.partition_chains,
             temperatures=self.settings.partition_steps,
-            base=self.get_buffer("base"),
+            base=self.base,
         )
 
     def embed(self, rows: Tensor) -> Float[Tensor, "row hidden"]:
         """The hidden units' chances, of even layers first."""
-        even, odd = self.mean_field(self.machine, self.visible_of(rows))
+        even, odd = self.mean_field(self.machine, self.visible_units.chances(rows))
         return torch.cat([even[:, self.sizes[0] :], odd], dim=1)
 
     def reconstruct(self, rows: Tensor) -> Tensor:
         """The rows to expect of the layer above, as a mean field has it."""
         machine = self.machine
-        _, odd = self.mean_field(machine, self.visible_of(rows))
+        _, odd = self.mean_field(machine, self.visible_units.chances(rows))
         sums = rbm_visible_sums(machine, odd)[:, : self.sizes[0]]
-        return self.rows_of(torch.sigmoid(sums))
+        return self.visible_units.rows(torch.sigmoid(sums))
 
     def sample(
         self,
@@ -377,12 +380,12 @@ class DeepBoltzmann(GreyUnits):
             noise: Whether rows are as drawn, else as expected of the layer above; None draws
                 numbers, and gives pixels as expected.
         """
-        base, machine = self.get_buffer("base"), self.machine
+        base, machine = self.base, self.machine
         even = rbm_chain(machine, num_samples, generator=generator, steps=steps, base=base)
-        if not (len(self.shape) == 1 if noise is None else noise):
+        if not (len(self.visible_units.shape) == 1 if noise is None else noise):
             odd = torch.sigmoid(rbm_hidden_sums(machine, even))
             even = torch.sigmoid(rbm_visible_sums(machine, odd))
-        return self.rows_of(even[:, : self.sizes[0]])
+        return self.visible_units.rows(even[:, : self.sizes[0]])
 
 
 def _energy(machine: RBMWeights, even: Even, odd: Odd) -> PerRow:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from glial.functional.rbm import RBMWeights, drawn
-from glial.models.grey_units import Visible
+from glial.models.visible_units import Visible
 
 GREEDY_BATCH, GREEDY_RATE, GREEDY_MOMENTUM = 100, 0.05, 0.9
 
