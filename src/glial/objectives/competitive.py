@@ -72,7 +72,11 @@ class CompetitiveLearning:
         with torch.no_grad():
             rows = network.flat(*batch.inputs)
             if network.learning == "online":
-                order = batch.inputs[1] if len(batch.inputs) > 1 else torch.arange(len(rows))
+                order = (
+                    batch.inputs[1]
+                    if len(batch.inputs) > 1
+                    else torch.arange(len(rows), device=rows.device)
+                )
                 squares = self._online(rows, order, radius, batch.weight)
             else:
                 squares = self._at_once(rows, radius, batch.weight)
