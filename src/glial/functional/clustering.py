@@ -16,11 +16,12 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from glial.functional.metric_losses import pairwise_distances
 
-# Distances that are held at once.
-ELEMENTS_AT_ONCE = 1 << 24
+# Numbers of rows that are gone through at once.
+ELEMENTS_AT_ONCE = 1 << 18
 Rows = Float[Tensor, "row number"]
 Centres = Float[Tensor, "cluster number"]
 Shares = Float[Tensor, "row cluster"]
@@ -58,11 +59,20 @@ def nearest_centres(
         >>> squared.item(), codes.item()
         (1.0, 1)
     """
+    found = [_nearest(part, centres) for part in torch.split(rows, _part_size(rows, centres))]
+    return torch.cat([squared for squared, _ in found]), torch.cat([codes for _, codes in found])
+
+
+def _nearest(rows: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     half = centres.square().sum(dim=1) / 2
-    size = max(1, ELEMENTS_AT_ONCE // max(1, len(centres)))
-    found = [(half - part @ centres.T).argmin(dim=1) for part in torch.split(rows, size)]
-    codes = torch.cat(found) if found else torch.zeros(0, dtype=torch.int64)
-    return (rows - centres[codes]).square().sum(dim=1), codes
+    codes = torch.addmm(half, rows, centres.T, alpha=-1).argmin(dim=1)
+    gaps = functional.mse_loss(rows, centres.index_select(0, codes), reduction="none")
+    return gaps.sum(dim=1), codes
+
+
+def _part_size(rows: Tensor, centres: Tensor) -> int:
+    """So many rows at once that they, and their distances, stay near the processor."""
+    return max(1, ELEMENTS_AT_ONCE // max(1, rows.shape[1], len(centres)))
 
 
 def lloyd_step(rows: Rows, centres: Centres, weight: Float[Tensor, " row"] | None = None) -> Lloyd:
@@ -81,15 +91,28 @@ def lloyd_step(rows: Rows, centres: Centres, weight: Float[Tensor, " row"] | Non
         >>> lloyd_step(rows, torch.tensor([[0.0], [10.0]])).centres.flatten().tolist()
         [1.0, 9.0]
     """
-    squared, codes = nearest_centres(rows, centres)
-    weights = torch.ones_like(squared) if weight is None else weight
-    held = weights.double()
-    mass = held.new_zeros(len(centres)).index_add_(0, codes, held)
-    sums = held.new_zeros(centres.shape).index_add_(0, codes, held[:, None] * rows.double())
+    size, device = _part_size(rows, centres), rows.device
+    sums = torch.zeros(centres.shape, dtype=torch.float64, device=device)
+    mass = torch.zeros(len(centres), dtype=torch.float64, device=device)
+    found = []
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        squared, codes = _nearest(part, centres)
+        found.append((squared, codes))
+        if weight is None:
+            mass += codes.bincount(minlength=len(centres))
+        else:
+            held = weight[start : start + size]
+            mass.index_add_(0, codes, held.double())
+            part = part * held[:, None]
+        sums += torch.zeros_like(centres).index_add_(0, codes, part)
+    squared = torch.cat([distances for distances, _ in found])
+    codes = torch.cat([names for _, names in found])
     moved = (sums / mass.clamp_min(torch.finfo(mass.dtype).tiny)[:, None]).to(centres)
     empty = (mass == 0).nonzero().flatten()
     if len(empty):
-        far = (squared * (weights > 0)).topk(min(len(empty), len(rows))).indices
+        counted = squared if weight is None else squared * (weight > 0)
+        far = counted.topk(min(len(empty), len(rows))).indices
         moved[empty[: len(far)]] = rows[far].to(moved)
     return Lloyd(moved, squared, codes)
 
