@@ -1,7 +1,8 @@
 """What Hopfield networks hold, what Boltzmann machines solve, and what a deep one makes of digits.
 
     python benchmarks/hopfield.py recall [--pictures FOLDER]
-    python benchmarks/hopfield.py capacity [--units 500 1000 2000] [--seeds 4] [--pictures FOLDER]
+    python benchmarks/hopfield.py capacity [--units 500 1000 2000] [--loads 0.14 0.15]
+        [--seeds 4] [--pictures FOLDER]
     python benchmarks/hopfield.py problems [--seeds 10]
     python benchmarks/hopfield.py dbm [--rows 20000] [--epochs N] [--sizes 500 1000]
         [--pictures FOLDER]
@@ -87,52 +88,53 @@ def overlaps(units: int, load: float, seed: int) -> Tensor:
 def capacity(options: argparse.Namespace) -> None:
     """Print what share of patterns is kept at each load, and where half of them are."""
     table: dict[int, list[float]] = {}
+    loads = options.loads
     for units in options.units:
         start = time.monotonic()
         shares, means = [], []
-        for load in LOADS:
+        for load in loads:
             found = torch.cat([overlaps(units, load, seed) for seed in range(options.seeds)])
             shares.append(float((found > KEPT).float().mean()))
             means.append(float(found.mean()))
         table[units] = shares
         print(f"{units} units, {options.seeds} draws, {time.monotonic() - start:.0f} s")
-        print("  load:         " + " ".join(f"{load:6.3f}" for load in LOADS))
+        print("  load:         " + " ".join(f"{load:6.3f}" for load in loads))
         print("  mean overlap: " + " ".join(f"{mean:6.3f}" for mean in means))
         print("  kept:         " + " ".join(f"{share:6.3f}" for share in shares))
-        print(f"  half of the patterns are kept at {_crossing(shares):.4f}", flush=True)
+        print(f"  half of the patterns are kept at {_crossing(loads, shares):.4f}", flush=True)
     for few, many in itertools.pairwise(table):
-        load = _meeting(table[few], table[many])
+        load = _meeting(loads, table[few], table[many])
         print(f"curves of {few} and {many} units cross at {load:.4f}")
     print("theory, of ever more units: 0.138 (Amit, Gutfreund, Sompolinsky 1985)")
     if options.pictures:
-        draw_capacity(table, options.pictures / "hopfield-capacity.svg")
+        draw_capacity(loads, table, options.pictures / "hopfield-capacity.svg")
 
 
-def _crossing(shares: list[float]) -> float:
+def _crossing(loads: list[float], shares: list[float]) -> float:
     """The load at which a half is crossed, between the loads that were looked at."""
     for number in range(1, len(shares)):
         high, low = shares[number - 1], shares[number]
         if high >= 0.5 > low:
             part = (high - 0.5) / (high - low)
-            return LOADS[number - 1] + part * (LOADS[number] - LOADS[number - 1])
+            return loads[number - 1] + part * (loads[number] - loads[number - 1])
     return float("nan")
 
 
-def _meeting(few: list[float], many: list[float]) -> float:
+def _meeting(loads: list[float], few: list[float], many: list[float]) -> float:
     """The last load from which on fewer patterns are kept by the larger network."""
     gaps = [large - small for small, large in zip(few, many, strict=True)]
-    for number in range(len(LOADS) - 1, 0, -1):
+    for number in range(len(loads) - 1, 0, -1):
         high, low = gaps[number - 1], gaps[number]
         if high >= 0 > low:
-            return LOADS[number - 1] + high / (high - low) * (LOADS[number] - LOADS[number - 1])
+            return loads[number - 1] + high / (high - low) * (loads[number] - loads[number - 1])
     return float("nan")
 
 
-def draw_capacity(table: dict[int, list[float]], path: Path) -> None:
+def draw_capacity(loads: list[float], table: dict[int, list[float]], path: Path) -> None:
     """Curves of the share kept over the load, a line for each size, as an SVG picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height, edge = 480, 260, 40
-    first, last = LOADS[0], LOADS[-1]
+    first, last = loads[0], loads[-1]
 
     def place(load: float, share: float) -> tuple[float, float]:
         x = edge + (load - first) / (last - first) * (width - 2 * edge)
@@ -146,7 +148,7 @@ def draw_capacity(table: dict[int, list[float]], path: Path) -> None:
     for shade, (units, shares) in zip(shades, table.items(), strict=False):
         points = " ".join(
             f"{x:.1f},{y:.1f}"
-            for x, y in (place(*pair) for pair in zip(LOADS, shares, strict=True))
+            for x, y in (place(*pair) for pair in zip(loads, shares, strict=True))
         )
         lines.append(f'<polyline points="{points}" fill="none" stroke="{shade}" stroke-width="2"/>')
         row = len(lines) * 14 + 90
@@ -322,6 +324,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["recall", "capacity", "problems", "dbm"])
     parser.add_argument("--units", type=int, nargs="+", default=[500, 1000, 2000])
+    parser.add_argument("--loads", type=float, nargs="+", default=list(LOADS))
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--tested", type=int, default=1_000)
