@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import glial
+from glial.core.errors import InputError
 from glial.models.matrix_factorization import MatrixFactorizationSettings
 from glial.training.optimizers import add_l2_gradient, make_optimizer
 from glial.training.settings import TrainSettings
@@ -126,3 +127,15 @@ def test_products_of_vectors_know_what_levels_do_not():
     for vectors in run.model.vectors:
         torch.nn.init.zeros_(vectors.weight)
     assert glial.evaluate(run, frame[kept])["metrics"]["rmse"] > 0.9 * peer_error(0)
+
+
+def test_users_that_are_numbered_must_be_said_to_be_names():
+    user, thing, given = ratings(share=0.1)
+    frame = pl.DataFrame({"user": user, "thing": thing, "stars": given})
+    options = {"model": "matrix_factorization", "epochs": 1, "out": False}
+    with pytest.raises(InputError, match="needs columns of categories") as error:
+        glial.train(frame, "stars", **options)
+    assert "data.types.COLUMN=category" in str(error.value)
+    types = {"data.types": {"user": "category", "thing": "category"}}
+    run = glial.train(frame, "stars", set=types, **options)
+    assert len(run.model.vectors) == 2

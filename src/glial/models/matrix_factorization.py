@@ -39,6 +39,7 @@ class MatrixFactorizationSettings(ModelSettings):
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     max_outputs: ClassVar[int | None] = 1
     takes_categories: ClassVar[bool] = True
+    min_categories: ClassVar[int] = 2
     max_one_hot: ClassVar[int | None] = 0
     description: ClassVar[str] = "matrix factorisation: levels and products of vectors"
     source: ClassVar[str] = "Koren, Bell, Volinsky (2009), doi:10.1109/MC.2009.263"

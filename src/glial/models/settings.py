@@ -24,6 +24,7 @@ class ModelSettings(Settings):
         takes_numbers: Whether it takes numbers.
         takes_categories: Whether it takes codes of categories; if not, all categories
             come one-hot among the numbers.
+        min_categories: The fewest columns of categories that it is trained with.
         takes_images: Whether it takes images.
         any_size: Whether its network takes images of any size, so that one table may hold several.
         takes_masks: Whether its network can be called with a mask of the real pixels, [row, 1,
@@ -67,6 +68,7 @@ class ModelSettings(Settings):
     scaling: ClassVar[ScalingName] = "standard"
     takes_numbers: ClassVar[bool] = True
     takes_categories: ClassVar[bool] = False
+    min_categories: ClassVar[int] = 0
     takes_images: ClassVar[bool] = False
     any_size: ClassVar[bool] = False
     takes_masks: ClassVar[bool] = False

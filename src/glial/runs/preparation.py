@@ -201,6 +201,14 @@ def _check_kinds(cls: type[ModelSettings], name: str, kinds: dict[str, Kind], te
         kinds: Kind of each input column.
         text: What becomes of texts: the plan's ``data.text``.
     """
+    named = sum(kind == "category" for kind in kinds.values())
+    if named < cls.min_categories:
+        raise InputError(
+            f"the model {name!r} needs columns of categories",
+            expected=f"at least {cls.min_categories}",
+            got=f"{named} of {len(kinds)} columns",
+            do="if numbers are names, say so: --set data.types.COLUMN=category",
+        )
     as_tokens = text == "tokens" or (text == "auto" and cls.takes_texts)
     takes = {
         **dict.fromkeys(("number", "category", "boolean", "datetime"), cls.takes_numbers),
