@@ -17,6 +17,7 @@ SMALL = {
     "dbm": {"hidden_sizes": [6, 4], "greedy_epochs": 1, "partition_steps": 20},
     "flow": {"couplings": 2, "hidden_sizes": [8]},
     "diffusion": {"hidden_size": 8, "layers": 1, "widths": [4, 8]},
+    "patch_memory": {"features": "random", "memory": 8},
     "pix2pix": {"generator_width": 4, "discriminator_width": 4, "dropout": 0.0},
     "cyclegan": {"generator_width": 4, "discriminator_width": 4, "blocks": 1},
     "deep_clustering": {"hidden_sizes": [8], "code_size": 2, "num_clusters": 3},

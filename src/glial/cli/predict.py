@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--answers", metavar="FILE", help="take a person's answers from this file")
     parser.add_argument(
+        "--pictures", metavar="FILE", help="draw the most anomalous images into this .png file"
+    )
+    parser.add_argument(
         "--out", required=True, metavar="FILE", help="a .csv, .parquet or .jsonl file"
     )
 
@@ -58,6 +61,12 @@ def run(options: argparse.Namespace) -> int:
         refused = hand_over(run, options.source)
         write_table(refused, over)
         told |= {"handed_over": str(over), "rows_handed_over": refused.height}
+    if options.pictures:
+        from glial.core.files import write_atomic
+        from glial.runs.anomaly.pictures import draw_anomalies
+
+        write_atomic(Path(options.pictures), draw_anomalies(run, options.source))
+        told["pictures"] = options.pictures
     write_table(frame, out)
     if options.json:
         print_json(told)

@@ -99,6 +99,7 @@ MODELS = Table(
         "conv_autoencoder": "glial.models.conv_autoencoder:ConvAutoencoderSettings",
         "sequence_autoencoder": "glial.models.sequence_autoencoder:SequenceAutoencoderSettings",
         "som": "glial.models.som:SOMSettings",
+        "patch_memory": "glial.models.patch_memory:PatchMemorySettings",
         "deep_svdd": "glial.models.deep_svdd:DeepSVDDSettings",
         "one_class": "glial.models.one_class:OneClassSettings",
         "dncnn": "glial.models.dncnn:DnCNNSettings",

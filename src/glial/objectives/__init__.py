@@ -7,6 +7,7 @@ from glial.objectives.contrastive_divergence import ContrastiveDivergence
 from glial.objectives.fitting import Fitting
 from glial.objectives.greedy import GreedyDescent
 from glial.objectives.perceptron import PerceptronRule
+from glial.objectives.remembering import Remembering
 from glial.objectives.row_descent import RowDescent
 from glial.objectives.two_players import TwoPlayers
 
@@ -20,6 +21,7 @@ OBJECTIVES = Table(
         "descent": "glial.training.objective:Descent",
         "fitting": "glial.objectives.fitting:Fitting",
         "greedy_descent": "glial.objectives.greedy:GreedyDescent",
+        "remembering": "glial.objectives.remembering:Remembering",
         "row_descent": "glial.objectives.row_descent:RowDescent",
         "perceptron_rule": "glial.objectives.perceptron:PerceptronRule",
         "two_players": "glial.objectives.two_players:TwoPlayers",
@@ -34,6 +36,7 @@ __all__ = [
     "Fitting",
     "GreedyDescent",
     "PerceptronRule",
+    "Remembering",
     "RowDescent",
     "TwoPlayers",
 ]

@@ -25,6 +25,7 @@ from glial.objectives import (
     Fitting,
     GreedyDescent,
     PerceptronRule,
+    Remembering,
     TwoPlayers,
 )
 from glial.runs.plan import Plan
@@ -238,4 +239,6 @@ def make_objective(model: nn.Module, learnt: Learnt, plan: Plan) -> Objective:
         return GreedyDescent(model, learnt.loss, plan.train, lr, learnt.mass)
     if objective == "fitting":
         return Fitting(model, plan.train)
+    if objective == "remembering":
+        return Remembering(model)
     return PerceptronRule(model, lr)
