@@ -23,6 +23,7 @@ SMALL = {
     "deep_clustering": {"hidden_sizes": [8], "code_size": 2, "num_clusters": 3},
     "gan": {"hidden_sizes": [8], "latent_size": 2},
     "dcgan": {"width": 4, "latent_size": 2},
+    "rbm_autoencoder": {"hidden_sizes": [9, 7]},
     "rbm": {"hidden_size": 6, "gibbs_steps": 2, "partition_steps": 100},
 }
 # What differences of judgements take away again.

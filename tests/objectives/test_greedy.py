@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch.nn import functional
 
 from glial.core.errors import InputError
@@ -15,6 +16,7 @@ from glial.functional.rbm import RBMWeights, rbm_free_energy, rbm_hidden_sums, r
 from glial.functional.rbm_partition import exact_log_partition
 from glial.models.dbn import DBNSettings
 from glial.models.energy import Stacked
+from glial.models.rbm_autoencoder import RBMAutoencoderSettings
 from glial.objectives import GreedyDescent
 from glial.training import Descent, TrainSettings, Watchable
 from glial.training.objective import Objective
@@ -176,3 +178,42 @@ def test_the_bound_rises_with_a_second_layer_unless_it_learns_nothing(share):
             objective.step(batch, Moment(number, 0, 0.45 + 0.449 * number / 400))
     after = bound(*machines(), pictures)
     assert (after > before + 0.05) is bool(share)
+
+
+@pytest.mark.slow
+def test_machines_alone_give_digits_back_once_they_are_unrolled():
+    """Backpropagation changes nothing here: all that is known was learnt layer by layer."""
+    digits = torch.tensor(load_digits().images / 8 - 1, dtype=torch.float32)[:, None]
+    errors = []
+    for share in (0.9, 0.0):
+        torch.manual_seed(0)
+        settings = RBMAutoencoderSettings(hidden_sizes=[40], code_size=10, pretraining_share=share)
+        model = settings.build(0, images=[[1, 8, 8]])
+        model.start(digits[:1400])
+        objective = GreedyDescent(model, model.loss, TrainSettings(optimizer="sgd"), lr=0.0)
+        for number in range(400):
+            rows = digits[32 * number % 1400 :][:32]
+            objective.step(Batch((rows,), rows), Moment(number, 0, number / 400))
+        with torch.no_grad():
+            kept = digits[1400:]
+            errors.append(float((model.eval().reconstruct(kept) - kept).square().mean()))
+    spread = float((digits[1400:] - digits[:1400].mean(0)).square().mean())
+    assert errors[0] < 0.8 * spread
+    assert errors[1] > 0.95 * spread
+
+
+def test_the_decoder_begins_as_the_encoder_upside_down():
+    torch.manual_seed(0)
+    model = RBMAutoencoderSettings(hidden_sizes=[5], code_size=2, pretraining_share=0.5).build(4)
+    rows = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    model.start(rows)
+    objective = GreedyDescent(model, model.loss, TrainSettings(optimizer="sgd"), lr=0.0)
+    batch = Batch((rows,), rows)
+    run(objective, [batch] * 4, 8)
+    assert not torch.equal(model.decoder[0].linear.weight, model.encoder[1].linear.weight.t())
+    lower = [objective.tensors()[f"lower_bias.{number}"].clone() for number in (0, 1)]
+    objective.step(batch, Moment(4, 0, 0.5))
+    pairs = zip(model.encoder, reversed(model.decoder), lower, strict=True)
+    for layer, mirror, bias in pairs:
+        assert torch.equal(mirror.linear.weight, layer.linear.weight.t())
+        assert torch.equal(mirror.linear.bias, bias)

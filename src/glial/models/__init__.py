@@ -96,6 +96,7 @@ MODELS = Table(
         "perceptron": "glial.models.perceptron:PerceptronSettings",
         "adaline": "glial.models.adaline:AdalineSettings",
         "autoencoder": "glial.models.autoencoder:DenseAutoencoderSettings",
+        "rbm_autoencoder": "glial.models.rbm_autoencoder:RBMAutoencoderSettings",
         "conv_autoencoder": "glial.models.conv_autoencoder:ConvAutoencoderSettings",
         "sequence_autoencoder": "glial.models.sequence_autoencoder:SequenceAutoencoderSettings",
         "som": "glial.models.som:SOMSettings",

@@ -60,18 +60,19 @@ class StackedSettings(ModelSettings):
         pretraining_share: The share of training in which layers are learnt one by one from the
             bottom, each as a restricted Boltzmann machine of what the one below says; the rest is
             backpropagation. 0 begins with it.
-        pretraining_lr: Learning rate of these machines.
+        pretraining_lr: Learning rate of these machines; None is a quarter divided by the root of
+            the units below, a layer by itself.
         gibbs_steps: Steps of their chains.
         visible: What rows are to the lowest: ``bernoulli`` units are 0 or 1, ``gaussian`` ones
             numbers; ``auto`` is ``bernoulli`` for rows that are one image of one channel.
 
     Example:
         >>> StackedSettings().pretraining_share
-        0.3
+        0.2
     """
 
-    pretraining_share: float = Field(default=0.3, ge=0, lt=1)
-    pretraining_lr: float = Field(default=0.002, gt=0)
+    pretraining_share: float = Field(default=0.2, ge=0, lt=1)
+    pretraining_lr: float | None = Field(default=None, gt=0)
     gibbs_steps: int = Field(default=1, ge=1)
     visible: VisibleName = "auto"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from glial.training.settings import TrainSettings
 from glial.training.updates import Updates
 
 _GREEDY = TrainSettings(optimizer="adam", schedule="cosine")
+_RATE = 0.25
 _DESCENT, _LAYER, _BIAS = "descent.", "layer.{}.", "lower_bias.{}"
 
 
@@ -177,7 +179,8 @@ class _Layer:
         assert layer.bias is not None  # noqa: S101 - narrows the type
         self._upper_bias = layer.bias
         own = {"weight": layer.weight, "lower": self.lower_bias, "upper": layer.bias}
-        self.updates = Updates(nn.ParameterDict(own), _GREEDY, settings.pretraining_lr)
+        lr = settings.pretraining_lr or _RATE / math.sqrt(len(self.lower_bias))
+        self.updates = Updates(nn.ParameterDict(own), _GREEDY, lr)
 
     def above(self, below_: Tensor) -> Tensor:
         """What the layer says of lower units: probabilities, or means of numbers."""
