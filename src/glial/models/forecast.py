@@ -107,6 +107,7 @@ class WindowSizes:
         self.targets = windows["targets"]
         self.covariates = covariates
         self.levels = outputs // (self.horizon * self.targets)
+        self._views: Tensor | None = None
 
     @property
     def features(self) -> int:
@@ -115,6 +116,13 @@ class WindowSizes:
 
     def views(self) -> Float[Tensor, "feature horizon context"]:
         """What each step sees of the past, as weights of the past's steps: see `SeasonalView`."""
+        if self._views is None:
+            # On the processor: these are thousands of steps of a few numbers.
+            with torch.device("cpu"):
+                self._views = self._seen()
+        return self._views.to(torch.get_default_device())
+
+    def _seen(self) -> Tensor:
         past = torch.eye(self.context, dtype=torch.float64)
         season, found = self.season, []
         naive = self._season_before(past, 1)
