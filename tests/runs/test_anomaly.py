@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import glial
 from glial.cli.main import main
 from glial.core.errors import InputError
+from glial.runs import TrainingInterrupted
 
 SMALL: dict[str, Any] = {"model.hidden_sizes": [16], "train.lr": 0.01, "model.code_size": 2}
 
@@ -38,7 +40,7 @@ def machines(count: int = 600, seed: int = 0, share: float = 0.05) -> pl.DataFra
 
 def trained(frame: pl.DataFrame, target: str | None = "state", **options: Any) -> glial.Run:
     chosen = {**SMALL, **options.pop("set", {})}
-    options = {"out": False, "epochs": 60, **options}
+    options = {"out": False, "epochs": 40, **options}
     return glial.train(frame, target, task="anomaly", set=chosen, **options)
 
 
@@ -77,6 +79,31 @@ def test_anomalies_are_told_in_the_columns_own_words_with_what_made_them_so(
     assert normal.height > 280
     assert (normal["because"] == "").all()
     assert told["score"].arg_max() == 7
+
+
+@pytest.mark.parametrize(
+    ("model", "epochs", "settings"),
+    [
+        ("vae", 15, {"model.hidden_sizes": [16], "model.latent_size": 2}),
+        ("flow", 4, {"model.hidden_sizes": [16], "model.couplings": 2}),
+        ("gan", 4, {"model.hidden_sizes": [16]}),
+        ("deep_svdd", 10, {"model.hidden_sizes": [16]}),
+        ("one_class", 15, {"model.hidden_sizes": [16]}),
+    ],
+)
+def test_every_network_names_the_column_that_is_out_of_bounds(
+    model: str, epochs: int, settings: dict[str, Any]
+) -> None:
+    run = glial.train(
+        machines(), "state", task="anomaly", model=model, epochs=epochs, out=False, set=settings
+    )
+    rows = machines(60, seed=7, share=0.0)
+    wrong = rows.with_columns(load=pl.lit(30.0))
+    told = glial.predict(run, wrong)
+    assert (told["prediction"] == "broken").mean() > 0.95
+    assert told["because"].str.starts_with("load ").mean() > 0.9
+    assert (glial.predict(run, rows)["prediction"] == "fine").mean() > 0.8
+    assert np.isfinite(told["score"].to_numpy()).all()
 
 
 def test_marked_rows_are_not_learnt_from() -> None:
@@ -131,6 +158,21 @@ def test_a_run_that_went_on_and_one_that_was_opened_say_the_same(
     assert glial.embed(opened, rows).shape == (50, 2)
     held = json.loads((Path(str(watched.path)) / "decoding.json").read_text())
     assert held["columns"] == ["speed", "load", "heat", "maker"]
+
+
+@pytest.mark.parametrize("model", ["autoencoder", "deep_svdd", "one_class"])
+def test_a_resumed_training_is_the_one_that_never_stopped(
+    model: str, tmp_path: Path, stop_at: Any
+) -> None:
+    options = {"task": "anomaly", "model": model, "epochs": 6}
+    whole = glial.train(machines(200), "state", out=False, **options)
+    with pytest.raises(TrainingInterrupted):
+        glial.train(machines(200), "state", out=tmp_path / "run", callbacks=[stop_at(5)], **options)
+    resumed = glial.train(machines(200), "state", out=tmp_path / "run", resume=True, **options)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    assert resumed.decoder.state() == whole.decoder.state()
+    assert resumed.plan.model == whole.plan.model
 
 
 def test_the_command_line(watched: glial.Run, tmp_path: Path, capsys: Any) -> None:

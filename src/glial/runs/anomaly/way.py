@@ -9,11 +9,13 @@ import polars as pl
 from glial.core.errors import InputError
 from glial.data import check_target, read, to_kind_of
 from glial.data.sources import is_of_files
-from glial.runs.anomaly.judging import judged, scored
+from glial.runs.anomaly.judging import scored
 from glial.runs.anomaly.ready import make_ready
 from glial.runs.prediction import notice_differences, read_for
+from glial.runs.preparation import weights_of
 from glial.runs.run import Run
 from glial.runs.ways import Way
+from glial.tasks.task import trivial_scores
 
 
 def _evaluate(run: Run, source: Any) -> dict[str, Any]:
@@ -22,9 +24,12 @@ def _evaluate(run: Run, source: Any) -> dict[str, Any]:
     marks = [name for name in run.decoder.targets if name in frame.columns]
     frame = check_target(frame, marks, run.task, varied=False)
     notice_differences(run, frame)
-    found = judged(run, frame, baseline=True)
-    details = run.decoder.details(scored(run, frame), frame)
-    return {"metrics": found.metrics, "baseline": found.baseline, "details": details}
+    outputs, weight = scored(run, frame), weights_of(frame, run.plan.data.weight)
+    return {
+        "metrics": run.decoder.scores(outputs, frame, weight),
+        "baseline": trivial_scores(run.decoder, frame, weight),
+        "details": run.decoder.details(outputs, frame),
+    }
 
 
 def _predict(run: Run, source: Any) -> Any:
