@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from glial.core.errors import InputError
 from glial.functional import binary_states, boltzmann_moments
@@ -117,3 +118,20 @@ def test_likelihoods_of_many_units_are_left_out():
     assert sorted(network.measure(rows, generator=seeded())) == ["reconstruction_error"]
     with pytest.raises(InputError, match="too many states"):
         network.log_probability(rows)
+
+
+@pytest.mark.slow
+def test_pixels_of_digits_are_likelier_than_one_by_one():
+    images = torch.from_numpy(load_digits().images[:, 2:5, 2:5]).float().flatten(1)
+    rows = (images > 7).float()
+    train, unseen = rows[:1400], rows[1400:]
+    shares = train.mean(dim=0)
+    alone = (unseen * shares.log() + (1 - unseen) * (1 - shares).log()).sum(dim=1).mean().item()
+    network = built(9, hidden_size=3, sweeps=3)
+    network.start(train)
+    fit(network, train, 150)
+    with torch.no_grad():
+        told = network.log_probability(unseen).mean().item()
+        assert told > alone + 0.8
+        network.ties.zero_()
+        assert network.log_probability(unseen).mean().item() < alone + 0.01

@@ -92,7 +92,7 @@ def boltzmann_moments(
     """
     held = torch.full_like(biases, torch.nan) if clamped is None else clamped
     free = held.isnan()
-    few = binary_states(int(free.sum()))
+    few = binary_states(int(free.sum())).to(held.device)
     states = held.double().repeat(len(few), 1)
     states[:, free] = few
     energies = pairwise_energy(states, couplings.double(), biases.double())
