@@ -2,9 +2,9 @@
 
     python benchmarks/hopfield.py recall [--pictures FOLDER]
     python benchmarks/hopfield.py capacity [--units 500 1000 2000] [--loads 0.14 0.15]
-        [--seeds 4] [--pictures FOLDER]
-    python benchmarks/hopfield.py problems [--seeds 10]
-    python benchmarks/hopfield.py dbm [--rows 20000] [--epochs N] [--sizes 500 1000]
+        [--seeds 2] [--pictures FOLDER]
+    python benchmarks/hopfield.py problems [--seeds 2]
+    python benchmarks/hopfield.py dbm [--rows 20000] [--epochs 12] [--sizes 256 256]
         [--pictures FOLDER]
 
 ``recall`` stores ten digits of scikit-learn's and calls them up from noisy ones. ``capacity``
@@ -274,9 +274,7 @@ def dbm(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as place:
         source = Path(place) / "digits.npz"
         np.savez(source, **parts)
-        settings = {"model.hidden_sizes": options.sizes}
-        if options.epochs:
-            settings["train.epochs"] = options.epochs
+        settings = {"model.hidden_sizes": options.sizes, "train.epochs": options.epochs}
         start, worked = time.monotonic(), time.process_time()
         run = glial.train(
             str(source), task="generate", model="dbm", set=settings, out=options.out or False
@@ -293,6 +291,10 @@ def dbm(options: argparse.Namespace) -> None:
         f"  log partition: {estimate.log_partition:.2f}, {estimate.low:.2f} to {estimate.high:.2f}"
     )
     pixels = torch.from_numpy(test).float().reshape(-1, 1, 28, 28) / 127.5 - 1
+    greys, unseen = (part.reshape(len(part), -1) / 255 for part in (train, test))
+    shares = greys.mean(axis=0).clip(1e-4, 1 - 1e-4)
+    alone = float((unseen * np.log(shares) + (1 - unseen) * np.log(1 - shares)).sum(axis=1).mean())
+    print(f"  independent pixels: log_probability {alone:.2f}")
     flat = train.reshape(len(train), -1) / 127.5 - 1
     for count in (options.sizes[-1], 50, 100):
         if count < 784:
@@ -325,11 +327,11 @@ def main() -> None:
     parser.add_argument("what", choices=["recall", "capacity", "problems", "dbm"])
     parser.add_argument("--units", type=int, nargs="+", default=[500, 1000, 2000])
     parser.add_argument("--loads", type=float, nargs="+", default=list(LOADS))
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--tested", type=int, default=1_000)
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[500, 1000])
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 256])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--pictures", type=Path)
