@@ -5,6 +5,8 @@ import pytest
 import torch
 from minisom import MiniSom
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.manifold import trustworthiness
 
 from glial.core.errors import InputError
 from glial.data import Batch
@@ -85,6 +87,15 @@ def test_maps_order_themselves(digits, learning, topology):
     # Cells side by side are alike: nearer than cells at large.
     apart = torch.cdist(network.prototypes, network.prototypes)
     assert apart[network.adjacent].mean() < 0.7 * apart.mean()
+
+
+def test_places_keep_neighbours_that_two_components_do_not(digits):
+    network = built(64, grid=[14, 14])
+    fit(network, digits)
+    places = network.embed(digits).numpy()
+    plane = PCA(2).fit_transform(digits)
+    on_map, in_plane = (trustworthiness(digits, part, n_neighbors=10) for part in (places, plane))
+    assert on_map > 0.95 > in_plane + 0.05
 
 
 def test_without_a_neighbourhood_there_is_no_order(digits):
