@@ -21,6 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from glial.functional.clustering import lloyd_step, nearest_centres, silhouettes
+from glial.functional.metric_losses import pairwise_distances
 from glial.models.clusters import (
     LOOKED_AT,
     MOST_CLUSTERS,
@@ -141,7 +142,7 @@ class KMeans(RowNetwork):
 
     def embed(self, rows: Rows) -> Float[Tensor, "row cluster"]:
         """The distance of each row to every centre."""
-        return (rows.flatten(1)[:, None] - self.centres).square().sum(dim=2).sqrt()
+        return pairwise_distances(rows.flatten(1), self.centres)
 
 
 def with_best_count(settings: Chosen, rows: Rows, seed: int) -> Chosen:
