@@ -40,6 +40,7 @@ LOG_VARIANCES = (-7.0, 3.0)
 PARTITION_SEED = 0
 DEFAULT_HIDDEN_SIZE = 256
 SAMPLING_STEPS = 500
+EPOCHS = ((30_000, 30), (5_000, 60), (1_000, 200), (0, 600))  # for so many rows
 WATCHED_ROWS = 16  # of a batch, by which one sees how far training is
 PARAMETERS = ("weight", "visible_bias", "hidden_bias", "log_variance")  # as RBMWeights has them
 
@@ -96,17 +97,17 @@ class RBMSettings(UnlabelledSettings):
 
     @classmethod
     def train_defaults(cls, task: str, num_rows: int = 1000) -> dict[str, Any]:
-        """Adam of small steps that end at none; the last weights, as no loss tells the best.
+        """Adam to a rate of 0, some thousand steps; the last weights, as no loss tells the best.
 
         Example:
-            >>> RBMSettings.train_defaults("generate")["restore_best"]
-            False
+            >>> RBMSettings.train_defaults("generate", 60_000)["epochs"]
+            30
         """
         return {
             "optimizer": "adam",
-            "lr": 0.002,
-            "batch_size": 100,
-            "epochs": 30 if num_rows >= 30_000 else 60 if num_rows >= 5_000 else 200,
+            "lr": 0.005,
+            "batch_size": 20 if num_rows < 1_000 else 50 if num_rows < 5_000 else 100,
+            "epochs": next(n for least, n in EPOCHS if num_rows >= least),
             "schedule": "cosine",
             "restore_best": False,
         }
