@@ -39,12 +39,13 @@ def draw_anomalies(run: Run, source: Any, *, most: int = MOST) -> bytes:
         ...
         glial.core.errors.InputError: only anomalies in images can be drawn. ...
     """
-    task, encoders = run.decoder, list(run.encoding.encoders.values())
-    if not isinstance(task, Anomaly) or not all(isinstance(e, ImageEncoder) for e in encoders):
+    task = run.decoder
+    images_alone = {type(encoder) for encoder in run.encoding.encoders.values()} == {ImageEncoder}
+    if not isinstance(task, Anomaly) or not images_alone:
         raise InputError(
             "only anomalies in images can be drawn",
             expected="a run of the task anomaly on images",
-            got=f"the task {run.task} on {', '.join(run.encoding.encoders) or 'series'}",
+            got=f"the task {run.task} of a run on {run.sizes.get('source')}",
             do="leave --pictures out; the column because names what made rows of a table odd",
         )
     frame, paths = read_for(run, source)
