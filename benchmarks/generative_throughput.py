@@ -153,9 +153,9 @@ def compare(name: str, rounds: int, seconds: float) -> None:
         for held in ratios.values()
     ]
     how = f"{train.step}, {train.layout}, {train.threads} threads"
+    steps = epochs * len(pixels) // int(train.batch_size)
     print(
-        f"| {name} | {count:,} | {epochs * len(pixels) // int(train.batch_size)} of {train.batch_size} | "
-        f"{how} | {' | '.join(told)} |",
+        f"| {name} | {count:,} | {steps} of {train.batch_size} | {how} | {' | '.join(told)} |",
         flush=True,
     )
 
