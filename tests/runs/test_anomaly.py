@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
 
 import glial
 from glial.cli.main import main
@@ -63,6 +65,17 @@ def test_what_breaks_a_rule_scores_higher_than_what_keeps_it(watched: glial.Run)
         for values in (spread, told["score"].to_numpy())
     )
     assert whole > alone + 0.05
+
+
+def test_a_digit_that_was_never_shown_is_found() -> None:
+    pixels, classes = load_digits(return_X_y=True)
+    frame = pl.DataFrame({f"p{i}": column for i, column in enumerate(pixels.T)})
+    frame = frame.with_columns(zero=pl.Series(classes == 0))
+    run = glial.train(frame, "zero", task="anomaly", epochs=40, out=False)
+    normal = pixels[classes != 0]
+    distances = ((pixels - normal.mean(axis=0)) ** 2 / (normal.var(axis=0) + 0.1)).sum(axis=1)
+    assert run.metrics["test"]["roc_auc"] > 0.85
+    assert roc_auc_score(classes == 0, distances) < 0.7  # the mean digit tells little
 
 
 def test_anomalies_are_told_in_the_columns_own_words_with_what_made_them_so(
