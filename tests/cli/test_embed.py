@@ -57,6 +57,8 @@ def test_every_format_holds_the_same_vectors(call, ending):
         "size": 6,
         "layer": None,
         "near": None,
+        "reduce": None,
+        "picture": None,
         "against": None,
         "copies": None,
     }
