@@ -60,8 +60,8 @@ class DBNSettings(StackedSettings):
         return {
             "optimizer": "adamw",
             "lr": 0.001,
-            "batch_size": 100,
-            "epochs": 30 if num_rows >= 30_000 else 100,
+            "batch_size": 20 if num_rows < 1_000 else 50 if num_rows < 5_000 else 100,
+            "epochs": 30 if num_rows >= 30_000 else 100 if num_rows >= 1_000 else 200,
             "schedule": "cosine",
             "weight_decay": 0.01,
         }

@@ -14,6 +14,9 @@ from glial.models.energy import StackedSettings
 from glial.models.visible_units import Visible, VisibleUnits
 from glial.nn.dense import Dense
 
+# What a logistic unit's slope of a quarter takes away; machines learn better from small weights.
+STEEPNESS = 4.0
+
 
 class RBMAutoencoderSettings(StackedSettings, DenseAutoencoderSettings):
     """A dense autoencoder of logistic units, with a linear code, that learns layer by layer first.
@@ -87,6 +90,11 @@ class RBMAutoencoder(Autoencoder):
     def __init__(self, settings: RBMAutoencoderSettings, shape: tuple[int, ...]) -> None:
         super().__init__(settings, shape)
         self.visible_units = VisibleUnits(settings.visible, shape)
+        with torch.no_grad():
+            halves = [self.decoder] if settings.pretraining_share else [self.encoder, self.decoder]
+            for half in halves:
+                for layer in self._layers(half)[:-1]:
+                    layer.weight.mul_(STEEPNESS)
 
     @torch.no_grad()
     def start(self, rows: Rows) -> None:
