@@ -16,7 +16,7 @@ from jaxtyping import Float, Shaped
 from pydantic import Field
 from torch import Tensor, nn
 
-from glial.models.energy import StackedSettings
+from glial.models.energy import STEEPNESS, StackedSettings
 from glial.models.pixels import joined, num_pixels
 from glial.models.visible_units import VisibleUnits
 from glial.nn.dense import Dense
@@ -139,6 +139,10 @@ class DeepBelief(nn.Module):
             Dense(before, after, initialization="xavier_uniform")
             for before, after in itertools.pairwise(sizes)
         )
+        if not settings.pretraining_share:
+            with torch.no_grad():
+                for layer in self.stack():
+                    layer.weight.mul_(STEEPNESS)
         self.head = Dense(sizes[-1], num_outputs, initialization="xavier_uniform")
 
     def start(self, *parts: Shaped[Tensor, "row ..."]) -> None:

@@ -12,6 +12,9 @@ from glial.models.settings import ModelSettings
 from glial.models.visible_units import VisibleName, VisibleUnits
 from glial.nn.dense import Dense
 
+# What a logistic unit's slope of a quarter takes away; machines learn better from small weights.
+STEEPNESS = 4.0
+
 
 class Contrast(NamedTuple):
     """What a network learns of one batch.

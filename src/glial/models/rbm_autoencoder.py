@@ -10,12 +10,9 @@ from torch import Tensor
 
 from glial.models.autoencoder import Autoencoder, DenseAutoencoderSettings
 from glial.models.autoencoding import Codes, Rows
-from glial.models.energy import StackedSettings
+from glial.models.energy import STEEPNESS, StackedSettings
 from glial.models.visible_units import Visible, VisibleUnits
 from glial.nn.dense import Dense
-
-# What a logistic unit's slope of a quarter takes away; machines learn better from small weights.
-STEEPNESS = 4.0
 
 
 class RBMAutoencoderSettings(StackedSettings, DenseAutoencoderSettings):
