@@ -48,8 +48,16 @@ def test_step_units_start_at_zero_decide_two_classes_and_threshold_at_zero(name)
 def test_objectives():
     learns = {name: MODELS.resolve(name).objective for name in MODELS}
     others = {name: how for name, how in learns.items() if how not in ("descent", "two_players")}
-    vectors = dict.fromkeys(("word2vec", "glove", "fasttext"), "row_descent")
-    assert others == {"perceptron": learns["perceptron"], **vectors}
+    kinds = {
+        "perceptron_rule": ["perceptron"],
+        "row_descent": ["word2vec", "glove", "fasttext"],
+        "contrastive_divergence": ["rbm", "boltzmann_machine", "dbm"],
+        "greedy_descent": ["dbn", "rbm_autoencoder"],
+        "competitive": ["som"],
+        "fitting": ["kmeans", "hierarchical", "dbscan", "pca", "tsne"],
+        "remembering": ["patch_memory"],
+    }
+    assert others == {name: how for how, names in kinds.items() for name in names}
     assert MODELS.resolve("adaline").loss == "half_squared_error"
 
 

@@ -253,7 +253,7 @@ def test_a_network_of_ones_own_reads_and_writes(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("abc" * 300)
     options = {"train.lr": 0.3, "train.batch_size": 2}
-    run = glial.train(path, task=TASK, model=Pairs(8), epochs=3, out=False, set=options)
+    run = glial.train(path, task=TASK, model=Pairs(8), epochs=10, out=False, set=options)
     assert run.metrics["test"]["accuracy"] == 1.0
     assert (
         glial.generate(run, prompt="ab", length=200, temperature=0)[0].text
