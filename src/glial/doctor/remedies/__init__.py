@@ -1,0 +1,64 @@
+"""From findings to changes of the source: what somebody who knows would edit.
+
+Each remedy is a pure function of a finding, what was seen, and the text of the program. Whether a
+change helps is for others to try; here it only has to be what the finding calls for, and Python.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+
+from glial.doctor.remedies.case import Case, Found
+from glial.doctor.remedies.change import Change, diff_of, texts_after
+from glial.doctor.remedies.source import Edit, Source, Sources
+
+__all__ = ["REMEDIES", "Case", "Change", "Edit", "Found", "Source", "Sources", "changes"]
+__all__ += ["diff_of", "texts_after"]
+
+logger = logging.getLogger(__name__)
+
+Remedy = Callable[[Case], Iterator[Change]]
+
+# Each family's table: for each problem what mends it, the likeliest first.
+_FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = ()
+
+REMEDIES: Mapping[str, tuple[Remedy, ...]] = {
+    problem: tuple(remedy for family in _FAMILIES for remedy in family.get(problem, ()))
+    for problem in sorted({problem for family in _FAMILIES for problem in family})
+}
+
+
+def changes(case: Case) -> list[Change]:
+    """The changes that may mend a finding, the likeliest first.
+
+    Args:
+        case: The finding, the evidence and the source.
+
+    Returns:
+        Changes that apply, that change something and leave Python; each text once.
+
+    Example:
+        >>> from glial.core.findings import Finding
+        >>> from glial.doctor.evidence import Evidence
+        >>> changes(Case(Finding("data-drift", "note", None, {}, "It.", "Do."), Evidence()))
+        []
+    """
+    found: list[Change] = []
+    seen: list[dict[str, str]] = []
+    for remedy in REMEDIES.get(case.finding.problem, ()):
+        try:
+            proposed = list(remedy(case))
+        except Exception:
+            logger.debug("a remedy of %s failed", case.finding.problem, exc_info=True)
+            continue
+        for change in proposed:
+            try:
+                texts = texts_after([change], case.sources)
+            except ValueError:
+                logger.debug("the change %s does not apply", change.name, exc_info=True)
+                continue
+            if texts and texts not in seen:
+                seen.append(texts)
+                found.append(change)
+    return found

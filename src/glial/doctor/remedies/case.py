@@ -1,0 +1,172 @@
+"""What a remedy is given: a finding, what was seen, and the source that it was seen of."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from glial.core.findings import Finding, Place
+from glial.doctor.evidence import (
+    Evidence,
+    LayerSeen,
+    LoaderSeen,
+    LossSeen,
+    ModelSeen,
+    OptimizerSeen,
+)
+from glial.doctor.remedies.source import Source, Sources, last_name
+
+
+@dataclass(frozen=True)
+class Found:
+    """A piece of source, and the file it stands in."""
+
+    source: Source
+    node: ast.AST
+
+    @property
+    def code(self) -> str:
+        """Its text."""
+        return self.source.code(self.node)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One finding that is to be mended in the source.
+
+    Attributes:
+        finding: It.
+        evidence: What was seen of the training.
+        sources: The program's files.
+
+    Example:
+        >>> finding = Finding("missing-step", "error", None, {}, "It.", "Do.")
+        >>> Case(finding, Evidence(), Sources()).model is None
+        True
+    """
+
+    finding: Finding
+    evidence: Evidence
+    sources: Sources = field(default_factory=Sources)
+
+    # -- what the finding is about
+
+    @cached_property
+    def model(self) -> ModelSeen | None:
+        """The network: the one that the finding names, else the largest that is trained."""
+        where = self.finding.where or ""
+        for model in self.evidence.models:
+            if where == model.name or where.startswith(f"{model.name}."):
+                return model
+        if where and (held := [m for m in self.evidence.models if self._layer_in(m)]):
+            return held[0]
+        trained = [m for m in self.evidence.models if m.calls.get("train")]
+        return max(trained or self.evidence.models, key=lambda m: m.size, default=None)
+
+    @property
+    def path(self) -> str:
+        """Where in the network the finding is, as in ``named_modules()``; "" for the whole."""
+        where, model = self.finding.where or "", self.model
+        if model is not None and where == model.name:
+            return ""
+        if model is not None and where.startswith(f"{model.name}."):
+            return where.removeprefix(f"{model.name}.")
+        return where
+
+    @cached_property
+    def layer(self) -> LayerSeen | None:
+        """The layer that the finding is about; None where it is about none."""
+        return None if self.model is None else self._layer_in(self.model)
+
+    def _layer_in(self, model: ModelSeen) -> LayerSeen | None:
+        where = (self.finding.where or "").removeprefix(f"{model.name}.")
+        return next((layer for layer in model.layers if layer.name == where), None)
+
+    @cached_property
+    def optimizer(self) -> OptimizerSeen | None:
+        """The optimiser that the finding names, or that of its network, else the busiest."""
+        seen = self.evidence.optimizers
+        named = [o for o in seen if o.name == self.finding.where]
+        of_model = [o for o in seen if self.model is not None and o.model == self.model.name]
+        return max(named or of_model or seen, key=lambda o: o.steps, default=None)
+
+    @cached_property
+    def loss(self) -> LossSeen | None:
+        """The loss: the one at the finding's line, or that of its network, else the first."""
+        at = self.finding.at
+        near = [x for x in self.evidence.losses if at is not None and at in (x.at, x.made_at)]
+        of_model = [
+            x for x in self.evidence.losses if self.model is not None and x.model == self.model.name
+        ]
+        return next(iter(near or of_model or self.evidence.losses), None)
+
+    @cached_property
+    def loader(self) -> LoaderSeen | None:
+        """The loader that training reads from."""
+        return next((x for x in self.evidence.loaders if x.training), None)
+
+    # -- where that stands in the source
+
+    def call(self, place: Place | None, *names: str) -> Found | None:
+        """The innermost call of one of some names that holds a line."""
+        return next(self.calls(place, *names), None)
+
+    def calls(self, place: Place | None, *names: str) -> Iterator[Found]:
+        """Calls of some names (of all without) that hold a line, the innermost first."""
+        source = self.sources.of(place)
+        if source is not None and place is not None:
+            for call in source.calls_at(place.line, *names):
+                yield Found(source, call)
+
+    def statement(self, place: Place | None) -> Found | None:
+        """The innermost statement that holds a line."""
+        source = self.sources.of(place)
+        if source is None or place is None:
+            return None
+        found = source.statements_at(place.line)
+        return Found(source, found[0]) if found else None
+
+    @property
+    def optimizer_call(self) -> Found | None:
+        """Where the optimiser is made."""
+        seen = self.optimizer
+        return None if seen is None else self.call(seen.made_at, seen.kind)
+
+    @property
+    def step(self) -> Found | None:
+        """Where the optimiser steps: the call of ``step``."""
+        seen = self.optimizer
+        return None if seen is None else self.call(seen.at, "step")
+
+    @property
+    def backward(self) -> Found | None:
+        """Where gradients are taken: the call of ``backward``."""
+        place = self.loss.backward_at if self.loss else None
+        place = place or (self.optimizer.backward_at if self.optimizer else None)
+        return self.call(place, "backward")
+
+    @property
+    def loss_call(self) -> Found | None:
+        """Where the loss is computed: a call that is given outputs and targets."""
+        seen = self.loss
+        if seen is None:
+            return None
+        found = [
+            one
+            for one in self.calls(seen.at)
+            if isinstance(one.node, ast.Call) and len(one.node.args) + len(one.node.keywords) > 1
+        ]
+        named = [one for one in found if last_name(getattr(one.node, "func", None)) == seen.name]
+        return next(iter(named or found), None)
+
+    @property
+    def loss_module(self) -> Found | None:
+        """Where the loss was made, if it is a module."""
+        return None if self.loss is None else self.call(self.loss.made_at)
+
+    @property
+    def layer_call(self) -> Found | None:
+        """Where the layer was made."""
+        return None if self.layer is None else self.call(self.layer.at, self.layer.kind)

@@ -1,0 +1,124 @@
+"""A change of a program's source: edits, what they do, and the diff that shows them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glial.doctor.remedies.source import Edit, Source, Sources, edited
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be changed, and why.
+
+    Attributes:
+        name: The remedy's: ``lower-rate``.
+        does: What it does, in one sentence that begins with a verb: "divides the rate by ten".
+        edits: By file.
+        alters_loss: Whether losses before and after it cannot be compared.
+
+    Example:
+        >>> Change("lower-rate", "Divides the rate.", {"train.py": (Edit(5, 6, "0.1"),)}).name
+        'lower-rate'
+    """
+
+    name: str
+    does: str
+    edits: Mapping[str, tuple[Edit, ...]]
+    alters_loss: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        does: str,
+        source: Source,
+        edits: Sequence[Edit],
+        *,
+        alters_loss: bool = False,
+    ) -> Change:
+        """A change of one file."""
+        return cls(name, does, {source.path: tuple(edits)}, alters_loss)
+
+
+def texts_after(changes: Sequence[Change], sources: Sources) -> dict[str, str]:
+    """The files that changes touch, as they are after all of them.
+
+    Args:
+        changes: Made for the same texts.
+        sources: These texts.
+
+    Returns:
+        Whole new texts by absolute path; files that end as they were are left out.
+
+    Raises:
+        ValueError: If two changes touch the same characters, or what comes out is not Python.
+
+    Example:
+        >>> sources = Sources({"/a.py": "lr = 1"})
+        >>> texts_after([Change("n", "Does.", {"/a.py": (Edit(5, 6, "0.1"),)})], sources)
+        {'/a.py': 'lr = 0.1'}
+    """
+    together: dict[str, list[Edit]] = {}
+    for change in changes:
+        for path, edits in change.edits.items():
+            together.setdefault(path, []).extend(edits)
+    texts: dict[str, str] = {}
+    for path, wanted in together.items():
+        source = sources.get(path)
+        if source is None:
+            raise ValueError(f"{path} cannot be read")
+        text = edited(source.text, wanted)
+        if text == source.text:
+            continue
+        try:
+            Source(path, text)
+        except SyntaxError as error:
+            raise ValueError(f"the change of {path} is not Python: {error}") from error
+        texts[source.path] = text
+    return texts
+
+
+def diff_of(texts: Mapping[str, str], before: Sources, root: Path | None = None) -> str:
+    r"""A unified diff that ``git apply`` and ``patch -p1`` take.
+
+    Args:
+        texts: Whole new texts by path.
+        before: What the files hold.
+        root: Where paths are told from; the current folder if None.
+
+    Example:
+        >>> print(diff_of({"/r/a.py": "b\n"}, Sources({"/r/a.py": "a\n"}), Path("/r")), end="")
+        --- a/a.py
+        +++ b/a.py
+        @@ -1 +1 @@
+        -a
+        +b
+    """
+    root = (root or Path.cwd()).absolute()
+    parts: list[str] = []
+    for path, text in sorted(texts.items()):
+        source = before.get(path)
+        place = Path(path)
+        name = (
+            place.relative_to(root).as_posix() if place.is_relative_to(root) else place.as_posix()
+        )
+        old = source.text if source is not None else ""
+        for line in difflib.unified_diff(
+            _lines(old),
+            _lines(text),
+            f"a/{name.lstrip('/')}",
+            f"b/{name.lstrip('/')}",
+        ):
+            missing = "" if line.endswith("\n") else "\n\\ No newline at end of file\n"
+            parts.append(line + missing)
+    return "".join(parts)
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as diffs know them: only line feeds end one."""
+    return [line for line in re.split(r"(?<=\n)", text) if line]
