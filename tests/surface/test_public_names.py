@@ -43,6 +43,7 @@ TOP = [
     "explanation",
     "functional",
     "generate",
+    "healing",
     "inspect",
     "load",
     "models",

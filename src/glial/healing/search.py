@@ -1,0 +1,267 @@
+"""The search for a treatment: screened on single pairs, confirmed on several, kept if it helps."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from glial.healing.account import DEFAULT_BUDGET, Account, check_budget
+from glial.healing.ledger import Attempt, Healing
+from glial.healing.patient import Patient, Trial
+from glial.healing.treatment import Treatment
+from glial.healing.verdict import SEEDS, Pair, judge
+
+logger = logging.getLogger(__name__)
+
+SHORT = 0.25  # the share of a training that candidates are screened on where there are several
+WORTH_SHORTENING = 0.5  # of its time a training must spend training
+# What shows only at the end of a training, or by its length.
+NEEDS_THE_WHOLE = {"undertrained", "overfitting", "schedule-collapse", "batch-size-unsuitable"}
+
+
+def heal(
+    patient: Patient, *, budget: float = DEFAULT_BUDGET, control: Trial | None = None
+) -> Healing:
+    """Look for a treatment that helps, and keep it only if it does.
+
+    The first training is the diagnosis. Where it shows an error or a warning, remedies are
+    screened on pairs of one seed, the best of the first cause in front: whole trainings, or
+    shortened ones where there are several to choose from. What is better by a clear margin is
+    extended while errors are left. Screening costs at most two trainings. The best is trained
+    with three seeds beside the control and kept if every pair gains, and all together more than
+    the pooled standard deviation between seeds. What was kept is the control of what follows.
+
+    Args:
+        patient: What is healed.
+        budget: Most trainings in all, that of the control among them.
+        control: The first training, where it has been made already.
+
+    Returns:
+        What was tried and what was kept; also where the user interrupts it.
+
+    Raises:
+        InputError: If the budget is too small.
+
+    Example:
+        >>> from glial.core.findings import Finding
+        >>> from glial.healing import Step
+        >>> class Steep:
+        ...     "Scores 0.5, and 0.9 with a lower rate."
+        ...
+        ...     lower_is_better, measured_by, can_shorten = False, "val accuracy", False
+        ...
+        ...     def train(self, treatment, *, seed, share=1.0):
+        ...         if treatment.is_control:
+        ...             found = Finding("loss-spike", "error", None, {}, "It jumps.", "Lower it.")
+        ...             return Trial(0.5, 1.0, 0.8, [found])
+        ...         return Trial(0.9, 1.0, 0.8)
+        ...
+        ...     def candidates(self, trial, treatment):
+        ...         step = Step("lower-rate", "loss-spike", None, "Divide the rate by 10.")
+        ...         return [Treatment((step,), set={"train.lr": 0.01})]
+        >>> healing = heal(Steep())
+        >>> healing.kept.name, healing.trainings
+        ('lower-rate', 6.0)
+    """
+    check_budget(budget)
+    search = _Search(patient, budget)
+    try:
+        search.run(control)
+    except KeyboardInterrupt as stop:
+        search.healing.stopped = "interrupted"
+        search.healing.signal = getattr(stop, "signal", None)
+    return search.settled()
+
+
+@dataclass
+class _Base:
+    """What candidates are held against: a treatment and its trainings."""
+
+    treatment: Treatment
+    whole: Trial
+    short: Trial | None = None
+
+
+class _Search:
+    def __init__(self, patient: Patient, budget: float) -> None:
+        self.patient = patient
+        self.account = Account(budget)
+        self.healing = Healing(patient.measured_by, patient.lower_is_better, budget)
+        self._arm: dict[int, Trial] = self.healing.before  # what is to be bettered, by seed
+        # Treatments that screening found better than what they were held against, with the
+        # trainings of theirs that were whole.
+        self._promising: list[tuple[Attempt, dict[int, Trial]]] = []
+
+    def run(self, control: Trial | None) -> None:
+        """From the diagnosis on, as far as remedies, the search's limit and the budget go."""
+        healing, nothing = self.healing, Treatment()
+        trial = control or self.patient.train(nothing, seed=SEEDS[0])
+        self.account.charge(trial, share=1.0, expected=1.0, searching=False)
+        healing.before[SEEDS[0]] = trial
+        while True:
+            trial, treatment = self._arm[SEEDS[0]], healing.kept or nothing
+            if not trial.problems:
+                healing.stopped = "done" if healing.attempts else "healthy"
+                return
+            candidates = self._fresh(self.patient.candidates(trial, treatment))
+            if not candidates:
+                healing.stopped = "done" if healing.attempts else "no-remedy"
+                return
+            healing.stopped = "done"
+            self._promising = []
+            self._screen(_Base(treatment, trial), candidates)
+            kept = self._confirm()
+            if kept is None:
+                return
+            healing.kept, self._arm = kept
+            healing.after = self._arm
+
+    def settled(self) -> Healing:
+        """The healing, with what it cost."""
+        self.healing.trainings = self.account.trainings
+        self.healing.search_cost = self.account.search_cost
+        self.healing.confirm_cost = self.account.confirm_cost
+        return self.healing
+
+    def _fresh(self, candidates: list[Treatment]) -> list[Treatment]:
+        """Candidates that change something and were not tried before, noted as attempts."""
+        fresh: list[Treatment] = []
+        for candidate in candidates:
+            known = [*(attempt.treatment for attempt in self.healing.attempts), *fresh]
+            if not candidate.is_control and not any(map(candidate.has_same_changes, known)):
+                fresh.append(candidate)
+        self.healing.attempts += [Attempt(candidate) for candidate in fresh]
+        return fresh
+
+    def _screen(self, base: _Base, queue: list[Treatment]) -> None:
+        """Try candidates until one heals, none is left, or no more may be spent."""
+        best = base
+        while queue:
+            if best is not base and not best.whole.problems:
+                return
+            if len(queue) > 1 and self._tried_whole() and self._shortens(best, queue):
+                self._screen_shortened(best, queue)
+                return
+            candidate = queue.pop(0)
+            if not self.account.can_search(
+                candidate.longer, to_confirm=self._to_confirm(whole=True)
+            ):
+                self.healing.stopped = "budget"
+                continue  # a shorter one may still do
+            attempt = self._attempt_of(candidate)
+            trial = self._try(attempt, best.whole, share=1.0)
+            attempt.compare(base.whole, trial)
+            if attempt.verdict == "unverified" and not trial.problems:
+                return  # nothing tells more than that the findings are gone
+            if self._is_promising(attempt):
+                self._promising.append((attempt, {SEEDS[0]: trial}))
+                best = _Base(candidate, trial)
+                if trial.problems:
+                    queue[:0] = self._fresh(self.patient.candidates(trial, candidate))
+
+    def _screen_shortened(self, best: _Base, queue: list[Treatment]) -> None:
+        """Try candidates on a part of a training each, beside the best until then."""
+        to_confirm = self._to_confirm(whole=False)
+        if best.short is None:
+            best.short = self.patient.train(best.treatment, seed=SEEDS[0], share=SHORT)
+            expected = SHORT * best.treatment.longer
+            self.account.charge(best.short, share=SHORT, expected=expected, searching=True)
+        for candidate in queue:
+            if not self._can_be_short(candidate):
+                continue
+            expected = SHORT * candidate.longer
+            if not self.account.can_search(expected, to_confirm=to_confirm, share=SHORT):
+                self.healing.stopped = "budget"
+                continue
+            attempt = self._attempt_of(candidate)
+            self._try(attempt, best.short, share=SHORT)
+            if self._is_promising(attempt):
+                self._promising.append((attempt, {}))
+
+    def _try(self, attempt: Attempt, beside: Trial, *, share: float) -> Trial:
+        """Train with a treatment, and note how it did beside another training."""
+        treatment = attempt.treatment
+        logger.info("trying %s: %s", treatment.name, " ".join(s.does for s in treatment.steps))
+        trial = self.patient.train(treatment, seed=SEEDS[0], share=share)
+        attempt.stage = "screened"
+        attempt.cost += self.account.charge(
+            trial, share=share, expected=share * treatment.longer, searching=True
+        )
+        attempt.why = trial.failed
+        if trial.failed is None and trial.score is None:
+            attempt.verdict = "unverified"
+            return trial
+        pair = Pair(SEEDS[0], beside.score, trial.score)
+        attempt.verdict = "failed" if trial.failed else "dropped"
+        attempt.pairs = [pair]
+        attempt.gain = pair.gain(lower_is_better=self.patient.lower_is_better)
+        return trial
+
+    def _is_promising(self, attempt: Attempt) -> bool:
+        lower = self.patient.lower_is_better
+        return any(pair.is_clear(lower_is_better=lower) for pair in attempt.pairs)
+
+    def _confirm(self) -> tuple[Treatment, dict[int, Trial]] | None:
+        """The first promising treatment that several seeds agree on, the best one in front."""
+        for attempt, trials in self._by_score():
+            needed = sum(seed not in arm for seed in SEEDS for arm in (self._arm, trials))
+            if not self.account.can_train(needed):
+                self.healing.stopped = "budget"
+                continue
+            attempt.pairs = []
+            for pair in self._pairs(attempt, trials):
+                attempt.pairs.append(pair)
+                if pair.gain(lower_is_better=self.patient.lower_is_better) <= 0:
+                    break  # it is not kept, whatever the others say
+            attempt.confirm(judge(attempt.pairs, lower_is_better=self.patient.lower_is_better))
+            logger.info("%s: %s", attempt.treatment.name, attempt.verdict)
+            if attempt.verdict == "kept":
+                attempt.compare(self._arm[SEEDS[0]], trials[SEEDS[0]])
+                return attempt.treatment, trials
+        return None
+
+    def _by_score(self) -> list[tuple[Attempt, dict[int, Trial]]]:
+        """Promising treatments: those seen to the end first, of these what was found last.
+
+        Whole trainings were held against the best until then, so the last is the best of them.
+        """
+        whole = [one for one in self._promising if one[1]]
+        short = [one for one in self._promising if not one[1]]
+        short.sort(key=lambda one: -(one[0].gain if one[0].gain is not None else -math.inf))
+        return [*short, *reversed(whole)]
+
+    def _pairs(self, attempt: Attempt, trials: dict[int, Trial]) -> Iterator[Pair]:
+        base = self.healing.kept or Treatment()
+        for seed in SEEDS:
+            for treatment, arm in ((base, self._arm), (attempt.treatment, trials)):
+                if seed in arm:
+                    continue
+                arm[seed] = self.patient.train(treatment, seed=seed)
+                expected = treatment.longer
+                cost = self.account.charge(arm[seed], share=1.0, expected=expected, searching=False)
+                attempt.cost += cost if arm is trials else 0.0
+            yield Pair(seed, self._arm[seed].score, trials[seed].score)
+
+    def _attempt_of(self, treatment: Treatment) -> Attempt:
+        return next(one for one in self.healing.attempts if one.treatment is treatment)
+
+    def _to_confirm(self, *, whole: bool) -> float:
+        """Trainings that must be left once a candidate is screened, so that it can be kept."""
+        return sum(seed not in self._arm for seed in SEEDS) + len(SEEDS) - whole
+
+    def _tried_whole(self) -> bool:
+        return any(attempt.stage is not None for attempt in self.healing.attempts)
+
+    def _shortens(self, best: _Base, queue: list[Treatment]) -> bool:
+        """Whether parts of trainings are to be made, and more than one candidate can have one."""
+        trial = best.whole
+        pays = trial.training_seconds >= WORTH_SHORTENING * trial.seconds
+        several = sum(map(self._can_be_short, queue)) > 1
+        first_is_whole = not self._can_be_short(queue[0])
+        return self.patient.can_shorten and pays and several and not first_is_whole
+
+    @staticmethod
+    def _can_be_short(treatment: Treatment) -> bool:
+        return not any(step.problem in NEEDS_THE_WHOLE for step in treatment.steps)
