@@ -8,6 +8,8 @@ from pathlib import Path
 
 # The variables that tell a process that it is to be watched.
 FOLDER, STEPS, PREFLIGHT = "GLIAL_DOCTOR_FOLDER", "GLIAL_DOCTOR_STEPS", "GLIAL_DOCTOR_PREFLIGHT"
+# A file of texts that stand in for those of files, and by how much seeds are moved.
+PATCHES, SHIFT = "GLIAL_DOCTOR_PATCHES", "GLIAL_DOCTOR_SHIFT"
 
 
 @dataclass(frozen=True)

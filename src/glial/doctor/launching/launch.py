@@ -21,16 +21,19 @@ from glial.doctor.evidence import Evidence
 from glial.doctor.evidence.table import evidence_files, load_evidence
 from glial.doctor.ignoring import check_ignored, is_ignored
 from glial.doctor.launching.gathering import failure_of, gather
+from glial.doctor.launching.output import Output
 from glial.doctor.launching.process import Child, Ended
 from glial.doctor.launching.script import Script
 from glial.doctor.launching.verdict import Verdict
-from glial.doctor.traces import FOLDER, PREFLIGHT, STEPS, Traces
+from glial.doctor.traces import FOLDER, PATCHES, PREFLIGHT, SHIFT, STEPS, Traces
 
+WISHES = {STEPS, PREFLIGHT, PATCHES, SHIFT}
 BOOTSTRAP = Path(__file__).parents[1] / "bootstrap"
 
 NO_TORCH = "torch was never imported: there is nothing to judge"
 NO_TIME = "the script ended before anything could be seen of it"
 NO_STEP = "no optimiser made a step: there was no training to judge"
+LATE = "the script was ended: its time was over"
 HUNG = "the script was done, but its process neither worked nor ended: the doctor ended it"
 
 logger = logging.getLogger(__name__)
@@ -44,11 +47,16 @@ def watch(
     sensitivity: Sensitivity = "normal",
     ignore: Collection[str] = (),
     output_to_error: bool = False,
+    patches: Mapping[str, str] | None = None,
+    seed_shift: int | None = None,
+    output: Output | None = None,
+    most_seconds: float | None = None,
 ) -> Verdict:
     """Run a script to its end and say what is wrong with its training.
 
     It runs unchanged in one child process of this Python, with this process's environment,
-    input and output.
+    input and output. With patches it runs as if some of its files held other texts: nothing of
+    them is written, and each keeps its path, its folder and its name.
 
     Args:
         script: What to run.
@@ -57,6 +65,13 @@ def watch(
         sensitivity: How much must speak for a finding.
         ignore: Problems, each as ``ID`` or ``ID@layer``, that are left out.
         output_to_error: Whether the script's standard output goes to standard error.
+        patches: The whole new text of some files, by their paths; a notebook's is that of its
+            code cells as one script.
+        seed_shift: Moves every seed that the script gives to a shared generator, for another
+            draw of the same training; 0 leaves them, and seeds generators that it never seeds;
+            None leaves all as it is.
+        output: Where what the script writes is kept; None for nowhere.
+        most_seconds: After how many it is ended; None for never.
 
     Returns:
         The verdict, however the script ended.
@@ -72,14 +87,19 @@ def watch(
     ignore = check_ignored(ignore)
     with tempfile.TemporaryDirectory(prefix="glial-doctor-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
-        script = script.written_to(folder)
+        patches = dict(patches or {})
+        script = script.written_to(folder, patches)
         for line, text in script.notebook.taken_out if script.notebook else ():
             logger.info("left out, as only a notebook can run it: %s (%s)", text, line)
         child = Child(
             script.words,
-            _environment(folder, script, steps, preflight),
+            _environment(folder, script)
+            | _wishes(folder, steps, preflight, patches, seed_shift)
+            | ({"PYTHONUNBUFFERED": "1"} if output is not None else {}),
             script.folder,
             output_to_error=output_to_error,
+            output=output,
+            most_seconds=most_seconds,
         )
         ended = child.run(
             lambda process: Traces.of(folder, process).stopped.exists(),
@@ -103,22 +123,34 @@ def watch(
     return verdict
 
 
-def _environment(
-    folder: Path, script: Script, steps: int | None, preflight: bool
-) -> dict[str, str]:
+def _environment(folder: Path, script: Script) -> dict[str, str]:
     """This process's variables, and those that have the child watched."""
-    values = {key: value for key, value in os.environ.items() if key not in {STEPS, PREFLIGHT}}
+    values = {key: value for key, value in os.environ.items() if key not in WISHES}
     beside = [str(script.folder)] if script.folder else []
     before = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
     values["PYTHONPATH"] = os.pathsep.join([str(BOOTSTRAP), *beside, *before])
     if script.notebook is not None:
         values.setdefault("MPLBACKEND", "Agg")  # a notebook opens no windows
     values[FOLDER] = str(folder)
-    if steps is not None:
-        values[STEPS] = str(steps)
-    if preflight:
-        values[PREFLIGHT] = "1"
     return values
+
+
+def _wishes(
+    folder: Path,
+    steps: int | None,
+    preflight: bool,
+    patches: Mapping[str, str],
+    seed_shift: int | None,
+) -> dict[str, str]:
+    """The variables that say how the child is run."""
+    values = {STEPS: None if steps is None else str(steps), PREFLIGHT: "1" if preflight else None}
+    if patches:
+        path = folder / "patches.json"
+        path.write_text(json.dumps({str(Path(p).resolve()): text for p, text in patches.items()}))
+        values[PATCHES] = str(path)
+    if seed_shift is not None:
+        values[SHIFT] = str(seed_shift)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _verdict(
@@ -136,7 +168,7 @@ def _verdict(
     ]
     note = None if seen.steps else NO_STEP
     if ended.forced and not seen.stopped:
-        note = HUNG
+        note = LATE if ended.late else HUNG
     steps_of = {process: evidence.steps for process, evidence in found.items()}
     return Verdict(findings, seen, ended, steps_of, note)
 

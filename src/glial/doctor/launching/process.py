@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+
+from glial.doctor.launching.output import Output
 
 POLL_SECONDS = 0.5
 STOP_SECONDS = 10.0  # for a script to end after it was told to stop
@@ -30,6 +33,7 @@ class Ended:
         status: Its exit status, or minus the number of the signal that ended it.
         asked: The signal that this process was sent and passed on; None where there was none.
         forced: Whether the doctor ended it because it did not end by itself.
+        late: Whether that was because its time was over.
 
     Example:
         >>> Ended(42, -9).shell_status
@@ -40,6 +44,7 @@ class Ended:
     status: int
     asked: int | None = None
     forced: bool = False
+    late: bool = False
 
     @property
     def shell_status(self) -> int:
@@ -65,6 +70,8 @@ class Child:
         environment: Its variables.
         folder: Where it runs; None for here.
         output_to_error: Whether its standard output goes to standard error.
+        output: Where what it writes is kept; None for nowhere.
+        most_seconds: After how many it is ended; None for never.
 
     Example:
         >>> never = lambda process: False
@@ -79,11 +86,14 @@ class Child:
         folder: Path | None = None,
         *,
         output_to_error: bool = False,
+        output: Output | None = None,
+        most_seconds: float | None = None,
     ) -> None:
         self._words = words
         self._environment = dict(environment)
         self._folder = folder
         self._output = 2 if output_to_error else None
+        self._kept, self._most_seconds = output, most_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: list[int] = []
 
@@ -97,25 +107,34 @@ class Child:
         Returns:
             How it ended.
         """
-        forced = False
+        forced = late = False
         with self._signals_passed_on():
             process = self._start()
-            stopping, idleness = _Clock(), _Idleness(process.pid)
+            clock, stopping, idleness = _Clock(), _Clock(), _Idleness(process.pid)
             while not _has_ended(process, POLL_SECONDS):
-                late = is_stopped(process.pid) and stopping.seconds() > STOP_SECONDS
-                if late or (is_over(process.pid) and idleness.seconds() > IDLE_SECONDS):
+                late = clock.seconds() > (self._most_seconds or math.inf)
+                slow = is_stopped(process.pid) and stopping.seconds() > STOP_SECONDS
+                idle = is_over(process.pid) and idleness.seconds() > IDLE_SECONDS
+                if late or slow or idle:
                     forced = True
                     _end(process)
+        if self._kept is not None:
+            self._kept.finish()
         asked = self._asked[0] if self._asked else None
-        return Ended(process.pid, process.returncode, asked, forced)
+        return Ended(process.pid, process.returncode, asked, forced, late and forced)
 
     def _start(self) -> subprocess.Popen[bytes]:
+        piped = self._kept is not None
         process = subprocess.Popen(
             [sys.executable, *self._words],
             env=self._environment,
             cwd=self._folder,
-            stdout=self._output,
+            stdin=subprocess.DEVNULL if self._kept and self._kept.hidden else None,
+            stdout=subprocess.PIPE if piped else self._output,
+            stderr=subprocess.PIPE if piped else None,
         )
+        if self._kept is not None:
+            self._kept.follow(process, 2 if self._output == 2 else 1)
         self._process = process
         for number in self._asked:  # before there was somebody to pass it on to
             process.send_signal(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
@@ -39,12 +39,13 @@ class Script:
         """Where it is run; None for here."""
         return self.notebook.path.resolve().parent if self.notebook else None
 
-    def written_to(self, folder: Path) -> Script:
-        """The same with a notebook's code written to a file in a folder."""
+    def written_to(self, folder: Path, patches: Mapping[str, str] | None = None) -> Script:
+        """The same with a notebook's code, or its patch, written to a file in a folder."""
         if self.notebook is None:
             return self
         path = folder / f"{self.notebook.path.stem}.py"
-        path.write_text(self.notebook.code, encoding="utf-8")
+        code = (patches or {}).get(str(self.notebook.path.resolve()), self.notebook.code)
+        path.write_text(code, encoding="utf-8")
         return replace(self, words=(str(path), *self.words))
 
     def place(self, place: Place | None) -> Place | None:

@@ -46,6 +46,8 @@ class Verdict:
         """Whether the script ended as it should not have, by itself."""
         if self.ended is None or (self.evidence is not None and self.evidence.stopped):
             return False
+        if self.ended.late:
+            return True
         if self.ended.forced:  # its status is the doctor's doing
             return self.evidence is not None and self.evidence.ended is not None
         return self.ended.status != 0
