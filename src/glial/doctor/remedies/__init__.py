@@ -7,21 +7,21 @@ change helps is for others to try; here it only has to be what the finding calls
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
-from glial.doctor.remedies.case import Case, Found
+from glial.doctor.remedies import loop
+from glial.doctor.remedies.case import Case, Found, Remedy
 from glial.doctor.remedies.change import Change, diff_of, texts_after
-from glial.doctor.remedies.source import Edit, Source, Sources
+from glial.doctor.remedies.source import Edit, Source
+from glial.doctor.remedies.sources import Sources
 
 __all__ = ["REMEDIES", "Case", "Change", "Edit", "Found", "Source", "Sources", "changes"]
-__all__ += ["diff_of", "texts_after"]
+__all__ += ["Remedy", "diff_of", "texts_after"]
 
 logger = logging.getLogger(__name__)
 
-Remedy = Callable[[Case], Iterator[Change]]
-
 # Each family's table: for each problem what mends it, the likeliest first.
-_FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = ()
+_FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (loop.TABLE,)
 
 REMEDIES: Mapping[str, tuple[Remedy, ...]] = {
     problem: tuple(remedy for family in _FAMILIES for remedy in family.get(problem, ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,7 +16,9 @@ from glial.doctor.evidence import (
     ModelSeen,
     OptimizerSeen,
 )
-from glial.doctor.remedies.source import Source, Sources, last_name
+from glial.doctor.remedies.change import Change
+from glial.doctor.remedies.source import Source, last_name
+from glial.doctor.remedies.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ class Case:
     @cached_property
     def optimizer(self) -> OptimizerSeen | None:
         """The optimiser that the finding names, or that of its network, else the busiest."""
-        seen = self.evidence.optimizers
+        seen, at = self.evidence.optimizers, self.finding.at
+        if at is not None and (near := [o for o in seen if at in (o.at, o.made_at)]):
+            seen = near
         named = [o for o in seen if o.name == self.finding.where]
         of_model = [o for o in seen if self.model is not None and o.model == self.model.name]
         return max(named or of_model or seen, key=lambda o: o.steps, default=None)
@@ -169,4 +173,25 @@ class Case:
     @property
     def layer_call(self) -> Found | None:
         """Where the layer was made."""
-        return None if self.layer is None else self.call(self.layer.at, self.layer.kind)
+        return None if self.layer is None else self.maker(self.layer)
+
+    def maker(self, layer: LayerSeen) -> Found | None:
+        """Where a layer was made, or, of a function, where it is called."""
+        found = list(self.calls(layer.at, layer.kind, layer.kind.lower()))
+        found.sort(key=lambda one: one.source.span(one.node))
+        above, _, last = layer.name.rpartition(".")
+        placed = [one for one in found if str(one.source.index(one.node)) == last]
+        if len(found) < 2 or placed:
+            return next(iter(placed or found), None)
+        alike = [
+            other.name
+            for model in self.evidence.models
+            for other in model.layers
+            if (other.at, other.kind, other.name.rpartition(".")[0])
+            == (layer.at, layer.kind, above)
+        ]
+        several = len(alike) == len(found) and layer.name in alike
+        return found[alike.index(layer.name) if several else 0]
+
+
+Remedy = Callable[[Case], Iterator[Change]]

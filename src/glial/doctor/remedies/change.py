@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glial.doctor.remedies.source import Edit, Source, Sources, edited
+from glial.doctor.remedies.source import Edit, Source, edited
+from glial.doctor.remedies.sources import Sources
 
 
 @dataclass(frozen=True)

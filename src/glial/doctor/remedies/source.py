@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-import tokenize
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-
-from glial.core.findings import Place
 
 
 @dataclass(frozen=True, order=True)
@@ -144,6 +140,32 @@ class Source:
         found = [c for c in self.calls(*names) if c.lineno <= line <= (c.end_lineno or 0)]
         return sorted(found, key=lambda c: ((c.end_lineno or 0) - c.lineno, -c.col_offset))
 
+    def block(self, statement: ast.stmt) -> list[ast.stmt]:
+        """The statements that one stands among, itself too."""
+        fields = ast.iter_fields(self.parents[statement])
+        return next(
+            [one for one in value if isinstance(one, ast.stmt)]
+            for _, value in fields
+            if isinstance(value, list) and statement in value
+        )
+
+    def lines(self, statement: ast.stmt) -> str:
+        """A statement's text, to be put elsewhere: further lines lose its margin."""
+        margin = self.text[self._starts[statement.lineno - 1] : self.span(statement)[0]]
+        first, *rest = self.code(statement).splitlines()
+        return "\n".join([first, *(line.removeprefix(margin) for line in rest)])
+
+    def index(self, node: ast.AST) -> int | None:
+        """Which of the arguments of a call, or of the items of a list, it is; None if of none."""
+        parent = self.parents.get(node)
+        items = parent.args if isinstance(parent, ast.Call) else getattr(parent, "elts", [])
+        before = (
+            items[: items.index(node)] if isinstance(node, ast.expr) and node in items else None
+        )
+        if before is None or any(isinstance(one, ast.Starred) for one in before):
+            return None
+        return len(before)
+
     def function_of(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         """The innermost function around a node; None at the top."""
         kinds = ast.FunctionDef | ast.AsyncFunctionDef
@@ -170,6 +192,16 @@ class Source:
                 found.append(node)
         return sorted(found, key=lambda node: (node.lineno, node.col_offset))
 
+    def spelled(self, name: str, near: ast.AST) -> str | None:
+        """How something that is called ``net`` or ``self.net`` is written in a function."""
+        around = self.function_of(near) or self.tree
+        written = {
+            self.code(n) for n in ast.walk(around) if isinstance(n, ast.Name | ast.Attribute)
+        }
+        if isinstance(around, ast.FunctionDef | ast.AsyncFunctionDef):
+            written |= {a.arg for a in (*around.args.args, *around.args.kwonlyargs)}
+        return next((one for one in (name, f"self.{name}") if one in written), None)
+
     # -- edits
 
     def replace(self, node: ast.AST, text: str) -> Edit:
@@ -179,6 +211,16 @@ class Source:
     def wrap(self, node: ast.AST, template: str) -> Edit:
         """A node's text is put into a template, at ``{}``."""
         return self.replace(node, template.replace("{}", self.code(node)))
+
+    def bare(self, node: ast.AST, text: str) -> Edit:
+        """A node gives way to a text, and so do brackets that only held it together."""
+        start, end = self.span(node)
+        held = self.text[start - 1 : start] == "(" and self.text[end : end + 1] == ")"
+        plain = text.isidentifier() or re.fullmatch(r"[\w.]+(\([^()]*\))?", text)
+        called = held and re.search(r"[\w\])]$", self.text[: start - 1])
+        if held and plain and not called:
+            return Edit(start - 1, end + 1, text)
+        return Edit(start, end, text)
 
     def argument(self, call: ast.Call, name: str, text: str, position: int | None = None) -> Edit:
         """An argument of a call is set, whether it was given or not.
@@ -206,12 +248,44 @@ class Source:
         given = next((k for k in call.keywords if k.arg == name), None)
         if given is None:
             return None
-        start, end = self.span(given)
-        after = re.match(r"\s*,\s*", self.text[end:])
-        if after:
-            return Edit(start, end + after.end(), "")
+        return self.without(given)
+
+    def without(self, node: ast.AST) -> Edit:
+        """One of several things that commas part is left out."""
+        start, end = self.span(node)
+        after = re.match(r"\s*,[ \t]*", self.text[end:])
+        behind = end + (after.end() if after else 0)
+        line = self.text.rfind("\n", 0, start) + 1
+        rest = re.match(r"[ \t]*(#.*)?\r?\n", self.text[behind:])
+        if rest and line and not self.text[line:start].strip():
+            return Edit(line, behind + rest.end(), "")
+        if after and not rest:
+            return Edit(start, behind, "")
         before = re.search(r",\s*$", self.text[:start])
         return Edit(before.start() if before else start, end, "")
+
+    def unwrap(self, call: ast.Call) -> Edit | None:
+        """A call gives way to what it is given: ``relu(x)`` and ``x.relu()`` both to ``x``."""
+        given = self.operand(call)
+        if given is None:
+            return None
+        loose = ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.Compare | ast.IfExp | ast.Lambda
+        parent = self.parents.get(call)
+        binds = isinstance(parent, ast.Attribute | ast.BinOp | ast.UnaryOp | ast.Compare)
+        binds = binds or (isinstance(parent, ast.Subscript) and parent.value is call)
+        bare = isinstance(given, loose) and binds
+        return self.replace(call, f"({self.code(given)})" if bare else self.code(given))
+
+    def operand(self, call: ast.Call) -> ast.expr | None:
+        """What a call is given first: ``x`` of ``relu(x)``, and of ``x.relu()``."""
+        first = call.args[0] if call.args else None
+        if isinstance(call.func, ast.Attribute):
+            root = self.code(call.func.value)
+            named = root in self.modules.values() or root.partition(".")[0] in ("torch", "self")
+            number = first is None or isinstance(first, ast.Constant | ast.UnaryOp)
+            if not named and number:
+                return call.func.value
+        return None if isinstance(first, ast.Starred) else first
 
     def before(self, statement: ast.stmt, text: str) -> Edit:
         """New lines before a statement, indented as it is."""
@@ -235,14 +309,8 @@ class Source:
 
     def remove(self, statement: ast.stmt) -> Edit:
         """A statement is taken out; ``pass`` stays where its block would be empty."""
-        parent = self.parents[statement]
-        block = next(
-            value
-            for _, value in ast.iter_fields(parent)
-            if isinstance(value, list) and statement in value
-        )
         start, end = self.span(statement)
-        if len(block) == 1:
+        if len(self.block(statement)) == 1:
             return Edit(start, end, "pass")
         rest = self.text[end:].split("\n", 1)[0]
         if self._begins_line(statement) and (not rest.strip() or rest.lstrip().startswith("#")):
@@ -314,44 +382,3 @@ class Source:
             return self.before(first, text)
         above = (future or docstring)[-1:]
         return self.after(above[0], text) if above else Edit(0, 0, text + self.newline)
-
-
-class Sources:
-    """The files of a program, read when they are asked for.
-
-    Args:
-        texts: What some of them are to be taken to hold, by path.
-
-    Example:
-        >>> Sources({"train.py": "x = 1"}).get("train.py").text, Sources().get("no-such.py")
-        ('x = 1', None)
-    """
-
-    def __init__(self, texts: Mapping[str, str] | None = None) -> None:
-        self._texts = {_key(path): text for path, text in (texts or {}).items()}
-        self._read: dict[str, Source | None] = {}
-
-    def get(self, path: str) -> Source | None:
-        """A file; None where it cannot be read, or is not Python."""
-        key = _key(path)
-        if key not in self._read:
-            try:
-                text = self._texts[key] if key in self._texts else _text(key)
-                self._read[key] = Source(key, text)
-            except (OSError, SyntaxError, ValueError):
-                self._read[key] = None
-        return self._read[key]
-
-    def of(self, place: Place | None) -> Source | None:
-        """The file of a place."""
-        return None if place is None else self.get(place.file)
-
-
-def _key(path: str) -> str:
-    return str(Path(path).absolute())
-
-
-def _text(path: str) -> str:
-    with Path(path).open("rb") as file:
-        encoding, _ = tokenize.detect_encoding(file.readline)
-    return Path(path).read_bytes().decode(encoding)
