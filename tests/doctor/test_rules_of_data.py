@@ -320,6 +320,44 @@ def test_embeddings_normalised_over_rows(dim):
     assert ("wrong-axis" in alarms(doctor.findings)) is (dim == 0)
 
 
+class LastStep(nn.Module):
+    """Classes from the last of twelve steps; who made it may have forgotten which axis is time."""
+
+    def __init__(self, *, batch_first: bool, turns: bool = False) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(6, 8, batch_first=batch_first)
+        self.head = nn.Linear(8, CLASSES)
+        self.turns = turns
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.turns:
+            return self.head(self.rnn(x.transpose(0, 1))[0][-1])
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ({"batch_first": False}, ["rnn"]),
+        ({"batch_first": True}, []),
+        ({"batch_first": False, "turns": True}, []),
+    ],
+)
+def test_rows_taken_for_steps(kind, expected):
+    torch.manual_seed(0)
+    model = LastStep(**kind)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    with Doctor.watch(model, optimizer) as doctor:
+        for step in range(8):
+            x, y = groups(32 - step % 2, step)
+            optimizer.zero_grad()
+            F.cross_entropy(model(x[:, None].repeat(1, 12, 1)), y).backward()
+            optimizer.step()
+    found = [one for one in doctor.findings if one.problem == "wrong-axis"]
+    assert [one.where for one in found] == expected
+    assert all(one.evidence["rows"] == 12 for one in found)
+
+
 def classified(**changes: Any) -> LossSeen:
     values = Series(list(range(1, 40)), [2.0 / step for step in range(1, 40)])
     counts = {"0": 100, "1": 104, "2": 95, "3": 101}

@@ -234,7 +234,8 @@ def _unsafe(evidence: Evidence, loss: LossSeen, risky: list[int], why: str, what
 
 
 def wrong_axis(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Softmax or another normalisation over the rows of a batch."""
+    """Softmax, another normalisation, or recurrence over the rows of a batch."""
+    yield from _recurrence_over_rows(evidence)
     for loss in evidence.losses:
         for number in loss.over_rows[:1]:
             name = loss.functions[number]
@@ -267,6 +268,30 @@ def wrong_axis(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
                     since_step=1,
                     source=GOODFELLOW,
                 )
+
+
+def _recurrence_over_rows(evidence: Evidence) -> Iterator[Finding]:
+    """Recurrent layers whose steps are as many as the targets are rows, and whose rows are not."""
+    for loss in evidence.losses:
+        for model in evidence.models:
+            for layer in model.layers if model.name == loss.model and loss.batch_sizes else ():
+                rows = range(loss.batch_sizes[0], loss.batch_sizes[-1] + 1)
+                time_first = layer.settings.get("batch_first") == 0 and len(layer.input_shape) == 3
+                if layer.kind not in ("RNN", "LSTM", "GRU") or not time_first:
+                    continue
+                steps, others = layer.input_shape[0], layer.input_shape[1]
+                if steps in rows and others not in rows and others > 1:
+                    yield Finding(
+                        "wrong-axis",
+                        "error" if suffers(evidence) else "warning",
+                        layer.name,
+                        {"steps": steps, "rows": others, "targets": loss.batch_sizes[-1]},
+                        "the layer takes the rows of the batch for the steps of one sequence",
+                        "use batch_first=True, or give it inputs with the steps first",
+                        at=layer.at,
+                        since_step=1,
+                        source=GOODFELLOW,
+                    )
 
 
 def loss_not_finite(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ ACTIVATIONS = frozenset(
 _CHANNELS_SECOND = ("Conv", "BatchNorm", "InstanceNorm", "GroupNorm", "MaxPool", "AvgPool")
 _SETTINGS = (
     *("p", "eps", "momentum", "dim", "negative_slope"),
-    *("num_features", "num_groups", "groups"),
+    *("num_features", "num_groups", "groups", "batch_first"),
 )
 _FLAT = {"sigmoid": (0.02, 0.98), "tanh": (-0.98, 0.98), "softmax": (-1.0, 0.999)}
 

@@ -1,0 +1,5 @@
+"""Pictures are of no interest here."""
+
+
+def save_image(*args, **kwargs):
+    """Write none."""
