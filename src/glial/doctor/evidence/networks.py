@@ -160,6 +160,7 @@ class ModelSeen:
         eval_sizes: Smallest and largest number of rows of an evaluation call.
         mode_matters: Whether it holds a layer that works otherwise in evaluation mode
             (dropout with p > 0, batch normalisation).
+        train_at: Where it was called to learn, last seen.
         eval_at: Where it was called for evaluation.
         compiled: Whether it runs compiled, so that its layers are not seen.
         follows: The network whose output its input always is, and that network's last layer;
@@ -185,5 +186,6 @@ class ModelSeen:
     eval_sizes: list[int] = field(default_factory=list)
     mode_matters: bool = False
     follows: list[str] = field(default_factory=list)
+    train_at: Place | None = None
     eval_at: Place | None = None
     compiled: bool = False

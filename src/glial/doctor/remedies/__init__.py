@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from glial.doctor.remedies import loop
+from glial.doctor.remedies import augmentation, data, labels, loop, scales, splits
 from glial.doctor.remedies.case import Case, Found, Remedy
 from glial.doctor.remedies.change import Change, diff_of, texts_after
 from glial.doctor.remedies.source import Edit, Source
@@ -21,7 +21,14 @@ __all__ += ["Remedy", "diff_of", "texts_after"]
 logger = logging.getLogger(__name__)
 
 # Each family's table: for each problem what mends it, the likeliest first.
-_FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (loop.TABLE,)
+_FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
+    loop.TABLE,
+    scales.TABLE,
+    data.TABLE,
+    labels.TABLE,
+    augmentation.TABLE,
+    splits.TABLE,
+)
 
 REMEDIES: Mapping[str, tuple[Remedy, ...]] = {
     problem: tuple(remedy for family in _FAMILIES for remedy in family.get(problem, ()))

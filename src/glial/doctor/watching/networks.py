@@ -342,7 +342,7 @@ class Networks:
         """
         model = watch.model()
         if model is None or model.training or not watch.seen.calls:
-            self._learn(watch, call)
+            self._learn(watch, call, place_of(frame))
             return
         self._waiting.append((watch, call, place_of(frame), site_of(frame)))
         if len(self._waiting) > MOST_WAITING:
@@ -356,12 +356,13 @@ class Networks:
         waiting, self._waiting = self._waiting, []
         for watch, call, place, site in waiting:
             if id(call[2]) in behind:
-                self._learn(watch, call)
+                self._learn(watch, call, place)
             else:
                 self._waiting.append((watch, call, place, site))
 
-    def _learn(self, watch: NetworkWatch, call: Call) -> None:
+    def _learn(self, watch: NetworkWatch, call: Call, place: Place | None) -> None:
         watch.called(*call, "train")
+        watch.seen.train_at = place or watch.seen.train_at
         given = next(tensors_in(call[0]), None)
         others = [other for other in self._watches.values() if other is not watch]
         found = next(([o.seen.name, made[0][0]] for o in others if (made := o.makers(given))), [])

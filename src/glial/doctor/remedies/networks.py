@@ -1,0 +1,51 @@
+"""Where networks are made and called, in the source."""
+
+from __future__ import annotations
+
+import ast
+
+from glial.doctor.remedies.arrays import Arrays
+from glial.doctor.remedies.case import Case, Found
+from glial.doctor.remedies.flow import Flow
+from glial.doctor.remedies.source import Source
+from glial.doctor.remedies.variables import scope_of, writes
+
+
+def network_statement(case: Case) -> tuple[Source, ast.stmt, str] | None:
+    """The statement that last sets the variable of the network, and that variable.
+
+    Example:
+        >>> from glial.core.findings import Finding
+        >>> from glial.doctor.evidence import Evidence
+        >>> case = Case(Finding("leakage", "note", None, {}, "It.", "Do."), Evidence())
+        >>> network_statement(case) is None
+        True
+    """
+    call = Arrays(case).training_call
+    if call is None or not isinstance(call.node, ast.Call):
+        return None
+    source, function = call.source, call.node.func
+    array = Flow(source).array(function)
+    if array is None:
+        return None
+    made = [
+        one
+        for one in writes(source, array.name, array.scope, _end(source))
+        if isinstance(one, ast.Assign)
+        and isinstance(one.value, ast.Call)
+        and source.code(one.targets[0]) == array.name
+    ]
+    if not made or scope_of(source, made[-1]) is not array.scope:
+        return None
+    return source, made[-1], array.name
+
+
+def _end(source: Source) -> ast.stmt:
+    return max((n for n in source.nodes if isinstance(n, ast.stmt)), key=lambda n: n.lineno)
+
+
+def before_training(call: Found) -> ast.stmt | None:
+    """The outermost loop around the call of a network, or else its statement."""
+    source = call.source
+    loops = source.loops_of(call.node)
+    return loops[-1] if loops else source.statement(call.node)

@@ -1,0 +1,388 @@
+"""Inputs and targets are mended in the source: what is taken out, what is put in, and where."""
+
+from __future__ import annotations
+
+import ast
+import math
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from glial.core.findings import Finding, Place
+from glial.doctor.evidence import (
+    AskedSeen,
+    Evidence,
+    LoaderSeen,
+    LossSeen,
+    ModelSeen,
+    TensorSeen,
+)
+from glial.doctor.remedies import Case, Change, Sources, changes, texts_after
+from glial.doctor.remedies.arrays import Arrays
+
+FILE = "/scripts/train.py"
+
+
+def case_of(
+    problem: str,
+    text: str,
+    *,
+    inputs: TensorSeen | None = None,
+    target: TensorSeen | None = None,
+    loss: str = "cross_entropy",
+    where: str | None = None,
+    numbers: dict[str, float] | None = None,
+) -> Case:
+    """What is known of a script: the lines marked ``# learns``, ``# asks`` and ``# loss``."""
+    lines = text.splitlines()
+    marked = {
+        mark: [Place(FILE, n) for n, line in enumerate(lines, 1) if f"# {mark}" in line]
+        for mark in ("learns", "asks", "loss", "loader", "made")
+    }
+    inputs = inputs or TensorSeen(shape=[32, 4], dtype="float32", count=128, mean=0.0, std=1.0)
+    model = ModelSeen(
+        "net",
+        "Sequential",
+        asked=[AskedSeen(place, inputs) for place in marked["asks"]],
+        inputs={"train": [inputs]},
+        outputs={"train": TensorSeen(shape=[32, 1])},
+        calls={"train": 1},
+        train_at=(marked["learns"] or [None])[0],
+    )
+    seen = LossSeen(
+        loss,
+        at=(marked["loss"] or marked["learns"] or [None])[0],
+        made_at=(marked["made"] or [None])[0],
+        model="net",
+        target=target,
+    )
+    loaders = [LoaderSeen("loader", at=at, training=True) for at in marked["loader"]]
+    evidence = Evidence(models=[model], losses=[seen], loaders=loaders)
+    finding = Finding(problem, "error", where, numbers or {}, "It.", "Do.", at=seen.at)
+    return Case(finding, evidence, Sources({FILE: text}))
+
+
+def after(case: Case, name: str, number: int = 0) -> str:
+    """The script after the remedy of a name."""
+    found = [change for change in changes(case) if change.name == name]
+    assert len(found) > number, [change.name for change in changes(case)]
+    return text_after(case, found[number])
+
+
+def text_after(case: Case, change: Change) -> str:
+    (text,) = texts_after([change], case.sources).values()
+    ast.parse(text)
+    return text
+
+
+def ran(folder: Path, text: str, **held: Any) -> dict[str, Any]:
+    """What the variables of a script are, once it has run."""
+    path = folder / "train.py"
+    path.write_text(text)
+    return runpy.run_path(str(path), held)
+
+
+def names(case: Case) -> list[str]:
+    return [change.name for change in changes(case)]
+
+
+def gone(before: str, text: str) -> list[str]:
+    """Lines that were taken out or changed, without their marks."""
+    kept = text.splitlines()
+    return [
+        line.split("  # ")[0].strip() for line in before.splitlines() if line and line not in kept
+    ]
+
+
+def new(before: str, text: str) -> list[str]:
+    return gone(text, before)
+
+
+LOADER = """
+import torch
+from torch import nn
+
+x_train, x_test, y_train, y_test = load()
+{}
+net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+loss_fn = nn.CrossEntropyLoss()  # made
+loader = DataLoader(TensorDataset(x_train, y_train), batch_size=32)  # loader
+for epoch in range(9):
+    for xb, yb in loader:
+        loss = loss_fn(net(xb), yb)  # learns  # loss
+        loss.backward()
+with torch.no_grad():
+    print(accuracy(net(x_test), y_test))  # asks
+"""
+
+ROWS = """
+import numpy as np
+import torch
+import torch.nn as nn
+
+
+class Data:
+    def __init__(self):
+        self.first, self.second = load()
+
+
+def main():
+    X, Y = read()
+    {}
+    train_x, train_y, test_x = X[:700], Y[:700], X[700:]
+    net = Network()
+    for epoch in range(9):
+        for i in range(0, 700, 35):
+            out = net(train_x[i:i + 35])  # learns
+            loss = nn.functional.cross_entropy(out, train_y[i:i + 35])  # loss
+            loss.backward()
+    out = net(test_x)  # asks
+"""
+
+CUSTOM = """
+import torch
+
+
+class Rows(torch.utils.data.Dataset):
+    def __init__(self, inputs, labels):
+        self.inputs = torch.tensor(inputs)
+        self.labels = labels
+
+    def __getitem__(self, i):
+        return self.inputs[i].float(), self.labels[i]
+
+
+def train(model, batches, loss_fn):
+    for batch in batches:
+        x, y = batch[0].to("cpu"), batch[1].to("cpu")
+        out = model(x)  # learns
+        loss = loss_fn(out, y)  # loss
+        loss.backward()
+
+
+def test(model, batches):
+    with torch.no_grad():
+        for i, (x, y) in enumerate(batches):
+            out = model(x)  # asks
+
+
+images, digits, images_val, digits_val = load()
+{}
+net = Net()
+train_loader = torch.utils.data.DataLoader(Rows(images, digits), 32)  # loader
+val_loader = torch.utils.data.DataLoader(Rows(images_val, digits_val), 32)
+for epoch in range(9):
+    train(net, train_loader, torch.nn.CrossEntropyLoss())
+    test(net, val_loader)
+"""
+
+# The script, and what its training inputs, targets and evaluation inputs are called.
+SPELLINGS = {
+    "loader": (LOADER, "x_train", "y_train", "x_test"),
+    "rows": (ROWS, "train_x", "train_y", "test_x"),
+    "custom": (CUSTOM, "images", "digits", "images_val"),
+}
+UNEVEN = TensorSeen(
+    shape=[32, 4],
+    dtype="float32",
+    count=128,
+    mean=200.0,
+    std=300.0,
+    means=[0.0, 1.0, 800.0, 0.0],
+    stds=[1.0, 1.0, 300.0, 1.0],
+)
+LARGE = TensorSeen(shape=[32, 4], dtype="float32", count=128, mean=500.0, std=300.0)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_arrays_are_found_from_the_calls(spelling: str) -> None:
+    text, x, y, asked = SPELLINGS[spelling]
+    arrays = Arrays(case_of("leakage", text.format("pass")))
+    assert arrays.inputs is not None
+    assert arrays.targets is not None
+    assert arrays.inputs.name == x
+    assert arrays.targets.name == y
+    assert [one.name for one in arrays.asked] == [asked]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_inputs_are_scaled_by_numbers_of_training_rows(spelling: str) -> None:
+    text, x, _, asked = SPELLINGS[spelling]
+    script = text.format("pass")
+    scaled = after(case_of("unscaled-input", script, inputs=UNEVEN), "scale-columns")
+    assert gone(script, scaled) == []
+    assert new(script, scaled) == [
+        f"mean, std = {x}.mean(0), {x}.std(0)",
+        "std[std == 0] = 1",
+        f"{x} = ({x} - mean) / std",
+        f"{asked} = ({asked} - mean) / std",
+    ]
+    even = after(case_of("unscaled-input", script, inputs=LARGE), "scale-inputs")
+    assert new(script, even)[0] == f"mean, std = {x}.mean(), {x}.std()"
+
+
+def test_scaled_rows_have_mean_0_and_deviation_1(tmp_path: Path) -> None:
+    scaled = after(case_of("unscaled-input", LOADER.format("pass"), inputs=UNEVEN), "scale-columns")
+    rows = torch.tensor([[1.0, 700.0, 3.0, 5.0], [2.0, 900.0, 3.0, 1.0], [4.0, 100.0, 3.0, 0.0]])
+    held = ran(tmp_path, scaled.split("net = ")[0], load=lambda: (rows, rows[:1], None, None))
+    x = held["x_train"]
+    assert torch.allclose(x.mean(0), torch.zeros(4), atol=1e-6)
+    assert torch.allclose(x.std(0), torch.tensor([1.0, 1.0, 0.0, 1.0]))
+    assert torch.equal(held["x_test"], x[:1])
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        ("x_train = x_train * 1000\nx_test = x_test * 1000", ""),
+        ("x_train *= 1000\nx_test *= 1000", ""),
+        ("x_train, x_test = x_train * 1000, 1000 * x_test", ""),
+        (
+            "x_train = torch.tensor(a * 1000)\nx_test = torch.tensor(b * 1000)",
+            "x_train = torch.tensor(a)\nx_test = torch.tensor(b)",
+        ),
+        ("x_train[:, 2] = x_train[:, 2] * 1000\nx_test[:, 2] = x_test[:, 2] * 1000", ""),
+    ],
+)
+def test_a_factor_is_taken_out_of_all_arrays(lines: str, left: str) -> None:
+    case = case_of("unscaled-input", LOADER.format(lines), inputs=UNEVEN)
+    wanted = LOADER.format(left).replace("load()\n\nnet", "load()\nnet")
+    assert after(case, "drop-factor") == wanted
+
+
+def test_a_factor_that_scales_rightly_stays() -> None:
+    small = TensorSeen(shape=[32, 4], dtype="float32", count=128, mean=0.5, std=0.3)
+    case = case_of("unscaled-input", LOADER.format("x_train = x_train / 255"), inputs=small)
+    assert "drop-factor" not in names(case)
+
+
+def test_what_is_divided_twice_is_divided_once() -> None:
+    tiny = TensorSeen(shape=[32, 4], dtype="float32", count=128, mean=0.002, std=0.0012)
+    script = LOADER.format("x_train = x_train / 255\nx_test = x_test / 255")
+    once = after(case_of("constant-input", script, inputs=tiny), "drop-factor")
+    assert gone(script, once) == ["x_train = x_train / 255", "x_test = x_test / 255"]
+
+
+def test_inputs_that_have_no_name_are_scaled_by_the_network() -> None:
+    script = LOADER.format("pass").replace("TensorDataset(x_train, y_train)", "Unknown()")
+    script = script.replace("net(x_test)", "net(next(stream))")
+    by_columns = after(case_of("unscaled-input", script, inputs=UNEVEN), "normalise-first")
+    assert new(script, by_columns) == ["net = nn.Sequential(nn.BatchNorm1d(4, affine=False), net)"]
+    first = after(case_of("unscaled-input", script, inputs=LARGE), "scale-first")
+    assert "lambda module, inputs: ((inputs[0] - 500) / 300, *inputs[1:])" in new(script, first)
+
+
+def test_targets_that_are_the_inputs_are_not_scaled() -> None:
+    script = LOADER.format("pass").replace("for xb, yb in", "for xb in")
+    script = script.replace("TensorDataset(x_train, y_train)", "x_train").replace(
+        "), yb)", "), xb)"
+    )
+    assert "scale-inputs" not in names(case_of("unscaled-input", script, inputs=LARGE))
+
+
+AMOUNTS = TensorSeen(shape=[32, 1], dtype="float32", count=128, mean=5000.0, std=1000.0)
+
+
+def test_targets_are_scaled_and_answers_keep_their_units() -> None:
+    script = LOADER.format("pass").replace("CrossEntropyLoss", "MSELoss")
+    case = case_of("unscaled-target", script, target=AMOUNTS, loss="mse_loss")
+    (change,) = changes(case)
+    assert change.alters_loss
+    assert new(script, text_after(case, change)) == [
+        "target_mean, target_std = y_train.mean(), y_train.std()",
+        "net.register_forward_hook("
+        "lambda module, inputs, output: output * target_std + target_mean)",
+        "loss = loss_fn(net(xb) / target_std, yb / target_std)",
+    ]
+
+
+TOOLS = """
+from torch.utils.data import DataLoader, TensorDataset
+
+
+def step(net):
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter -= 0.1 * parameter.grad
+            parameter.grad = None
+
+
+def accuracy(answers, targets):
+    return ""
+
+
+torch.manual_seed(0)
+"""
+
+
+def test_scaled_targets_give_the_steps_of_standardised_ones(tmp_path: Path) -> None:
+    x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    y = 5000 + 1000 * x.sum(1, keepdim=True)
+    script = LOADER.format(TOOLS).replace("CrossEntropyLoss", "MSELoss").replace("8, 3)", "8, 1)")
+    script = script.replace("32)", "64)").replace("range(9)", "range(3)")
+    script = script.replace("loss.backward()", "loss.backward(); step(net)")
+    scaled = after(case_of("unscaled-target", script, target=AMOUNTS), "scale-targets")
+
+    def answers(text: str, targets: torch.Tensor) -> torch.Tensor:
+        given: torch.Tensor = ran(tmp_path, text, load=lambda: (x, x, targets, targets))["net"](x)
+        return given.detach()
+
+    plain = answers(script, (y - y.mean()) / y.std())
+    assert plain.std() > 0.1
+    assert torch.allclose(answers(scaled, y), plain * y.std() + y.mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "line", ["x_train[7, 0] = float('nan')", "x_train[torch.rand(x_train.shape) < 0.1] = -999.0"]
+)
+def test_what_makes_values_missing_is_taken_out(line: str) -> None:
+    script = LOADER.format(line)
+    assert gone(script, after(case_of("missing-values", script, where="net"), "keep-values")) == [
+        line.split("  # ")[0]
+    ]
+
+
+def test_rows_with_missing_values_are_left_out() -> None:
+    inputs = TensorSeen(shape=[32, 4], dtype="float32", count=128, not_finite=0.001)
+    script = LOADER.format("pass")
+    case = case_of("missing-values", script, inputs=inputs, where="net")
+    assert new(script, after(case, "drop-missing")) == [
+        "known = torch.isfinite(x_train).all(1)",
+        "x_train, y_train = x_train[known], y_train[known]",
+    ]
+
+
+def test_missing_values_are_filled_with_the_training_median(tmp_path: Path) -> None:
+    script = LOADER.format("pass")
+    case = case_of("missing-values", script, numbers={"stand_in": -999.0})
+    lines = new(script, after(case, "fill-missing"))
+    assert lines == [
+        "median = x_train.masked_fill(x_train == -999, torch.nan).nanmedian(0).values",
+        "x_train = torch.where(x_train == -999, median, x_train)",
+        "x_test = torch.where(x_test == -999, median, x_test)",
+    ]
+    rows = torch.tensor([[1.0, -999.0], [2.0, 4.0], [9.0, 5.0]])
+    held = ran(tmp_path, "\n".join(lines), torch=torch, x_train=rows, x_test=rows)
+    assert held["x_test"].tolist() == [[1.0, 4.0], [2.0, 4.0], [9.0, 5.0]]
+
+
+def test_logarithms_are_taken_of_sizes(tmp_path: Path) -> None:
+    script = LOADER.format("x_train, x_test = torch.log(x_train), x_test.log()")
+    guarded = after(case_of("missing-values", script, where="net"), "guard-logarithm")
+    (line,) = new(script, guarded)
+    x = torch.tensor([0.0, -math.e + 1])
+    held = ran(tmp_path, line, torch=torch, x_train=x, x_test=x)
+    assert held["x_train"].tolist() == pytest.approx([0.0, -1.0])
+    assert held["x_test"].tolist() == pytest.approx([0.0, -1.0])
+
+
+def test_channels_are_moved_to_the_front_wherever_the_network_is_called() -> None:
+    script = LOADER.format("pass")
+    lines = new(script, after(case_of("wrong-layout", script), "channels-first"))
+    assert lines == [
+        "loss = loss_fn(net(xb.permute(0, 3, 1, 2)), yb)",
+        "print(accuracy(net(x_test.permute(0, 3, 1, 2)), y_test))",
+    ]
