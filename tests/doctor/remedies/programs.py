@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from glial.core.findings import Finding, Place
-from glial.doctor.evidence import Evidence, LossSeen, ModelSeen, OptimizerSeen
+from glial.doctor.evidence import (
+    Evidence,
+    LayerSeen,
+    LossSeen,
+    ModelSeen,
+    OptimizerSeen,
+    ParameterSeen,
+    TensorSeen,
+)
 from glial.doctor.remedies import Case, Sources, changes, texts_after
 
 FILE = "/program/train.py"
@@ -30,10 +38,29 @@ class Program:
 
     def _placed(self, values: Mapping[str, Any]) -> dict[str, Any]:
         places = ("at", "made_at", "backward_at", "cleared_at", "cut_at", "eval_at")
-        return {k: self.at(v) if k in places else v for k, v in values.items()}
+        made = {k: self.at(v) if k in places else v for k, v in values.items()}
+        for name in ("outputs", "target"):
+            if name in made:
+                made[name] = TensorSeen(**made[name])
+        if "functions_at" in made:
+            made["functions_at"] = [self.at(piece) for piece in made["functions_at"]]
+        return made
 
     def model(self, name: str, **values: Any) -> Program:
         self.evidence.models.append(ModelSeen(name, "Module", **self._placed(values)))
+        return self
+
+    def layer(self, name: str, kind: str, at: str, **values: Any) -> Program:
+        """A layer of the last network."""
+        seen = LayerSeen(name, kind, at=self.at(at), **values)
+        self.evidence.models[-1].layers.append(seen)
+        return self
+
+    def parameter(self, name: str, at: str | None = None, **values: Any) -> Program:
+        """A parameter of the last network."""
+        layer = name.rpartition(".")[0]
+        seen = ParameterSeen(name, layer, [2, 2], at=self.at(at), **values)
+        self.evidence.models[-1].parameters.append(seen)
         return self
 
     def optimizer(self, name: str = "opt", kind: str = "SGD", **values: Any) -> Program:
@@ -51,9 +78,11 @@ class Program:
         at: str | None = None,
         where: str | None = None,
         numbers: Mapping[str, int | float] | None = None,
+        means: str = "",
     ) -> list[str]:
         """The text after each change, the likeliest first."""
-        finding = Finding(problem, "error", where, dict(numbers or {}), "", "", at=self.at(at))
+        place, seen = self.at(at), dict(numbers or {})
+        finding = Finding(problem, "error", where, seen, means, "", at=place)
         sources = Sources({FILE: self.text})
         found = changes(Case(finding, self.evidence, sources))
         return [texts_after([change], sources)[FILE] for change in found]
@@ -62,6 +91,10 @@ class Program:
         """The lines that the first change takes and brings, with a sign before each."""
         after = self.mended(problem, **options)
         return self.difference(after[0]) if after else []
+
+    def all(self, problem: str, **options: Any) -> list[list[str]]:
+        """Those lines of every change."""
+        return [self.difference(text) for text in self.mended(problem, **options)]
 
     def difference(self, after: str) -> list[str]:
         """The lines that differ, without their margins."""

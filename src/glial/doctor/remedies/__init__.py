@@ -9,7 +9,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from glial.doctor.remedies import augmentation, data, labels, loop, scales, splits
+from glial.doctor.remedies import (
+    augmentation,
+    data,
+    labels,
+    loop,
+    modes,
+    outputs,
+    parameters,
+    scales,
+    splits,
+)
 from glial.doctor.remedies.case import Case, Found, Remedy
 from glial.doctor.remedies.change import Change, diff_of, texts_after
 from glial.doctor.remedies.source import Edit, Source
@@ -23,6 +33,9 @@ logger = logging.getLogger(__name__)
 # Each family's table: for each problem what mends it, the likeliest first.
 _FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
     loop.TABLE,
+    parameters.TABLE,
+    modes.TABLE,
+    outputs.TABLE,
     scales.TABLE,
     data.TABLE,
     labels.TABLE,

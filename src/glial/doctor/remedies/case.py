@@ -113,6 +113,18 @@ class Case:
 
     # -- where that stands in the source
 
+    @cached_property
+    def files(self) -> list[Source]:
+        """The program's files that something was seen to happen in, in no order."""
+        seen = self.evidence
+        places = [self.finding.at]
+        places += [p for o in seen.optimizers for p in (o.made_at, o.at, o.scheduler_at)]
+        places += [p for x in seen.losses for p in (x.at, x.made_at, x.backward_at)]
+        places += [p for m in seen.models for p in (m.at, *(layer.at for layer in m.layers))]
+        places += [loader.at for loader in seen.loaders]
+        found = [self.sources.of(place) for place in dict.fromkeys(places)]
+        return list({one.path: one for one in found if one is not None}.values())
+
     def call(self, place: Place | None, *names: str) -> Found | None:
         """The innermost call of one of some names that holds a line."""
         return next(self.calls(place, *names), None)

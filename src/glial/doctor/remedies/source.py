@@ -280,11 +280,13 @@ class Source:
         """What a call is given first: ``x`` of ``relu(x)``, and of ``x.relu()``."""
         first = call.args[0] if call.args else None
         if isinstance(call.func, ast.Attribute):
-            root = self.code(call.func.value)
+            owner = call.func.value
+            root = self.code(owner)
             named = root in self.modules.values() or root.partition(".")[0] in ("torch", "self")
-            number = first is None or isinstance(first, ast.Constant | ast.UnaryOp)
-            if not named and number:
-                return call.func.value
+            named = named and isinstance(owner, ast.Name | ast.Attribute)
+            number = isinstance(first, ast.Constant | ast.UnaryOp)
+            if first is None or (number and not named):
+                return owner
         return None if isinstance(first, ast.Starred) else first
 
     def before(self, statement: ast.stmt, text: str) -> Edit:
@@ -321,6 +323,16 @@ class Source:
             return Edit(start, end + after.end(), "")
         before = re.search(r";[ \t]*$", self.text[:start])
         return Edit(before.start() if before else start, end, "")
+
+    def unblock(self, statement: ast.With) -> Edit:
+        """A block gives way to what stands in it."""
+        first = statement.body[0]
+        deeper = first.col_offset - statement.col_offset
+        start, end = self.span(statement)
+        if first.lineno == statement.lineno:
+            return Edit(start, end, self.text[self.span(first)[0] : end])
+        lines = self.text[self._starts[first.lineno - 1] : end].split("\n")
+        return Edit(self._starts[statement.lineno - 1], end, "\n".join(x[deeper:] for x in lines))
 
     def _begins_line(self, statement: ast.stmt) -> bool:
         line = self._starts[statement.lineno - 1]

@@ -1,0 +1,150 @@
+"""Parameters that nothing trained: in every spelling of optimisers, freezing and cutting off."""
+
+from __future__ import annotations
+
+import pytest
+from tests.doctor.remedies.programs import Program
+
+LOST = "untrained-parameters"
+
+
+def left_out(text: str, name: str = "net", *lost: str, at: str | None = None) -> Program:
+    program = Program(text).optimizer(made_at="Adam(", kind="Adam", at=".step(", model=None)
+    program = program.model(name, calls={"train": 9})
+    for one in lost or ("body.weight",):
+        program = program.parameter(one, at=at)
+    return program.parameter("head.weight", optimizer="opt", reached=9)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("net.head.parameters()", "net.parameters()"),
+        ("list(net.parameters())[-2:]", "net.parameters()"),
+        ("net[2].parameters()", "net.parameters()"),
+        ("params=net.head.parameters()", "params=net.parameters()"),
+        ("[*net.head.parameters()]", "net.parameters()"),
+        ("[p for p in net.head.parameters()]", "net.parameters()"),
+        ("other.parameters()", "[*other.parameters(), *net.parameters()]"),
+        (
+            "list(other.parameters()) + list(third.parameters())",
+            "list(other.parameters()) + list(third.parameters()) + list(net.parameters())",
+        ),
+        (
+            '[{"params": net.head.parameters(), "lr": 1}]',
+            '[{"params": net.head.parameters(), "lr": 1}, {"params": net.body.parameters()}]',
+        ),
+    ],
+)
+def test_the_optimizer_is_given_every_parameter(before: str, after: str) -> None:
+    text = f"net = Net()\nopt = torch.optim.Adam({before})\nfor x in xs:\n    opt.step()\n"
+    line = "opt = torch.optim.Adam({})"
+    told = [f"- {line.format(before)}", f"+ {line.format(after)}"]
+    assert left_out(text).first(LOST, at="Adam(") == told
+
+
+def test_the_optimizer_is_given_every_parameter_within_a_class() -> None:
+    text = """
+        class Module:
+            def __init__(self):
+                self.net = Net()
+            def configure_optimizers(self):
+                return Adam(self.net.head.parameters(), lr=1e-3)
+    """
+    (mended,) = left_out(text.replace("return", "opt =") + "            opt.step()").mended(LOST)
+    assert "Adam(self.net.parameters(), lr=1e-3)" in mended
+
+
+@pytest.mark.parametrize(
+    "change", ["net.head = nn.Linear(3, 2)", "net = copy.deepcopy(net)", "net[2] = nn.Linear(3, 2)"]
+)
+def test_the_optimizer_is_made_when_the_network_is_complete(change: str) -> None:
+    text = (
+        "net = Net()\nopt = Adam(\n    net.parameters(),\n    lr=1e-3,\n)\n"
+        f"schedule = StepLR(opt, 3)\nprint(net)\n{change}\nfor x in xs:\n    opt.step()\n"
+    )
+    mended = left_out(text).mended(LOST, at="Adam(")[0]
+    assert mended == (
+        f"net = Net()\nprint(net)\n{change}\nopt = Adam(\n    net.parameters(),\n    lr=1e-3,\n)\n"
+        "schedule = StepLR(opt, 3)\nfor x in xs:\n    opt.step()\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "lines"),
+    [
+        (
+            "for p in net.body.parameters():\n    p.requires_grad = False\n",
+            ["- for p in net.body.parameters():", "- p.requires_grad = False"],
+        ),
+        (
+            "for p in list(net.parameters())[:-2]: p.requires_grad_(False)\n",
+            ["- for p in list(net.parameters())[:-2]: p.requires_grad_(False)"],
+        ),
+        ("net.body.requires_grad_(False)\n", ["- net.body.requires_grad_(False)"]),
+        ("net.emb.weight.requires_grad = False\n", ["- net.emb.weight.requires_grad = False"]),
+    ],
+)
+def test_what_is_frozen_learns(before: str, lines: list[str]) -> None:
+    text = f"net = Net()\n{before}opt = Adam(net.parameters())\nopt.step()\n"
+    program = Program(text).optimizer(made_at="Adam(", kind="Adam", at="opt.step")
+    program = program.model("net").parameter("body.weight", trainable=False, optimizer="opt")
+    assert program.first(LOST) == lines
+
+
+FORWARD = """
+    class Net(nn.Module):
+        def forward(self, x):
+            {}
+            return self.head(h)
+    net = Net()
+    opt = Adam(net.parameters())
+    opt.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("h = self.body(x).detach()", ["h = self.body(x)"]),
+        ("h = (self.body(x) + x).detach()", ["h = self.body(x) + x"]),
+        ("h = self.act(self.body(x).data)", ["h = self.act(self.body(x))"]),
+        ("with torch.no_grad(): h = self.body(x)", ["h = self.body(x)"]),
+    ],
+)
+def test_layers_are_joined_to_the_loss_again(before: str, after: list[str]) -> None:
+    program = Program(FORWARD.format(before)).optimizer(made_at="Adam(", at=".step(")
+    program = program.model("net", at="Net()").parameter("body.weight", optimizer="opt", missed=9)
+    told = program.first(LOST)
+    assert [line for line in told if line[0] == "-"] == [f"- {before}"]
+    assert [line for line in told if line[0] == "+"] == [f"+ {line}" for line in after]
+
+
+def test_a_block_without_gradient_is_undone() -> None:
+    text = """
+        def forward(self, x):
+            with torch.no_grad():
+                if x.dim() == 3:
+                    x = x[None]
+                h = self.body(x)
+            return self.head(h)
+        net = Net()
+    """
+    program = Program(text).model("net", at="Net()")
+    program = program.parameter("body.weight", optimizer="opt", missed=9)
+    (mended,) = program.mended(LOST)
+    assert mended == (
+        "def forward(self, x):\n    if x.dim() == 3:\n        x = x[None]\n    h = self.body(x)\n"
+        "    return self.head(h)\nnet = Net()\n"
+    )
+
+
+def test_what_is_only_told_stays_cut_off() -> None:
+    text = """
+        for x in xs:
+            loss = net(x)
+            loss.backward()
+            total += loss.detach().item()
+    """
+    program = Program(text).loss(backward_at="backward").model("net")
+    assert not program.parameter("body.weight", optimizer="opt", missed=9).mended(LOST)
