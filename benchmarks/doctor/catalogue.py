@@ -99,10 +99,36 @@ PROGRAMS = (
     ),
     program("small_resnet", "classification image"),
     program("segmentation_blobs", "segmentation image", "train_x train_y test_x test_y"),
+    program("vit_digits", "classification image", "x_train y_train x_test y_test"),
+    program("depthwise_digits", "classification image", "train_x train_y test_x test_y"),
+    program("dense_shapes", "classification image"),
+    program("unet_cells", "segmentation image", "train_x train_y test_x test_y"),
+    program(
+        "keypoint_conv", "regression image", "images_train places_train images_test places_test"
+    ),
     # inputs as targets
     program("digits_autoencoder", "autoencoder", "train - test -"),
     program("denoising_conv", "autoencoder", "train_images - test_images -"),
     program("digits_vae", "autoencoder", "x_train - x_test -"),
+    program("conv_vae_blobs", "autoencoder", "train - test -"),
+    program("vq_digits", "autoencoder", "train_images - test_images -"),
+    program("masked_patches", "autoencoder", "train - test -"),
+    # densities and samples
+    program("ddpm_moons", "generative"),
+    program("flow_matching", "generative"),
+    program("realnvp_rings", "generative", "train - test -"),
+    program("made_digits", "generative", "train_data - test_data -"),
+    # energies
+    program("score_matching", "energy"),
+    program("energy_langevin", "energy"),
+    program("rbm_contrast", "energy", "train - test -"),
+    program("deep_belief", "classification flat", "X_train y_train X_test y_test"),
+    program("hopfield_bags", "binary", "bags_train labels_train bags_test labels_test"),
+    # groups, maps and what is odd
+    program("deep_clusters", "clustering"),
+    program("som_colours", "map"),
+    program("svdd_digits", "anomaly", "train - test -"),
+    program("anomaly_autoencoder", "anomaly", "x_train - - -"),
     # sequences
     program("gru_signals", "classification sequence", "seq_train lab_train seq_test lab_test"),
     program("lstm_packed", "binary sequence"),
@@ -111,16 +137,44 @@ PROGRAMS = (
     program("forecast_conv", "regression column", "past_train future_train past_test future_test"),
     program("char_transformer", "language"),
     program("char_lstm", "language"),
+    program("stateful_lm", "language"),
+    program("masked_words", "language"),
+    program("decoder_copy", "language"),
+    program("adding_gru", "regression sequence column", "x_train y_train x_test y_test"),
+    program(
+        "lstm_forecast", "regression sequence", "past_train future_train past_test future_test"
+    ),
+    program("tcn_rhythms", "classification sequence", "x_train y_train x_test y_test"),
+    program("rnn_names", "classification"),
+    program("brackets_encoder", "classification two", "- labels_train - labels_test"),
+    program("text_cnn_topics", "classification", "- train_labels - test_labels"),
+    program("bilstm_tagger", "tagging"),
+    program("ctc_strips", "tagging"),
+    program("attention_sorter", "translation", "- target_train - target_test"),
     program("reverse_seq2seq", "translation"),
     # several networks, distances, rewards
     program("gan_ring", "adversarial"),
     program("wgan_penalty", "adversarial"),
+    program("conditional_gan", "adversarial"),
     program("siamese_digits", "metric", "x_train y_train x_test y_test"),
     program("triplet_blobs", "metric", "- y_train - y_test"),
     program("infonce_views", "metric"),
+    program("rotation_pretext", "self-supervised"),
+    program("simsiam_digits", "self-supervised"),
+    program("barlow_digits", "self-supervised"),
     program("ranking_pairs", "metric"),
     program("actor_critic", "reinforcement"),
     program("dqn_corridor", "reinforcement"),
+    # networks and layers of Glial in plain loops
+    program("glial_mlp_cancer", "classification two flat", "X_train y_train X_test y_test"),
+    program("glial_resnet_digits", "classification image", "train_x train_y test_x test_y"),
+    program("glial_sequence_gestures", "classification sequence", "x_train y_train x_test y_test"),
+    program(
+        "glial_layers_images",
+        "classification image",
+        "train_images train_labels test_images test_labels",
+    ),
+    program("glial_text_reviews", "classification", "- train_labels - test_labels"),
     # other people's loops
     program("lightning_digits", "classification flat", "X_train y_train X_val y_val", "lightning"),
     program(

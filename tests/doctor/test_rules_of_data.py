@@ -89,6 +89,21 @@ def test_a_forest_that_finds_the_task_hard_contradicts_no_labels(wrong, named):
     assert ("label-noise" in alarms(found)) is named
 
 
+@pytest.mark.parametrize(("noise", "given_away"), [(0.0, False), (0.2, False), (None, True)])
+def test_inputs_that_are_targets_give_nothing_away(noise: float | None, given_away: bool):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 5))
+    nothing = np.empty((0, 5))
+    # An autoencoder's targets are its inputs; five targets that one column tells are not.
+    y = np.repeat(x[:, :1], 5, 1) if noise is None else x + noise * random.normal(size=x.shape)
+    seen = examine_rows(x, y, nothing, np.array([], int), nothing, None, math.nan)
+    assert seen.score > 0.9
+    assert (seen.single_score > 0.97) == given_away
+    loss = LossSeen("mse_loss")
+    found = alarms(diagnose(Evidence(steps=39, losses=[loss], rows=seen)))
+    assert ("leakage" in found) == given_away
+
+
 def test_labels_that_evaluation_rows_contradict():
     x, y = groups(400, 0)
     wrong = torch.rand(400, generator=torch.Generator().manual_seed(2)) < 0.4

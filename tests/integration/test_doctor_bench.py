@@ -69,7 +69,7 @@ def test_there_are_enough_programs_of_enough_kinds(bench: Any) -> None:
     programs = bench.catalogue.PROGRAMS
     files = {path.stem for path in bench.catalogue.FOLDER.glob("*.py")}
     assert {program.name for program in programs} == files
-    assert len(programs) == len(files) >= 40
+    assert len(programs) == len(files) >= 88  # with seven seeds each over 600 healthy runs
     assert len({program.kinds[0] for program in programs}) >= 10
     assert {program.half for program in programs} == {"tune", "report"}
     assert len(bench.mutations.OPERATORS) >= 40
@@ -78,8 +78,8 @@ def test_there_are_enough_programs_of_enough_kinds(bench: Any) -> None:
 def test_programs_are_scripts_of_their_own(bench: Any) -> None:
     for program in bench.catalogue.PROGRAMS:
         text = program.path.read_text()
-        assert "glial" not in text
-        assert "doctor" not in text
+        assert ("glial" in text) == program.name.startswith("glial_")  # as any other library
+        assert "doctor" not in text.lower()
         assert text.count('"score') + text.count("score {") >= 1
         for name in filter(None, program.arrays):
             assert name in text

@@ -28,17 +28,20 @@ OPERATORS = (
     Operator(
         "batch-first-missing",
         ("wrong-axis", "wrong-layout", "cross-sample-leak"),
-        reworded(r"(nn\.(?:GRU|LSTM)\(.*), batch_first=True", r"\1", "gru|char_lstm"),
+        reworded(r"(nn\.(?:GRU|LSTM)\(.*), batch_first=True", r"\1", "gru|char_lstm|bilstm"),
     ),
     Operator(
         "no-causal-mask",
         ("target-in-input",),
-        reworded(r"(\n *)att = att\.masked_fill\([^\n]*|, tgt_mask=mask"),
+        reworded(r"(\n *)att = att\.masked_fill\([^\n]*|, tgt_mask=mask|, attn_mask=mask"),
     ),
     Operator(
         "no-positions",
         ("missing-position",),
-        reworded(r" \+ self\.position\((?:[^()]|\([^()]*\))*\)"),
+        reworded(
+            r" \+ self\.(?:position|places|pos)\((?:[^()]|\([^()]*\))*\)"
+            r"| \+ self\.(?:position|pos|table)\b(?!\()"
+        ),
     ),
     Operator(
         "decoder-not-shifted",
@@ -89,12 +92,12 @@ OPERATORS = (
     Operator(
         "discriminator-slow",
         (*UNBALANCED, "learning-rate-too-low"),
-        reworded(r"(d_opt|optC)( = .*lr=)2e-3", r"\1\g<2>2e-6"),
+        reworded(r"(d_opt|optC|optD)( = .*lr=)2e-3", r"\1\g<2>2e-6"),
     ),
     Operator(
         "discriminator-fast",
         (*UNBALANCED, "learning-rate-too-high"),
-        reworded(r"(d_opt|optC)( = .*lr=)2e-3", r"\1\g<2>2e-1"),
+        reworded(r"(d_opt|optC|optD)( = .*lr=)2e-3", r"\1\g<2>2e-1"),
     ),
     Operator(
         "no-penalty",
@@ -105,7 +108,8 @@ OPERATORS = (
         "generator-detached",
         ("untrained-parameters",),
         reworded(
-            r"((?:discriminator|C)\((?:generator|G)\(torch\.randn\([^()]*\)\))",
+            r"((?:discriminator|C)\((?:generator|G)\(torch\.randn\([^()]*\)\)"
+            r"|\bmade = G\(torch\.randn\([^()]*\), c\))",
             r"\1.detach()",
         ),
     ),
@@ -113,6 +117,61 @@ OPERATORS = (
         "generator-reversed",
         ("gradient-ascent", "wrong-loss"),
         reworded(r"(g_loss = F\.softplus\(|loss_g = )-", r"\1"),
+    ),
+    Operator(
+        "generator-wants-zeros",
+        ("gradient-ascent", "wrong-loss", "wrong-target"),
+        reworded(r"criterion\(D\(made, c\), torch\.ones", "criterion(D(made, c), torch.zeros"),
+    ),
+    # densities, energies, views
+    Operator(
+        "noise-not-target",
+        ("wrong-target", "wrong-loss"),
+        reworded(r"\(model\(noisy, t\) - noise\)", "(model(noisy, t) - batch)"),
+    ),
+    Operator(
+        "velocity-reversed",
+        ("wrong-target", "wrong-loss", "gradient-ascent"),
+        reworded(r"- \(x1 - x0\)", "- (x0 - x1)"),
+    ),
+    Operator(
+        "volume-forgotten",
+        ("wrong-loss",),
+        reworded(r"total = total \+ log_det", "total = total + 0 * log_det"),
+    ),
+    Operator(
+        "pixel-sees-itself",
+        ("target-in-input",),
+        reworded(r"order\[:, None\] > degree\[None\]", "order[:, None] >= degree[None]"),
+    ),
+    Operator(
+        "energies-swapped",
+        ("gradient-ascent", "wrong-loss"),
+        reworded(
+            r"(e_positive|rbm\.free_energy\(v\))\.mean\(\) - "
+            r"(e_negative|rbm\.free_energy\(v_model\))\.mean\(\)",
+            r"\2.mean() - \1.mean()",
+        ),
+    ),
+    Operator(
+        "book-untrained",
+        ("untrained-parameters",),
+        reworded(r"F\.mse_loss\(rebuilt, batch\) \+ codebook_loss", "F.mse_loss(rebuilt, batch)"),
+    ),
+    Operator(
+        "views-pull-each-other",
+        ("representation-collapse",),
+        reworded(r"z1\.detach\(\), z2\.detach\(\)", "z1, z2"),
+    ),
+    Operator(
+        "features-may-repeat",
+        ("representation-collapse",),
+        reworded(r" \+ 0\.02 \* off_diagonal"),
+    ),
+    Operator(
+        "centre-of-batch",
+        ("representation-collapse", "activation-collapse"),
+        reworded(r"net\(batch\) - centre\b", "net(batch) - net(batch).mean(0)"),
     ),
     # rewards
     Operator("bootstraps-past-the-end", ("wrong-target",), reworded(r" \* \(1 - bd\.float\(\)\)")),
@@ -143,7 +202,7 @@ OPERATORS = (
     Operator(
         "divergence-huge",
         ("over-regularised", "posterior-collapse"),
-        reworded(r"\(bce \+ kld\)", "(bce + 100 * kld)"),
+        reworded(r"(\(bce|rec) \+ (kld|beta \* kl\b)", r"\1 + 100 * \2"),
     ),
     Operator(
         "variance-unbounded",

@@ -22,6 +22,7 @@ SURE = 0.7
 SURE_SHARE = 0.35
 ALL_OF_THEM = 0.95
 COPIED = 1 - 1e-6
+MOSTLY_ALIKE = 0.5  # the correlation of most columns with the targets of the same place
 FEWEST_HELD = 50
 MOST_SITES = 3
 MOST_COVERED = 0.9
@@ -207,7 +208,7 @@ def _predict(
     x, y = train[places], targets[places]
     if len(x) < FEWEST_ROWS or x.shape[1] > 4096:
         return
-    single = y.ndim == 1 or y.shape[1] == 1
+    single, rebuilt = y.ndim == 1 or y.shape[1] == 1, _is_rebuilt(x, y)
     y = one_column(y)
     columns = widest_columns(x, MOST_COLUMNS)
     x = x[:, columns]
@@ -221,7 +222,8 @@ def _predict(
         return
     said = votes(x, y, labels=labels)
     seen.score = score(y, said, labels=labels)
-    _single_column(seen, x, y, columns, labels=labels)
+    if not rebuilt:
+        _single_column(seen, x, y, columns, labels=labels)
     copies = np.abs(_relation(x, y, labels=False)) > COPIED if single else np.zeros(0, bool)
     if copies.any():
         seen.single_column, seen.copied = int(columns[copies.argmax()]), True
@@ -233,6 +235,16 @@ def _predict(
         found = forest(labels=True).fit(x, y).predict(answered[:, columns])
         seen.eval_score = float((found == answers).mean())
         seen.merged = _merged(y, strange, found, answers)
+
+
+def _is_rebuilt(x: Array, y: Array) -> bool:
+    """Whether targets are the inputs themselves, spoiled or not, as of an autoencoder."""
+    if y.shape != x.shape or y.ndim != 2 or y.shape[1] < 2:
+        return False
+    with np.errstate(invalid="ignore", over="ignore"):
+        a, b = x - x.mean(0), y - y.mean(0)
+        alike = (a * b).mean(0) / np.sqrt(x.var(0) * y.var(0) + 1e-30)
+    return bool(np.median(alike) > MOSTLY_ALIKE)
 
 
 def _merged(y: Array, strange: list[float], found: Array, answers: Array) -> list[str]:
