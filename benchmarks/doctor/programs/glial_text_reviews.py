@@ -17,7 +17,7 @@ code = {word: i for i, word in enumerate(words)}
 def review():
     label = random.randint(0, 1)
     parts = []
-    for _ in range(random.randint(1, 3)):
+    for _ in range(random.randint(2, 3)):
         turned = random.random() < 0.4
         chosen = random.choice((good if label else bad) if not turned else (bad if label else good))
         parts += ["the", random.choice(things), "is", *(["not"] if turned else random.choice([[], ["very"]])), chosen, "and"]
@@ -25,9 +25,10 @@ def review():
     return tokens + [0] * (18 - len(tokens)), label
 
 
-rows, labels = zip(*[review() for _ in range(1600)])
+written = {tuple(tokens): label for tokens, label in (review() for _ in range(1600))}
+rows, labels = zip(*written.items())
 tokens, labels = torch.tensor(rows), torch.tensor(labels)
-train_tokens, train_labels, test_tokens, test_labels = tokens[:1200], labels[:1200], tokens[1200:], labels[1200:]
+train_tokens, train_labels, test_tokens, test_labels = tokens[:1100], labels[:1100], tokens[1100:], labels[1100:]
 model = glial.models.build("text_gru", vocabularies=[len(words)], num_outputs=2, num_units=32)
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 criterion = torch.nn.CrossEntropyLoss()
