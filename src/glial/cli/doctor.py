@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 
 from glial.cli.arguments import number
 from glial.cli.main import print_json
+from glial.cli.script_healing import (
+    add_healing_arguments,
+    check_healing,
+    check_writable,
+    heal_script,
+    healing_text,
+    keep,
+)
 from glial.core.errors import InputError
 
 if TYPE_CHECKING:
-    from glial.doctor.launching import Verdict
+    from glial.doctor.launching import Script, Verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,48 +47,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--sarif", metavar="FILE", help="write the findings for code review, as SARIF 2.1.0")
     add("--verbose", action="store_true", help="show notes, and what was not checked and why")
+    add_healing_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Watch the script or read the run, print the verdict, exit by it."""
+    """Watch the script or read the run, heal it if asked, print the verdict, exit by it."""
     from glial.cli.verdicts import print_verdict
     from glial.core.files import to_json, write_atomic
 
+    metric = check_healing(options)
     if options.sarif:
-        _check_writable(Path(options.sarif))
-    verdict = _verdict(options)
+        check_writable(Path(options.sarif), "--sarif")
+    healing = kept = None
+    if options.heal:
+        verdict, patient, healing = heal_script(_script(options), metric, options)
+        kept = keep(patient, healing, options)
+    else:
+        verdict = _verdict(options)
     if options.sarif:
         from glial.doctor.sarif import to_sarif
 
         write_atomic(Path(options.sarif), to_json(to_sarif(verdict.findings)))
     if options.json:
-        print_json(verdict.to_dict())
+        told = verdict.to_dict()
+        if healing is not None and kept is not None:
+            told["healing"] = {**healing.to_dict(diff=kept["diff"]), "written": kept["written"]}
+        print_json(told)
     else:
         print_verdict(verdict, verbose=options.verbose, quiet=options.quiet)
+        if healing is not None and kept is not None:
+            for line in healing_text(healing, kept):
+                print(line)
+    if healing is not None and healing.signal is not None:
+        return 128 + healing.signal
     return verdict.exit_status(strict=options.strict)
 
 
 def _verdict(options: argparse.Namespace) -> Verdict:
-    from glial.doctor.launching import examine_run, module_of, script_of, watch
+    from glial.doctor.launching import examine_run, watch
 
-    if (options.module is None) == (options.subject is None):
-        raise InputError(
-            "what is to be watched is not clear",
-            expected="a script, a notebook, a run's folder, or -m and a module: one of them",
-            got="none" if options.module is None else f"{options.subject} and -m {options.module}",
-            do="see: glial doctor --help",
-        )
     judged = {"sensitivity": options.sensitivity, "ignore": options.ignore}
     path = Path(options.subject or "")
     if options.subject is not None and (path / "plan.yaml").exists():
+        _check_subject(options)
         _refuse_for_run(options)
         return examine_run(path, **judged)
+    script = _script(options)
     if options.steps is not None and options.steps < 1:
         raise InputError("--steps is wrong", expected="at least 1 step", got=str(options.steps))
-    if options.module is not None:
-        script = module_of(options.module, options.arguments)
-    else:
-        script = script_of(path, options.arguments)
     return watch(
         script,
         steps=options.steps,
@@ -88,6 +102,25 @@ def _verdict(options: argparse.Namespace) -> Verdict:
         output_to_error=options.json,
         **judged,
     )
+
+
+def _script(options: argparse.Namespace) -> Script:
+    from glial.doctor.launching import module_of, script_of
+
+    _check_subject(options)
+    if options.module is not None:
+        return module_of(options.module, options.arguments)
+    return script_of(Path(options.subject), options.arguments)
+
+
+def _check_subject(options: argparse.Namespace) -> None:
+    if (options.module is None) == (options.subject is None):
+        raise InputError(
+            "what is to be watched is not clear",
+            expected="a script, a notebook, a run's folder, or -m and a module: one of them",
+            got="none" if options.module is None else f"{options.subject} and -m {options.module}",
+            do="see: glial doctor --help",
+        )
 
 
 def _refuse_for_run(options: argparse.Namespace) -> None:
@@ -105,14 +138,3 @@ def _refuse_for_run(options: argparse.Namespace) -> None:
                 got=options.subject,
                 do=f"leave {name} out: the run is not trained again",
             )
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse a file that cannot be written before anything is trained."""
-    if path.is_dir() or not path.resolve().parent.is_dir():
-        raise InputError(
-            f"cannot write {path}",
-            expected="a file in a folder that is there",
-            got="a folder" if path.is_dir() else f"no folder {path.parent}",
-            do="choose another place for --sarif",
-        )

@@ -52,7 +52,7 @@ class Patches:
         if not isinstance(path, (str, os.PathLike)):
             return None
         text = self._texts.get(os.path.realpath(path))
-        return None if text is None else _encoded(text)
+        return None if text is None else encoded(text)
 
     def _patch_reading(self) -> None:
         """What reads code goes through this door: imports, and what is run by its path."""
@@ -138,8 +138,13 @@ def _show_as(path: str, text: str) -> None:
     linecache.cache[path] = (len(text), None, lines, path)
 
 
-def _encoded(text: str) -> bytes:
-    """The bytes of a file with this text, in the encoding that it declares."""
+def encoded(text: str) -> bytes:
+    r"""The bytes of a file with this text, in the encoding that it declares.
+
+    Example:
+        >>> encoded("# coding: latin-1\nx = 'é'")[-2:]
+        b"\xe9'"
+    """
     plain = text.encode("utf-8")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(plain).readline)

@@ -14,6 +14,7 @@ from glial.core.findings import Finding, is_healthy
 from glial.doctor.diagnosis import Sensitivity, diagnose
 from glial.doctor.evidence import Evidence
 from glial.doctor.ignoring import check_ignored
+from glial.doctor.remedies.diffs import with_diffs
 from glial.doctor.telling import tell
 from glial.doctor.watcher import Watcher
 
@@ -24,7 +25,8 @@ class Doctor:
     Made by :meth:`watch`.
 
     Attributes:
-        findings: What was found, the one to mend first at the front; empty before the end.
+        findings: What was found, the one to mend first at the front, with the diff that mends it
+            most likely where the source can be read; empty before the end.
         evidence: What was seen; None before the end.
 
     Example:
@@ -97,7 +99,8 @@ class Doctor:
         self.evidence = self._watcher.end()
         if error is not None:
             self.evidence.ended, self.evidence.error = type(error).__name__, str(error)
-        self.findings = diagnose(self.evidence, self._sensitivity, self._ignore)
+        findings = diagnose(self.evidence, self._sensitivity, self._ignore)
+        self.findings = with_diffs(findings, self.evidence)
 
     def __str__(self) -> str:
         told = [line for finding in self.findings for line in tell(finding)]

@@ -2,7 +2,9 @@
 
 from glial.healing.account import DEFAULT_BUDGET, Account
 from glial.healing.ledger import Attempt, Healing
+from glial.healing.metrics import PrintedMetric
 from glial.healing.patient import Patient, Trial
+from glial.healing.scripts import ScriptPatient
 from glial.healing.search import heal
 from glial.healing.treatment import Step, Treatment
 from glial.healing.verdict import Judgement, Pair, judge, pooled_deviation
@@ -15,6 +17,8 @@ __all__ = [
     "Judgement",
     "Pair",
     "Patient",
+    "PrintedMetric",
+    "ScriptPatient",
     "Step",
     "Treatment",
     "Trial",

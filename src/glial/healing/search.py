@@ -135,6 +135,15 @@ class _Search:
         self.healing.attempts += [Attempt(candidate) for candidate in fresh]
         return fresh
 
+    def _in_front(self, candidates: list[Treatment], queue: list[Treatment]) -> list[Treatment]:
+        """The queue with candidates put before it; one that waits in it comes forward."""
+        fresh, waiting = self._fresh(candidates), list(queue)
+        front: list[Treatment] = []
+        for candidate in candidates:
+            alike = [one for one in (*fresh, *waiting) if one.has_same_changes(candidate)]
+            front += [one for one in alike[:1] if one not in front]
+        return [*front, *(one for one in waiting if one not in front)]
+
     def _screen(self, base: _Base, queue: list[Treatment]) -> None:
         """Try candidates until one heals, none is left, or no more may be spent."""
         best = base
@@ -159,7 +168,7 @@ class _Search:
                 self._promising.append((attempt, {SEEDS[0]: trial}))
                 best = _Base(candidate, trial)
                 if trial.problems:
-                    queue[:0] = self._fresh(self.patient.candidates(trial, candidate))
+                    queue[:] = self._in_front(self.patient.candidates(trial, candidate), queue)
 
     def _screen_shortened(self, best: _Base, queue: list[Treatment]) -> None:
         """Try candidates on a part of a training each, beside the best until then."""

@@ -25,6 +25,8 @@ from glial.doctor.launching.output import Output
 from glial.doctor.launching.process import Child, Ended
 from glial.doctor.launching.script import Script
 from glial.doctor.launching.verdict import Verdict
+from glial.doctor.remedies import Sources
+from glial.doctor.remedies.diffs import with_diffs
 from glial.doctor.traces import FOLDER, PATCHES, PREFLIGHT, SHIFT, STEPS, Traces
 
 WISHES = {STEPS, PREFLIGHT, PATCHES, SHIFT}
@@ -109,7 +111,7 @@ def watch(
         failure = failure_of(folder, ended.process)
         blind = NO_TIME if Traces.all_of(folder) else NO_TORCH
     if found:
-        verdict = _verdict(script, found, ended, sensitivity, ignore)
+        verdict = _verdict(script, found, ended, sensitivity, ignore, patches)
     else:
         verdict = Verdict([], None, ended, note=blind)
     if failure is not None:
@@ -159,13 +161,14 @@ def _verdict(
     ended: Ended,
     sensitivity: Sensitivity,
     ignore: Collection[str],
+    patches: Mapping[str, str],
 ) -> Verdict:
     seen = next(iter(found.values()))
+    findings = diagnose(seen, sensitivity, ignore)
+    if script.notebook is None:  # a diff of its file would be one of cells as JSON
+        findings = with_diffs(findings, seen, Sources(patches))
+    findings = [replace(finding, at=script.place(finding.at)) for finding in findings]
     seen = replace(seen, error_at=script.place(seen.error_at))
-    findings = [
-        replace(finding, at=script.place(finding.at))
-        for finding in diagnose(seen, sensitivity, ignore)
-    ]
     note = None if seen.steps else NO_STEP
     if ended.forced and not seen.stopped:
         note = LATE if ended.late else HUNG
