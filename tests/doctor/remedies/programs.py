@@ -11,6 +11,7 @@ from glial.core.findings import Finding, Place
 from glial.doctor.evidence import (
     Evidence,
     LayerSeen,
+    LoaderSeen,
     LossSeen,
     ModelSeen,
     OptimizerSeen,
@@ -69,6 +70,10 @@ class Program:
 
     def loss(self, name: str = "cross_entropy", **values: Any) -> Program:
         self.evidence.losses.append(LossSeen(name, **self._placed(values)))
+        return self
+
+    def loader(self, at: str) -> Program:
+        self.evidence.loaders.append(LoaderSeen("loader", at=self.at(at), training=True))
         return self
 
     def mended(

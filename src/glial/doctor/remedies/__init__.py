@@ -14,11 +14,14 @@ from glial.doctor.remedies import (
     data,
     labels,
     loop,
+    machine,
     modes,
+    objective,
     outputs,
     parameters,
     scales,
     splits,
+    widths,
 )
 from glial.doctor.remedies.case import Case, Found, Remedy
 from glial.doctor.remedies.change import Change, diff_of, texts_after
@@ -36,6 +39,9 @@ _FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
     parameters.TABLE,
     modes.TABLE,
     outputs.TABLE,
+    objective.TABLE,
+    widths.TABLE,
+    machine.TABLE,
     scales.TABLE,
     data.TABLE,
     labels.TABLE,

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
-from glial.doctor.measures import BINARY
+from glial.doctor.measures import BINARY, CONVOLUTIONS, LINEAR
 from glial.doctor.remedies.case import Case, Remedy
 from glial.doctor.remedies.change import Change
 from glial.doctor.remedies.source import Edit, Source, last_name
@@ -135,8 +135,12 @@ def take_out(case: Case) -> Iterator[Change]:
 
 
 def turn_axis(case: Case) -> Iterator[Change]:
-    """What runs over the rows of a batch runs over the last axis."""
-    at = case.finding.at
+    """What runs over the rows of a batch runs over the last axis, or is taken out."""
+    at, layer = case.finding.at, case.layer
+    if layer is not None and layer.kind.lower() == "softmax" and case.model is not None:
+        after = [one for one in case.model.layers if one.after == layer.name]
+        if any(one.kind in (*LINEAR, *CONVOLUTIONS) for one in after):  # no attention, then
+            yield from take_out(case)
     source = case.sources.of(at)
     if source is not None and at is not None:
         for call in source.calls_at(at.line, *_AXES):
@@ -194,6 +198,6 @@ TABLE: Mapping[str, tuple[Remedy, ...]] = {
     "wrong-output-activation": (keep_positive, answer_each_label, give_plain_outputs),
     "misplaced-activation": (take_out,),
     "redundant-layer": (take_out,),
-    "wrong-axis": (turn_axis, keep_rows_apart, take_out),
-    "cross-sample-leak": (turn_axis, keep_rows_apart, take_out),
+    "wrong-axis": (turn_axis, keep_rows_apart),
+    "cross-sample-leak": (turn_axis, keep_rows_apart),
 }
