@@ -114,6 +114,10 @@ class ContrastiveDivergence:
         """The learning rate of the last step."""
         return self._updates.rate
 
+    def damp(self, factor: float) -> None:
+        """Multiply every rate by a factor, until another is given."""
+        self._updates.damping = factor
+
     def tensors(self) -> dict[str, Tensor]:
         """The optimiser's running averages, and the chains' states."""
         own = {f"{_OPTIMIZER}{key}": value for key, value in self._updates.tensors().items()}

@@ -129,6 +129,12 @@ class GreedyDescent:
         """The second part's learning rate of the last step, or at its start."""
         return self._descent.rate()
 
+    def damp(self, factor: float) -> None:
+        """Multiply every rate by a factor, until another is given."""
+        self._descent.damp(factor)
+        for layer in self._layers:
+            layer.updates.damping = factor
+
     def tensors(self) -> dict[str, Tensor]:
         """The optimisers' running averages, and the biases of lower units."""
         found = {f"{_DESCENT}{key}": value for key, value in self._descent.tensors().items()}

@@ -127,6 +127,11 @@ class TwoPlayers:
         """The generator's learning rate in its last step."""
         return self._generator.rate
 
+    def damp(self, factor: float) -> None:
+        """Multiply every rate by a factor, until another is given."""
+        for player in self._both.values():
+            player.damping = factor
+
     def tensors(self) -> dict[str, Tensor]:
         """Both optimisers' running averages."""
         return {

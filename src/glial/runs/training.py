@@ -28,7 +28,7 @@ from glial.runs.plan import Plan
 from glial.runs.proxies import without_proxies
 from glial.runs.request import Request, make_request
 from glial.runs.run import LOADER, Run, TrainingInterrupted
-from glial.runs.watching import TrainingWatch
+from glial.runs.watching import TrainingWatch, told_faults
 from glial.runs.ways import TABLE, WAYS, Readied, way_name
 from glial.tasks.metrics import LOWER_IS_BETTER
 from glial.tasks.task import Loss
@@ -271,7 +271,10 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
                 watch.preflight(ready.sampled("train"), ready.sampled("val"))
             run.ended_by = loop.run()
             finite = run.ended_by != "not_finite"
-            run.findings = watch.findings(loop.progress.step, finite=finite)
+            steps, faults = loop.progress.step, loop.recovery.faults
+            met = [fault.step for fault in faults if fault.healed]
+            run.findings = watch.findings(steps, finite=finite, met=met)
+            run.findings += told_faults(faults, steps, plan.doctor)
             run.evidence = watch.evidence
             _conclude(run, loop, ready, batches)
     if run.status == "interrupted":

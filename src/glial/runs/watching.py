@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,14 @@ from glial.core.findings import Finding
 from glial.data.batches import Batch, take
 from glial.doctor.diagnosis import diagnose
 from glial.doctor.evidence import Evidence
+from glial.doctor.ignoring import check_ignored, is_ignored
 from glial.doctor.measures import outcome
 from glial.doctor.replays import ReplayWatcher
 from glial.doctor.settings import DoctorSettings
 from glial.doctor.telling import tell
 from glial.models.unlabelled import Unlabelled
-from glial.training import Moment, Objective, TrainingView, Watchable
+from glial.training import Fault, Moment, Objective, TrainingView, Watchable
+from glial.training.faults import fault_findings
 
 logger = logging.getLogger(__name__)
 
@@ -142,12 +144,15 @@ class TrainingWatch:
             learnt, judged = view.metrics["train_loss"], view.metrics.get("val_loss")
             self._watcher.judged(view.step, learnt, judged, keeps=self._keeps_best)
 
-    def findings(self, steps: int, *, finite: bool = True) -> list[Finding]:
+    def findings(
+        self, steps: int, *, finite: bool = True, met: Collection[int] = ()
+    ) -> list[Finding]:
         """What is wrong with the training, now that it is over.
 
         Args:
             steps: Steps made.
             finite: Whether the loss stayed so.
+            met: Steps, from 1, that went wrong and were made otherwise, or left out.
         """
         if self._watcher is None:
             return []
@@ -155,6 +160,8 @@ class TrainingWatch:
             self._look(self._last_look, Moment(steps, 0, 1.0))
             self._watcher.stepped(made=False)
         self.evidence = self._watcher.end(steps)
+        if finite and self.evidence.loss_not_finite in met:
+            self.evidence.loss_not_finite = None
         if not finite and self.evidence.loss_not_finite is None:
             self.evidence.loss_not_finite = steps  # in between the steps that were looked into
         found = self._diagnosed(self.evidence)
@@ -185,6 +192,23 @@ class TrainingWatch:
             self._watcher.look(
                 moment.step, lambda: objective.make_passes(batch, moment), *objective.optimizers
             )
+
+
+def told_faults(faults: Sequence[Fault], steps: int, settings: DoctorSettings) -> list[Finding]:
+    """Findings on the steps that went wrong and were met, but for what is to be left out.
+
+    Args:
+        faults: What was met.
+        steps: Steps of the training.
+        settings: The plan's ``doctor`` part.
+
+    Example:
+        >>> told_faults([], 100, DoctorSettings())
+        []
+    """
+    silenced = check_ignored(settings.ignore)
+    found = fault_findings(faults, steps)
+    return [finding for finding in found if not is_ignored(finding, silenced)]
 
 
 def _is_doubtful(evidence: Evidence, found: list[Finding]) -> bool:

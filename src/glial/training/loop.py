@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -18,22 +17,17 @@ from glial.core.errors import InputError
 from glial.core.seeds import derive_seed
 from glial.data.batches import Batch, Batches
 from glial.training.averaging import WeightAverage
+from glial.training.best import BestWeights
 from glial.training.callbacks import Callback, StepWatch, TrainingView
-from glial.training.checkpoints import (
-    CheckpointWriter,
-    Progress,
-    load_checkpoint,
-    prefixed,
-    random_state,
-    restore_random_state,
-    under,
-)
+from glial.training.checkpoints import CheckpointWriter, load_checkpoint, under
 from glial.training.freezing import Freezing
 from glial.training.interrupts import StopRequest
 from glial.training.objective import Objective
+from glial.training.recovery import Recovery
 from glial.training.schedules import Moment
 from glial.training.settings import TrainSettings
 from glial.training.snapshots import Snapshots, Weights
+from glial.training.state import TrainingState
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +41,7 @@ End = Literal[
     "interrupted",
     "not_finite",
 ]
+Again = Literal["again"]  # from another state than the one that training has come to
 TICK_SECONDS = 0.1
 
 
@@ -95,12 +90,10 @@ class Loop:
         seconds: float = 0.0,
     ) -> None:
         self.model = model
-        self.progress = Progress(seconds=seconds)
         self._objective = objective
         self._batches = batches
         self._validate = validate
         self._settings = settings
-        self._score = score if settings.monitor == "score" else ("loss", True)
         self._callbacks = callbacks
         self._watch = watch
         self._folder = folder
@@ -109,9 +102,14 @@ class Loop:
         self._average = WeightAverage.of(model, settings)
         self._snapshots = Snapshots(settings.snapshots, folder)
         self.snapshots: list[Weights] = []
-        self._sum = torch.zeros((), device=next(iter(model.parameters())).device)
-        self._best_weights: dict[str, Tensor] | None = None
-        self._best_is_saved = True
+        judged_by = score if settings.monitor == "score" else ("loss", True)
+        self._best = BestWeights(judged_by, settings.min_delta)
+        self._state = TrainingState(model, objective, self._average, self._best)
+        self.progress = self._state.progress
+        self.progress.seconds = seconds
+        meets = settings.recovery and not getattr(batches, "once", False)
+        self.recovery = Recovery(self._state, batches.num_batches, on=meets)
+        self._told = self._watched = 0
         self._writer = CheckpointWriter()
         self._next_tick = 0.0
         self.num_batches = batches.num_batches
@@ -126,6 +124,8 @@ class Loop:
         self._clock = time.monotonic() - self.progress.seconds
         self._next_checkpoint = time.monotonic() + self._settings.checkpoint_seconds
         self._first_weights = self._current_weights()
+        self._told, self._watched = self.progress.epoch, self.progress.step
+        self.recovery.begin()
         self._tell("on_fit_start")
         end = self._epochs()
         self.progress.seconds = time.monotonic() - self._clock
@@ -148,18 +148,18 @@ class Loop:
         progress = self.progress
         while progress.epoch < self._settings.epochs:
             end = self._one_epoch()
-            if end is not None:
-                return end
-            end = self._close_epoch()
-            if time.monotonic() >= self._next_checkpoint and not self._writer.busy:
-                self._checkpoint()
-            if end is not None:
+            if end is None:
+                end = self._close_epoch()
+                due = time.monotonic() >= self._next_checkpoint
+                if end != "again" and due and self._save_if_settled():
+                    end = "again"
+            if end is not None and end != "again":
                 return end
         return "epochs"
 
-    def _one_epoch(self) -> End | None:
+    def _one_epoch(self) -> End | Again | None:
         """The batches of an epoch from the current one on; says why it broke off, if it did."""
-        progress, batches = self.progress, self._batches
+        progress, batches, recovery = self.progress, self._batches, self.recovery
         self.set_modes()
         limit = self._settings.time_limit
         sizes = batches.num_batches
@@ -167,49 +167,69 @@ class Loop:
             now = time.monotonic()
             seconds = now - self._clock
             if self._stop.signal is not None:
+                recovery.leave()
                 return "interrupted"
             if limit is not None and seconds + self._validation_seconds >= limit:
+                recovery.leave()
                 self._partial_validation()
                 return "time_limit"
             fraction = progress.step / self._total_steps
             if limit is not None:
                 fraction = min(1.0, max(fraction, seconds / limit))
             moment = Moment(progress.step, progress.epoch, fraction)
-            loss = self._step(batch, moment)
-            self._sum.add_(loss, alpha=len(batch.target))
-            if self._average is not None and (
-                self._settings.ema is not None or fraction >= (self._settings.swa_start or 0)
-            ):
-                self._average.update()
-            progress.step += 1
-            progress.batch += 1
+            if recovery.prepare():
+                try:
+                    loss = self._step(batch, moment)
+                except (RuntimeError, MemoryError) as error:
+                    if not recovery.meets(error):
+                        raise
+                    return "again"
+                self._update_average(fraction)
+                progress.step += 1
+                progress.batch += 1
+                if recovery.made(loss, len(batch.target)):
+                    return "again"
+            else:
+                progress.step += 1
+                progress.batch += 1
             if now >= self._next_tick:
                 self._next_tick = now + TICK_SECONDS
                 self._tell("on_tick")
-            due = now >= self._next_checkpoint and not self._writer.busy
-            if due and progress.batch < sizes:
-                self._checkpoint()
-        return None
+            if now >= self._next_checkpoint and progress.batch < sizes and self._save_if_settled():
+                return "again"
+        return "again" if recovery.settle(epoch_ends=True) else None
+
+    def _update_average(self, fraction: float) -> None:
+        if self._average is not None and (
+            self._settings.ema is not None or fraction >= (self._settings.swa_start or 0)
+        ):
+            self._average.update()
 
     def _step(self, batch: Batch, moment: Moment) -> Tensor:
-        if self._watch is None or not self._watch.is_due(moment.step):
+        # Steps that are made again were looked into before.
+        new, self._watched = moment.step >= self._watched, max(self._watched, moment.step + 1)
+        if self._watch is None or not new or not self._watch.is_due(moment.step):
             return self._objective.step(batch, moment)
         self._watch.before_step(batch, moment)
         loss = self._objective.step(batch, moment)
         self._watch.after_step()
         return loss
 
-    def _close_epoch(self) -> End | None:
+    def _close_epoch(self) -> End | Again | None:
         """Validate, write history, keep the best; says why training should end, if it should."""
-        progress = self.progress
-        train_loss = float(self._sum) / self._batches.num_rows
-        self._sum.zero_()
+        progress, state = self.progress, self._state
+        train_loss = state.loss / max(1, state.rows)
+        state.loss, state.rows = 0.0, 0
         progress.epoch += 1
         progress.batch = 0
         row = {"epoch": progress.epoch, "step": progress.step, "train_loss": train_loss}
         figures = self._validation()
+        ends = progress.epoch == self._settings.epochs
+        if (ends or not math.isfinite(figures.get("loss", 0.0))) and self.recovery.is_lost():
+            return "again"
         row |= {f"val_{name}": value for name, value in figures.items()}
         row |= {"lr": self._objective.rate(), "seconds": time.monotonic() - self._clock}
+        row |= self.recovery.counted(progress.epoch)
         progress.history.append(row)
         if not math.isfinite(train_loss):
             logger.warning(
@@ -219,13 +239,15 @@ class Loop:
                 progress.best_epoch,
             )
             return "not_finite"
-        self._keep_best(figures)
+        self._best.consider(figures, progress, self._current_weights)
         self._snapshots.take(progress.epoch, self._current_weights)
         if "loss" in figures:
             self._objective.observe(figures["loss"])
-        wishes = [self._tell_one(callback, "on_epoch_end") for callback in self._callbacks]
-        if any(wish is True for wish in wishes):
-            return "callback"
+        if progress.epoch > self._told:  # others were told before, and are made again
+            self._told = progress.epoch
+            wishes = [self._tell_one(callback, "on_epoch_end") for callback in self._callbacks]
+            if any(wish is True for wish in wishes):
+                return "callback"
         return self._early_end(figures)
 
     def _early_end(self, figures: dict[str, float]) -> End | None:
@@ -253,24 +275,10 @@ class Loop:
     def _partial_validation(self) -> None:
         """Look whether the weights in mid-epoch, where the time ran out, are the best."""
         if self._validate is not None:
-            self._keep_best(self._validation(), epoch=self.progress.epoch + 1)
-
-    def _keep_best(self, figures: dict[str, float], epoch: int | None = None) -> None:
-        """Hold the weights if they are the best yet; equal scores go to the lower loss."""
-        progress = self.progress
-        progress.waited += 1
-        name, lower = self._score
-        if not (math.isfinite(figures.get("loss", math.nan)) and math.isfinite(figures[name])):
-            return
-        value = figures[name] if lower else -figures[name]
-        # Small steps add up: they are measured from the last improvement that was large enough.
-        if progress.reference is None or value < progress.reference - self._settings.min_delta:
-            progress.reference, progress.waited = value, 0
-        key = [value, figures["loss"]]
-        if progress.best is None or key < progress.best:
-            progress.best, progress.best_epoch = key, epoch or progress.epoch
-            self._best_weights = self._current_weights()
-            self._best_is_saved = False
+            epoch = self.progress.epoch + 1
+            self._best.consider(
+                self._validation(), self.progress, self._current_weights, epoch=epoch
+            )
 
     def _current_weights(self) -> dict[str, Tensor]:
         def copied() -> dict[str, Tensor]:
@@ -283,16 +291,27 @@ class Loop:
 
     def final_weights(self) -> dict[str, Tensor]:
         """The best epoch's weights, or the last ones; where those are not finite, the first."""
-        if self._settings.restore_best and self._best_weights is not None:
-            return self._best_weights
+        best = self._best.weights
+        if self._settings.restore_best and best is not None:
+            return best
         weights = self._current_weights()
         finite = all(bool(value.isfinite().all()) for value in weights.values())
-        return weights if finite else self._best_weights or self._first_weights
+        return weights if finite else best or self._first_weights
 
     def save(self) -> None:
         """Write the checkpoints ``best`` and ``last``, so that :meth:`load` goes on from here."""
         self._checkpoint()
         self._writer.wait()
+
+    def _save_if_settled(self) -> bool:
+        """Have a checkpoint written if every step is known to be good; whether one is not."""
+        if self._folder is None or self._writer.busy:
+            return False
+        if self.recovery.settle(sure=True):
+            return True
+        if self.recovery.is_settled:
+            self._checkpoint()
+        return False
 
     def _checkpoint(self) -> None:
         """Have the checkpoints written while training goes on."""
@@ -300,33 +319,17 @@ class Loop:
             return
         begin = time.monotonic()
         self.progress.seconds = begin - self._clock
-        tensors = {
-            **prefixed("model", self.model.state_dict()),
-            **prefixed("objective", self._objective.tensors()),
-            **prefixed("average", self._average.tensors() if self._average else {}),
-            **prefixed("random", random_state()),
-            "loop.sum": self._sum,
-        }
-        numbers = {
-            "progress": asdict(self.progress),
-            "objective": self._objective.numbers(),
-            "average_count": self._average.count if self._average else 0,
-        }
-        last = (self._folder / "last" / "checkpoint.safetensors", tensors, numbers)
+        numbers = {**self._state.numbers(), "recovery": self.recovery.numbers()}
+        path = self._folder / "last" / "checkpoint.safetensors"
+        last = (path, self._state.tensors(), numbers)
         self._writer.write([*self._unsaved_best(), *self._snapshots.unsaved(), last])
         now = time.monotonic()
         # Copying may cost at most a fiftieth of the time between two checkpoints.
         wait = max(self._settings.checkpoint_seconds, 50 * (now - begin))
         self._next_checkpoint = now + wait
 
-    def _unsaved_best(self) -> list[tuple[Path, dict[str, Tensor], dict[str, Any]]]:
-        """The best weights as a checkpoint, unless they are written already."""
-        if self._best_weights is None or self._best_is_saved or self._folder is None:
-            return []
-        self._best_is_saved = True
-        numbers = {"epoch": self.progress.best_epoch, "best": self.progress.best}
-        path = self._folder / "best" / "checkpoint.safetensors"
-        return [(path, prefixed("model", self._best_weights), numbers)]
+    def _unsaved_best(self) -> list[tuple[Path, Weights, dict[str, Any]]]:
+        return self._best.unsaved(self._folder, self.progress)
 
     def load(self) -> bool:
         """Go on from the checkpoint ``last``; returns whether there is one.
@@ -353,18 +356,12 @@ class Loop:
 
     def _take(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         assert self._folder is not None  # noqa: S101 - narrows the type
-        device = self._sum.device
-        self.model.load_state_dict(under("model", tensors))
-        self._objective.load(under("objective", tensors), numbers["objective"])
-        if self._average is not None:
-            self._average.load(under("average", tensors), numbers["average_count"])
-        self._sum = tensors["loop.sum"].to(device)
-        self.progress = Progress(**numbers["progress"])
+        self._state.load(tensors, numbers)
+        self.recovery.load(numbers["recovery"])
         if self.progress.best is not None:
             best, _ = load_checkpoint(self._folder / "best" / "checkpoint.safetensors")
-            weights = under("model", best)
-            self._best_weights = {name: value.to(device) for name, value in weights.items()}
-        restore_random_state(under("random", tensors))
+            weights, device = under("model", best), self._state.device
+            self._best.weights = {name: value.to(device) for name, value in weights.items()}
 
     def view(self) -> TrainingView:
         """What callbacks see."""

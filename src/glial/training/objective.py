@@ -100,6 +100,9 @@ class Descent:
         (0.5, 0.5)
     """
 
+    # A loss far above those before is a fault, not the game.
+    descends = True
+
     def __init__(
         self,
         model: nn.Module,
@@ -251,6 +254,15 @@ class Descent:
     def rate(self) -> float:
         """The learning rate of the last step."""
         return self._updates.rate
+
+    def damp(self, factor: float) -> None:
+        """Multiply the rate by a factor, until another is given."""
+        self._updates.damping = factor
+
+    @property
+    def parts(self) -> int:
+        """In how many parts batches are computed."""
+        return self._accumulate
 
     def tensors(self) -> dict[str, Tensor]:
         """The optimiser's running averages, by parameter number and name."""

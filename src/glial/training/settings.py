@@ -68,6 +68,8 @@ class TrainSettings(Settings):
         snapshots: Weights that are kept at so many moments, spread evenly over the last half of
             training or more: a light ensemble, whose disagreement is a measure of doubt.
         checkpoint_seconds: Least seconds between two checkpoints.
+        recovery: Whether single steps that go wrong are met: a loss that is not finite, a spike,
+            a lack of memory.
 
     Example:
         >>> TrainSettings(lr=0.01).epochs
@@ -115,3 +117,4 @@ class TrainSettings(Settings):
     group_rate: float = Field(default=1.0, gt=0, le=1)
     snapshots: int = Field(default=0, ge=0, le=100)
     checkpoint_seconds: float = Field(default=2.0, ge=0)
+    recovery: bool = True

@@ -40,6 +40,7 @@ class Updates:
         optimizer: Torch's optimiser.
         parameters: The weights.
         rate: The learning rate of the last step.
+        damping: Factor on the rate, of whoever meets faults.
 
     Example:
         >>> model = nn.Linear(1, 1, bias=False)
@@ -74,11 +75,12 @@ class Updates:
         self.optimizer = make_optimizer(model, settings, lr)
         self.parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
         self.rate = lr
+        self.damping = 1.0
 
     def begin(self, moment: Moment) -> None:
         """Set the rates of a step."""
         factor = self._schedule(moment) * (self._plateau.factor if self._plateau else 1.0)
-        self.rate = self._lr * factor
+        self.rate = self._lr * factor * self.damping
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * group["lr_factor"]
 
