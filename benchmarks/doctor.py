@@ -4,7 +4,9 @@
     python benchmarks/doctor.py show PROGRAM[:OPERATOR]       one script
     python benchmarks/doctor.py measure --results FILE        scores without the doctor
     python benchmarks/doctor.py run --results FILE            the doctor's findings
-    python benchmarks/doctor.py report --results FILE         what they are worth
+    python benchmarks/doctor.py repair --results FILE         repairs, and what comes of them
+    python benchmarks/doctor.py report --results FILE         what findings or repairs are worth
+    python benchmarks/doctor.py graph --results FILE          what repairs teach about causes
 
 Programs are split into a half for tuning and one for reporting by a digest of their names.
 Results are appended as JSON lines: what was stopped goes on where it was.
@@ -39,7 +41,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("verb", choices=["list", "show", "measure", "run", "report"])
+    verbs = ["list", "show", "measure", "run", "repair", "report", "graph"]
+    parser.add_argument("verb", choices=verbs)
     parser.add_argument("name", nargs="?", default="", help="regular expression that names hold")
     parser.add_argument(
         "--what", choices=["healthy", "faults", "all", "rates", "open"], default="all"
@@ -55,7 +58,16 @@ def main() -> None:
     parser.add_argument(
         "--command", default=f"{sys.executable} -m glial doctor", help="how the doctor is called"
     )
-    options = parser.parse_args()
+    parser.add_argument(
+        "--policy",
+        choices=["ours", "random", "autotrainer"],
+        default="ours",
+        help="who repairs",
+    )
+    parser.add_argument("--budget", type=float, default=8, help="trainings of a repair in all")
+    # `--repair` is the verb under another spelling.
+    given = ["repair" if word == "--repair" else word for word in sys.argv[1:]]
+    options = parser.parse_args(given)
     cases = all_cases(options.what, options.half, options.name, options.most)
     if options.verb == "list":
         listed(cases, Effects())
@@ -71,9 +83,20 @@ def main() -> None:
         call = shlex.split(options.command)
         runner.run_all(cases, options.seeds, options.results, call, options.jobs, options.harmless)
     else:
-        from doctor import measures  # needs Glial; the other verbs run where it is missing
+        # These need Glial; the other verbs run where it is missing.
+        from doctor import graph, measures, regains, repairs
 
-        print(measures.report(records.read(options.results), cases, Effects()))
+        if options.verb == "repair":
+            call = shlex.split(options.command)
+            seeds, path = options.seeds, options.results
+            repairs.run_all(cases, seeds, path, call, options.jobs, options.policy, options.budget)
+        found = records.read(options.results)
+        if options.verb == "graph":
+            print(graph.report(found))
+        elif any(record.get("kind") == "repair" for record in found):
+            print(regains.report(found, cases, Effects()))
+        else:
+            print(measures.report(found, cases, Effects()))
 
 
 if __name__ == "__main__":

@@ -85,14 +85,19 @@ def run(case: Case, seed: int) -> Record:
     }
 
 
-def measure(cases: Iterable[Case], seeds: Iterable[int], path: Path = EFFECTS) -> None:
-    """Measure what was not yet."""
+def preload() -> None:
+    """Import what scripts import, so that forked processes need not."""
     os.environ["OMP_NUM_THREADS"] = "1"
     for name in PRELOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     importlib.import_module("torch").set_num_threads(1)
-    done = {records.key(record) for record in records.read(path)}
+
+
+def measure(cases: Iterable[Case], seeds: Iterable[int], path: Path = EFFECTS) -> None:
+    """Measure what was not yet."""
+    preload()
+    done = {records.key(r) for r in records.read(path) if r.get("kind") != "repair"}
     todo = [
         (case, seed)
         for case in cases
@@ -111,6 +116,8 @@ class Effects:
     def __init__(self, path: Path = EFFECTS) -> None:
         self.scores: dict[tuple[str, str], dict[int, float | None]] = defaultdict(dict)
         for record in records.read(path):
+            if record.get("kind") == "repair":
+                continue
             self.scores[record["name"], record["version"]][record["seed"]] = record["score"]
 
     def of(self, case: Case) -> dict[int, float | None]:
