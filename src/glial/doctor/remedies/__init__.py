@@ -20,6 +20,8 @@ from glial.doctor.remedies import (
     outputs,
     parameters,
     scales,
+    sequences,
+    shifts,
     splits,
     widths,
 )
@@ -47,6 +49,8 @@ _FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
     labels.TABLE,
     augmentation.TABLE,
     splits.TABLE,
+    sequences.TABLE,
+    shifts.TABLE,
 )
 
 REMEDIES: Mapping[str, tuple[Remedy, ...]] = {

@@ -175,6 +175,8 @@ class Case:
             if isinstance(one.node, ast.Call) and len(one.node.args) + len(one.node.keywords) > 1
         ]
         named = [one for one in found if last_name(getattr(one.node, "func", None)) == seen.name]
+        if not named and seen.name != "hand-written":
+            found.reverse()  # a module is given what other calls made: it stands outside of them
         return next(iter(named or found), None)
 
     @property

@@ -84,9 +84,11 @@ def _copied(write: Write, x: Array, other: Array) -> Iterator[Change]:
     late = [one for one in alterations(other) if one.name == other.name]
     if any(one.statement.lineno > write.statement.lineno for one in late):
         return
+    fitted = line.replace(".fit_transform(", ".transform(")
+    put = source.before if fitted == line else source.after
     yield _alike(
         source,
-        [source.before(write.statement, line)],
+        [put(write.statement, fitted)],
         "prepares evaluation inputs as training inputs are, with the same numbers",
     )
 

@@ -1,0 +1,250 @@
+"""Sequences are mended in the source: masks, shifts, padding, positions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.doctor.remedies.scripts import after, case_of, names, new, ran
+from torch import nn
+
+NEXT = {"targets_that_are_the_next_token": 1.0, "places_that_see_later_tokens": 1.0}
+
+BLOCKS = '''
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+
+class Attention(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.qkv = nn.Linear(d, 3 * d)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).chunk(3, -1)
+        {}
+
+
+class Reader(nn.Module):
+    """Predicts the next token."""
+
+    def __init__(self, vocab=9, d=8):
+        super().__init__()
+        self.embed = nn.Embedding(vocab, d)
+        self.attention = Attention(d)
+        layer = nn.TransformerEncoderLayer(d, 2, 16, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.mha = nn.MultiheadAttention(d, 2, batch_first=True)
+        self.head = nn.Linear(d, vocab)
+
+    def forward(self, tokens):
+        x = self.embed(tokens)
+        x = {}
+        return self.head(x)
+
+
+torch.manual_seed(0)
+net = Reader()
+for batch in torch.zeros(1, 2, 5).long():
+    x, y = batch[:, :-1], batch[:, 1:]
+    loss = F.cross_entropy(net(x).transpose(1, 2), y)  # learns  # loss
+'''
+
+FORMS = {
+    "encoder": ("return v", "self.encoder(x)"),
+    "multihead": ("return v", "self.mha(x, x, x)[0]"),
+    "function": ("return F.scaled_dot_product_attention(q, k, v)", "self.attention(x)"),
+    "by hand": (
+        "scores = q @ k.transpose(-2, -1) / 3\n        return F.softmax(scores, dim=-1) @ v",
+        "self.attention(x)",
+    ),
+    "by method": (
+        "scores = torch.matmul(q, k.mT)\n        return scores.softmax(-1) @ v",
+        "self.attention(x)",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_place_sees_a_later_one_behind_a_mask(form: str, tmp_path: Path) -> None:
+    script = BLOCKS.format(*FORMS[form])
+    case = case_of("target-in-input", script, numbers=NEXT, kind="Reader")
+    tokens = torch.arange(6)[None] % 5
+    other = tokens.clone()
+    other[0, -1] = 7
+
+    def moved(text: str) -> torch.Tensor:
+        net: nn.Module = ran(tmp_path, text)["net"]
+        with torch.no_grad():
+            difference: torch.Tensor = (net(tokens) - net(other)).abs().amax(-1)[0]
+        return difference
+
+    assert bool((moved(script)[:-1] > 1e-4).any())
+    assert bool((moved(after(case, "mask-later"))[:-1] == 0).all())
+
+
+def test_attention_that_is_masked_is_left_alone() -> None:
+    form = "return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask)"
+    script = BLOCKS.format(form, "self.attention(x)")
+    assert "mask-later" not in names(
+        case_of("target-in-input", script, numbers=NEXT, kind="Reader")
+    )
+
+
+SAME = {"targets_that_are_the_token_itself": 1.0}
+
+LANGUAGE = """
+import torch
+
+net = Reader()
+loss_fn = torch.nn.CrossEntropyLoss()
+for i in range(0, 900, 25):
+    {}
+    logits = net({})  # learns
+    loss = loss_fn({})  # loss
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "given", "loss", "wanted"),
+    [
+        (
+            "x = rows[i]",
+            "x",
+            "logits.view(-1, 9), x.view(-1)",
+            [
+                "logits = net(x[:, :-1])",
+                "loss = loss_fn(logits.reshape(-1, 9), x[:, 1:].reshape(-1))",
+            ],
+        ),
+        (
+            "x = ids[:, i:i + 25]; y = ids[:, i:i + 25]",
+            "x",
+            "logits.transpose(1, 2), y",
+            ["x = ids[:, i:i + 25]; y = ids[:, i + 1:i + 26]"],
+        ),
+        (
+            "x, y = b[:, :-1], b[:, :-1]",
+            "x",
+            "logits.mT, y",
+            ["x, y = b[:, :-1], b[:, 1:]"],
+        ),
+    ],
+)
+def test_targets_are_shifted_to_the_next_token(
+    made: str, given: str, loss: str, wanted: list[str]
+) -> None:
+    script = LANGUAGE.format(made, given, loss)
+    case = case_of("target-in-input", script, numbers=SAME)
+    assert new(script, after(case, "shift-targets")) == wanted
+
+
+def test_targets_that_were_shifted_twice_are_shifted_once() -> None:
+    script = LANGUAGE.format(
+        "x, y = b[:, :-1], b[:, 1:]", "x", "logits[:, :-1].reshape(-1, 9), y[:, 1:].reshape(-1)"
+    )
+    case = case_of("wrong-target", script, numbers={"two_ahead": 1.0})
+    assert new(script, after(case, "shift-targets")) == [
+        "loss = loss_fn(logits.reshape(-1, 9), y.reshape(-1))"
+    ]
+    script = LANGUAGE.format("x, y = d[:, i:i + 25], d[:, i + 2:i + 27]", "x", "logits.mT, y")
+    case = case_of("wrong-target", script, numbers={"two_ahead": 1.0})
+    assert new(script, after(case, "shift-targets")) == [
+        "x, y = d[:, i:i + 25], d[:, i + 1:i + 26]"
+    ]
+
+
+def test_values_end_where_episodes_end() -> None:
+    script = LANGUAGE.format(
+        "states, actions, rewards, after, done = draw()",
+        "states",
+        "logits, rewards + 0.9 * net(after).amax(1)",
+    )
+    case = case_of("wrong-target", script, numbers={"unused_marks": 1.0})
+    assert new(script, after(case, "stop-at-ends")) == [
+        "loss = loss_fn(logits, rewards + 0.9 * net(after).amax(1) * (1 - done.float()))"
+    ]
+
+
+PADDED = """
+import torch
+from torch import nn
+
+
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(9, 8, padding_idx=0)
+        self.rnn = nn.GRU(8, 8, batch_first=True)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, tokens{}):
+        x = self.embed(tokens)
+        {}
+
+
+torch.manual_seed(0)
+net = Reader()
+out = net(torch.ones(2, 3).long(){})  # learns  # loss
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "body", "remedy"),
+    [
+        ("", "_, h = self.rnn(x)\n        return self.head(h[-1])", 0),
+        (", lengths", "_, h = self.rnn(x)\n        return self.head(h[-1])", 0),
+        ("", "x = self.encoder(x)\n        return self.head(x.mean(1))", 0),
+    ],
+)
+def test_answers_do_not_depend_on_how_far_rows_are_filled_up(
+    told: str, body: str, remedy: int, tmp_path: Path
+) -> None:
+    script = PADDED.format(told, body, ", torch.tensor([3, 3])" if told else "")
+    case = case_of("unmasked-padding", script, kind="Reader")
+    short = torch.tensor([[3, 4, 5]])
+    long = torch.tensor([[3, 4, 5, 0, 0]])
+    more = (torch.tensor([3]),) if told else ()
+
+    def moved(text: str) -> float:
+        net: nn.Module = ran(tmp_path, text)["net"].eval()
+        with torch.no_grad():
+            return float((net(short, *more) - net(long, *more)).abs().max())
+
+    assert moved(script) > 1e-3
+    assert moved(after(case, "mask-padding", remedy)) < 1e-6
+
+
+def test_order_is_seen_after_positions_were_added(tmp_path: Path) -> None:
+    script = BLOCKS.format(*FORMS["encoder"])
+    case = case_of("missing-position", script, kind="Reader")
+    mended = after(case, "add-positions")
+    assert new(script, mended) == [
+        "self.position = nn.Embedding(512, d)",
+        "x = self.embed(tokens) "
+        "+ self.position(torch.arange(tokens.size(1), device=tokens.device))",
+    ]
+    first, second = torch.tensor([[1, 2, 3]]), torch.tensor([[2, 1, 3]])
+
+    def moved(text: str) -> float:
+        net: nn.Module = ran(tmp_path, text)["net"].eval()
+        with torch.no_grad():
+            return float((net(first) - net(second))[0, -1].abs().max())
+
+    assert moved(script) < 1e-5
+    assert moved(mended) > 1e-3
+
+
+def test_positions_that_were_made_and_forgotten_are_added() -> None:
+    script = BLOCKS.format(*FORMS["encoder"]).replace(
+        "self.attention =", "self.places = nn.Embedding(64, d)\n        self.attention ="
+    )
+    case = case_of("missing-position", script, kind="Reader")
+    mended = after(case, "add-positions")
+    assert new(script, mended) == [
+        "x = self.embed(tokens) + self.places(torch.arange(tokens.size(1), device=tokens.device))"
+    ]
