@@ -154,3 +154,24 @@ def test_labels_in_a_column_are_labels(mixed):
     assert seen.own_score > 0.5
     assert (seen.peer_score < 0.2) == mixed
     assert ("misaligned-labels" in found_in(doctor)) == mixed
+
+
+def test_the_loss_is_heard_to_the_end_of_many_evaluations():
+    torch.manual_seed(0)
+    (x, y), (x_val, y_val) = rows(64, 1), rows(32, 2)
+    model = nn.Linear(6, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = {}
+    with Doctor.watch(budget=0.0) as doctor:
+        for step in range(1, 1001):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            with torch.no_grad():
+                losses[step] = F.cross_entropy(model(x_val), y_val).item()
+    assert doctor.evidence is not None
+    heard = doctor.evidence.losses[0].eval_value
+    # Each belongs to the update that follows it.
+    assert dict(heard) == {step: losses[step - 1] for step in heard.steps}
+    assert 800 <= heard.steps[-1] <= 1001
+    assert len(heard) < 100

@@ -17,6 +17,7 @@ from glial.doctor.watching.tape import Entry, Tape, tensors_in
 MOST_CALLS = 16
 MOST_STRETCHES = 30
 MOST_SITES = 16
+LATER = 1.25  # times as many updates: after so many stretches, one is heard for its loss alone
 CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
 DISTANCES = ("sub", "__sub__", "rsub", "__rsub__", "mse_loss", "l1_loss", "huber_loss")
 
@@ -36,7 +37,7 @@ class Evaluations:
     def __init__(self, rows: RowStore) -> None:
         self._rows = rows
         self._calls = self._stretches = 0
-        self._step = -1
+        self._step, self._is_late = -1, False
         self._sites: set[Site] = set()
         self._inputs: dict[int, Tensor] = {}
         self._kept: list[Tensor] = []
@@ -45,12 +46,14 @@ class Evaluations:
         """A stretch may begin, or go on after the same update; whether it is to be looked at.
 
         What begins somewhere else is another one, and is looked at however many there were: many
-        programs evaluate rows in every epoch, and others once at the end.
+        programs evaluate rows in every epoch, and others once at the end. Of many, a later one is
+        heard now and then, so that the loss is known of the end.
         """
         is_new = site not in self._sites and len(self._sites) < MOST_SITES
         if step == self._step and not is_new:
             return not self.had_enough
-        if self._stretches >= MOST_STRETCHES and not is_new:
+        self._is_late = self._stretches >= MOST_STRETCHES and not is_new
+        if self._is_late and step < LATER * self._step:
             return False
         self._sites.add(site)
         self._stretches += step != self._step
@@ -71,6 +74,8 @@ class Evaluations:
     def add(self, args: Any, kwargs: Any, output: Any, tape: Tape, site: Site) -> None:
         """A network was called."""
         self._calls += 1
+        if self._is_late:
+            return
         given = next((value for value in tensors_in((args, kwargs)) if is_plain(value)), None)
         if given is None:
             return
