@@ -103,7 +103,7 @@ class ScriptPatient:
 
         Raises:
             InputError: If the control ends well and prints nothing that the metric finds.
-            KeyboardInterrupt: If the user asked to stop.
+            Interrupted: If the user asked to stop.
         """
         texts = dict(treatment.texts)
         if share < 1 and self._turns is not None:
