@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "programs"
+FAMILIES = {
+    "energy-based": {"energy"},
+    "generative": {"generative", "adversarial"},
+    "autoencoder": {"autoencoder"},
+    "reinforcement": {"reinforcement"},
+    "unlabelled": {"self-supervised", "clustering", "map", "anomaly"},
+}
+LAYERS = {
+    "transformer": r"Transformer|Attention|attention|BertConfig|GPT2",
+    "recurrent": r"GRU|LSTM|RNN|sequence_rnn|text_gru",
+    "convolutional": r"Conv|resnet",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,15 @@ class Program:
     def half(self) -> str:
         """``tune`` or ``report``: fixed by the name alone."""
         return "tune" if hashlib.sha256(self.name.encode()).digest()[0] % 2 else "report"
+
+    @property
+    def family(self) -> str:
+        """What networks it trains: by what it does, else by the layers in its text."""
+        for family, kinds in FAMILIES.items():
+            if kinds & set(self.kinds):
+                return family
+        text = self.path.read_text()
+        return next((name for name, layers in LAYERS.items() if re.search(layers, text)), "dense")
 
     @property
     def missing(self) -> list[str]:
@@ -109,9 +131,9 @@ PROGRAMS = (
     # inputs as targets
     program("digits_autoencoder", "autoencoder", "train - test -"),
     program("denoising_conv", "autoencoder", "train_images - test_images -"),
-    program("digits_vae", "autoencoder", "x_train - x_test -"),
-    program("conv_vae_blobs", "autoencoder", "train - test -"),
-    program("vq_digits", "autoencoder", "train_images - test_images -"),
+    program("digits_vae", "autoencoder generative", "x_train - x_test -"),
+    program("conv_vae_blobs", "autoencoder generative", "train - test -"),
+    program("vq_digits", "autoencoder generative", "train_images - test_images -"),
     program("masked_patches", "autoencoder", "train - test -"),
     # densities and samples
     program("ddpm_moons", "generative"),
@@ -122,8 +144,8 @@ PROGRAMS = (
     program("score_matching", "energy"),
     program("energy_langevin", "energy"),
     program("rbm_contrast", "energy", "train - test -"),
-    program("deep_belief", "classification flat", "X_train y_train X_test y_test"),
-    program("hopfield_bags", "binary", "bags_train labels_train bags_test labels_test"),
+    program("deep_belief", "classification flat energy", "X_train y_train X_test y_test"),
+    program("hopfield_bags", "binary energy", "bags_train labels_train bags_test labels_test"),
     # groups, maps and what is odd
     program("deep_clusters", "clustering"),
     program("som_colours", "map"),

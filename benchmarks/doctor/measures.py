@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from doctor.cases import Case, all_cases
+from doctor.catalogue import PROGRAMS
 from doctor.effects import Effects
 from doctor.records import Record
 from glial.doctor.causes import LEADS_TO, consequences
@@ -144,6 +145,27 @@ def by_operator(faulty: list[Result]) -> str:
     return "\n".join(rows)
 
 
+def by_family(faulty: list[Result], healthy: list[Result]) -> str:
+    """A line for each family of networks: alarms on healthy runs, what is found of faults."""
+    families = {program.name: program.family for program in PROGRAMS}
+    groups: dict[str, tuple[list[Result], list[Result]]] = defaultdict(lambda: ([], []))
+    for side, results in enumerate((healthy, faulty)):
+        for result in results:
+            groups[families.get(result.case.program, "open")][side].append(result)
+    rows = [
+        f"{'family':16s} {'programs':>8s} {'healthy':>8s} {'alarms':>7s} "
+        f"{'faulty':>7s} {'found':>6s} {'first':>6s}"
+    ]
+    for name, (well, ill) in sorted(groups.items()):
+        programs = len({r.case.program for r in (*well, *ill)})
+        counts = [sum(measure(r) for r in ill) for measure in (detected, first)]
+        rows.append(
+            f"{name:16s} {programs:8d} {len(well):8d} {sum(map(alarmed, well)):7d} "
+            f"{len(ill):7d} {counts[0]:6d} {counts[1]:6d}"
+        )
+    return "\n".join(rows)
+
+
 def unchanged(results: Iterable[Result], known: Effects) -> tuple[int, int]:
     """Runs whose score equals that without the doctor, and runs that can be compared."""
     pairs = []
@@ -191,4 +213,9 @@ def report(found: list[Record], cases: list[Case], known: Effects) -> str:
             f"time added          median {100 * statistics.median(costs):.1f} %, "
             f"nine in ten below {100 * ninety:.1f} %"
         )
-    return "\n".join([*lines, "", by_problem(faulty, healthy), "", by_operator(faulty)])
+    tables = (
+        by_family(faulty, healthy),
+        by_problem(faulty, healthy),
+        by_operator(faulty),
+    )
+    return "\n\n".join(["\n".join(lines), *tables])

@@ -12,8 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,27 +207,27 @@ def run_all(
             return heal(case, seeds[0], call, budget)
         return by_policy(case, seeds[0], call, policy, budget)
 
-    def kept(number: int, record: Record) -> None:
-        records.append(path, record)
+    if policy == "random":  # its trainings are forks of this process, which may have no threads
+        effects.preload()
+        made = one_by_one(repair, todo, path)
+    else:
+        made = runner.each(repair, todo, path, jobs)
+    for number, record in enumerate(made, 1):
         says = f"CRASH {record['crash'][-80:]!r}" if record["crash"] else ", ".join(record["kept"])
         print(
             f"{number}/{len(todo)} {policy} {record['name']}: {says or 'nothing kept'}", flush=True
         )
-
-    if policy == "random":  # its trainings are forks of this process, which may have no threads
-        effects.preload()
-        for number, case in enumerate(todo, 1):
-            kept(number, repair(case))
-    else:
-        with ThreadPoolExecutor(jobs) as pool:
-            running = [pool.submit(repair, case) for case in todo]
-            try:
-                for number, future in enumerate(as_completed(running), 1):
-                    kept(number, future.result())
-            except KeyboardInterrupt:
-                pool.shutdown(cancel_futures=True)
-                raise
     measure(wanted, seeds, path, policy)
+
+
+def one_by_one(
+    repair: Callable[[Case], Record], todo: Iterable[Case], path: Path
+) -> Iterator[Record]:
+    """Repairs in this thread, appended as they are made."""
+    for case in todo:
+        record = repair(case)
+        records.append(path, record)
+        yield record
 
 
 def measure(cases: Iterable[Case], seeds: Sequence[int], path: Path, policy: str) -> None:

@@ -6,11 +6,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import TypeVar
 
 from doctor import records
 from doctor.cases import Case, all_cases
@@ -18,6 +21,7 @@ from doctor.effects import Effects, score_in
 from doctor.records import Record
 
 MOST_SECONDS = 180.0
+Work = TypeVar("Work")
 
 
 def run_doctor(case: Case, seed: int, call: Sequence[str]) -> Record:
@@ -115,15 +119,43 @@ def run_all(
         for case in chosen
         if (case.name, case.version, seed) not in done
     ]
-    with ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(run_doctor, case, seed, call): case for case, seed in todo}
-        for number, future in enumerate(as_completed(running), 1):
-            try:
-                record = future.result()
-            except KeyboardInterrupt:
-                pool.shutdown(cancel_futures=True)
-                raise
+
+    def run(one: tuple[Case, int]) -> Record:
+        return run_doctor(*one, call)
+
+    for number, record in enumerate(each(run, todo, path, jobs), 1):
+        named = [f"{f['severity'][0]}:{f['problem']}" for f in record["findings"]]
+        says = " ".join(named) if not record["crash"] else f"CRASH {record['crash'][-80:]!r}"
+        print(f"{number}/{len(todo)} {record['name']} {record['seed']}: {says}", flush=True)
+
+
+def each(
+    work: Callable[[Work], Record], todo: Sequence[Work], path: Path, jobs: int
+) -> Iterator[Record]:
+    """Work that is done a few at a time; each record is appended as soon as it is there.
+
+    Where that is interrupted, what is being worked on is finished and appended first.
+
+    Args:
+        work: What is done.
+        todo: With what.
+        path: Where records are kept.
+        jobs: How many at a time.
+    """
+    writing = threading.Lock()
+
+    def worked(one: Work) -> Record:
+        record = work(one)
+        with writing:
             records.append(path, record)
-            named = [f"{f['severity'][0]}:{f['problem']}" for f in record["findings"]]
-            says = " ".join(named) if not record["crash"] else f"CRASH {record['crash'][-80:]!r}"
-            print(f"{number}/{len(todo)} {record['name']} {record['seed']}: {says}", flush=True)
+        return record
+
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(worked, one) for one in todo]
+        try:
+            for future in as_completed(running):
+                yield future.result()
+        except (KeyboardInterrupt, GeneratorExit):
+            print("finishing what is running; it goes on from there", file=sys.stderr)
+            pool.shutdown(cancel_futures=True)
+            raise

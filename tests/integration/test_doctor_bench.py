@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,6 +74,11 @@ def test_there_are_enough_programs_of_enough_kinds(bench: Any) -> None:
     assert len({program.kinds[0] for program in programs}) >= 10
     assert {program.half for program in programs} == {"tune", "report"}
     assert len(bench.mutations.OPERATORS) >= 40
+    families = {program.name: program.family for program in programs}
+    assert {"convolutional", "recurrent", "transformer", "generative"} <= set(families.values())
+    assert families["energy_langevin"] == families["deep_belief"] == "energy-based"
+    assert families["glial_resnet_digits"] == "convolutional"
+    assert families["table_onecycle"] == "dense"
 
 
 def test_programs_are_scripts_of_their_own(bench: Any) -> None:
@@ -246,9 +252,37 @@ def test_intervals_are_over_programs(bench: Any) -> None:
     assert said == " 50.0 % [50.0, 50.0] (3/6 runs of 3 programs)"
 
 
+def test_families_are_counted_apart(bench: Any) -> None:
+    right = finding("learning-rate-too-high")
+    ill = [result(bench, right, program="gru_signals"), result(bench, program="small_resnet")]
+    well = [result(bench, program="gru_lengths"), result(bench, right, program="gru_signals")]
+    said = bench.measures.by_family(ill, well).splitlines()
+    # programs, healthy runs, alarms among them, faulty runs, found, named first
+    assert [row.split() for row in said[1:]] == [
+        ["convolutional", "1", "0", "0", "1", "0", "0"],
+        ["recurrent", "2", "2", "1", "1", "1", "1"],
+    ]
+
+
 def test_a_choice_of_some_programs_is_the_same_every_time(bench: Any) -> None:
     some = bench.cases.all_cases("faults", "all", ":rate-times-100$", most=3)
     assert len({case.program for case in some}) == 3
     assert [c.name for c in bench.cases.all_cases("faults", "all", ":rate-times-100$", most=3)] == [
         case.name for case in some
     ]
+
+
+def test_what_is_running_when_somebody_stops_it_is_kept(bench: Any, tmp_path: Path) -> None:
+    path, begun = tmp_path / "results.jsonl", []
+
+    def work(number: int) -> dict[str, int]:
+        begun.append(number)
+        time.sleep(0.02 * number)
+        return {"number": number}
+
+    made = bench.runner.each(work, range(100), path, 2)
+    assert next(made) == {"number": 0}
+    made.close()  # as Ctrl-C does to a loop over it
+    kept = [record["number"] for record in bench.records.read(path)]
+    assert sorted(kept) == sorted(begun)
+    assert len(kept) < 10
