@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -78,6 +78,28 @@ def distinct(findings: Iterable[Finding]) -> list[Finding]:
     for finding in findings:
         kept.setdefault((finding.problem, finding.where), finding)
     return list(kept.values())
+
+
+def with_known_remedies(findings: Iterable[Finding], known: Iterable[Finding]) -> list[Finding]:
+    """Findings with the remedies that the same problems of the same places have among others.
+
+    Args:
+        findings: They.
+        known: Findings of the same thing, as they were told before.
+
+    Example:
+        >>> found = Finding("leakage", "note", "copy", {}, "It.", "Do.")
+        >>> told = replace(found, remedy={"set": {"data.duplicates": "drop"}})
+        >>> with_known_remedies([found], [told]) == [told]
+        True
+    """
+    remedies = {(one.problem, one.where): one.remedy for one in known}
+    return [
+        finding
+        if finding.remedy
+        else replace(finding, remedy=remedies.get((finding.problem, finding.where)))
+        for finding in findings
+    ]
 
 
 def is_healthy(findings: list[Finding]) -> bool:

@@ -66,6 +66,8 @@ class SplitSettings(Settings):
         folds: Number of folds of a cross-validation over all but the test rows; every fold
             trains a network, and their average predicts.
         fold: Which of the folds this run is, from 1; None trains them all.
+        seed: What rows are drawn by; None is ``train.seed``. With a seed of its own, trainings with
+            other seeds have the same splits.
 
     Example:
         >>> SplitSettings(train=0.8, val=0.1, test=0.1).method
@@ -81,6 +83,7 @@ class SplitSettings(Settings):
     gap: float = Field(default=0.0, ge=0)
     folds: int | None = Field(default=None, ge=2)
     fold: int | None = Field(default=None, ge=1)
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
 
     @model_validator(mode="after")
     def _whole(self) -> SplitSettings:

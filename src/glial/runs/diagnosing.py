@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from glial.core.findings import Finding, distinct
+from glial.core.findings import Finding, distinct, with_known_remedies
 from glial.doctor.diagnosis import Sensitivity
 from glial.doctor.diagnosis import diagnose as diagnose_evidence
 from glial.doctor.launching import examine_run
@@ -39,4 +39,5 @@ def diagnose(
     seen = [each.evidence for each in (run.members or [run]) if each.evidence is not None]
     if not seen and run.path is not None:
         return examine_run(run.path, sensitivity=sensitivity, ignore=ignore).findings
-    return distinct(f for one in seen for f in diagnose_evidence(one, sensitivity, ignore))
+    found = distinct(f for one in seen for f in diagnose_evidence(one, sensitivity, ignore))
+    return with_known_remedies(found, run.findings)

@@ -43,6 +43,17 @@ class Plan(Settings):
     train: TrainSettings = Field(default_factory=TrainSettings)
     doctor: DoctorSettings = Field(default_factory=DoctorSettings)
 
+    @property
+    def split_seed(self) -> int:
+        """What rows are divided by.
+
+        Example:
+            >>> Plan.from_values({"train": {"seed": 3}}).split_seed
+            3
+        """
+        own = self.data.split.seed
+        return self.train.seed if own is None else own
+
     @field_validator("model", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:

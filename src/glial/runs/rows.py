@@ -330,4 +330,4 @@ def _split(plan: Plan, frame: pl.DataFrame, given: list[bool]) -> Splits:
     if told or plan.task.name in ("classification", "embedding"):
         target = frame[targets_of(plan)[0]]
         labels = Labels.of(target).codes(target)
-    return split_rows(frame, settings, labels=labels, seed=plan.train.seed)
+    return split_rows(frame, settings, labels=labels, seed=plan.split_seed)

@@ -259,7 +259,7 @@ def read_streamed(plan: Plan, source: Any) -> tuple[Plan, StreamedTables, list[s
         InputError: If the source cannot be used, or the plan asks for what needs all rows.
     """
     check_settings(plan)
-    targets, seed, data = targets_of(plan), plan.train.seed, plan.data
+    targets, seed, data = targets_of(plan), plan.split_seed, plan.data
     buffered = CHUNK_ROWS if data.buffer_rows == "auto" else data.buffer_rows // CHUNKS_OF_BUFFER
     chunk_rows = max(1, min(CHUNK_ROWS, buffered))
     chunks = open_chunks(data.source if source is None else source, chunk_rows)

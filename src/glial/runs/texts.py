@@ -83,4 +83,4 @@ def read_texts(plan: Plan, source: Any) -> tuple[Corpus, dict[str, list[str]]]:
         total = sum(left.values())
         left = {name: share / total for name, share in left.items()}
         shares = shares.model_copy(update=left)
-    return corpus, split_corpus(corpus, shares, plan.train.seed) | given
+    return corpus, split_corpus(corpus, shares, plan.split_seed) | given

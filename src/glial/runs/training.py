@@ -26,6 +26,7 @@ from glial.runs.members import make_family, member_plans, train_family
 from glial.runs.network import with_measured_lr
 from glial.runs.plan import Plan
 from glial.runs.proxies import without_proxies
+from glial.runs.remedies import with_plan_remedies
 from glial.runs.request import Request, make_request
 from glial.runs.run import LOADER, Run, TrainingInterrupted
 from glial.runs.watching import TrainingWatch, told_faults
@@ -273,8 +274,9 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
             finite = run.ended_by != "not_finite"
             steps, faults = loop.progress.step, loop.recovery.faults
             met = [fault.step for fault in faults if fault.healed]
-            run.findings = watch.findings(steps, finite=finite, met=met)
-            run.findings += told_faults(faults, steps, plan.doctor)
+            found = watch.findings(steps, finite=finite, met=met)
+            found += told_faults(faults, steps, plan.doctor)
+            run.findings = with_plan_remedies(found, plan, ready.request.plan)
             run.evidence = watch.evidence
             _conclude(run, loop, ready, batches)
     if run.status == "interrupted":

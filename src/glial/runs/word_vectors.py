@@ -220,7 +220,7 @@ def _texts(request: Request, plan: Plan) -> tuple[Corpus, dict[str, list[str]]]:
     own = {name: path for name in ("val", "test") if (path := getattr(data, name)) is not None}
     shares = dict.fromkeys(own, 0.0)
     shares["train"] = data.split.train + sum(getattr(data.split, name) for name in own)
-    texts = split_corpus(corpus, data.split.model_copy(update=shares), plan.train.seed)
+    texts = split_corpus(corpus, data.split.model_copy(update=shares), plan.split_seed)
     return corpus, texts | {name: read_corpus(path, column).texts for name, path in own.items()}
 
 
