@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from glial.doctor.session import Doctor
     from glial.evaluation import evaluate
     from glial.explanation import explain
+    from glial.healing.training import train
     from glial.runs import (
         Plan,
         Run,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
         inspect,
         load,
         predict,
-        train,
     )
 
 
@@ -93,7 +93,7 @@ _HOMES = {
     "inspect": "glial.runs",
     "load": "glial.runs",
     "predict": "glial.runs",
-    "train": "glial.runs",
+    "train": "glial.healing.training",
 }
 
 

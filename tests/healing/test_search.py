@@ -98,7 +98,8 @@ def test_a_right_first_remedy_costs_one_training_to_find():
     assert attempt.noise == pytest.approx(math.sqrt((0.0008 + 0.0002) / 4))
     assert (attempt.stage, attempt.cost, attempt.gone) == ("confirmed", 3.0, (RATE,))
     told = healing.to_dict()
-    assert told["before"] == {"mean": pytest.approx(0.5), "scores": [0.50, 0.52, 0.48]}
+    scores = [0.50, 0.52, 0.48]
+    assert told["before"] == {"mean": pytest.approx(0.5), "scores": scores, "problems": [RATE]}
     assert told["after"]["mean"] == pytest.approx(0.9)
     assert (told["kept"], told["set"], told["diff"]) == (["a"], {"a": 1}, None)
     assert told["attempts"][0]["scores"][1] == [1, 0.52, 0.91]

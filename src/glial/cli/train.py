@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glial.cli.arguments import add_experiment_arguments, experiment_changes
+from glial.cli.healing import add_healing_arguments, healing_options
 from glial.cli.main import print_json
 
 
@@ -19,27 +20,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_experiment_arguments(parser)
     parser.add_argument("--out", metavar="DIR", help="the run's folder (runs/<name>-<n>)")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+    add_healing_arguments(parser, "the plan")
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, show progress, print the result beside the trivial baseline."""
+    from glial.cli.healing import healing_text
     from glial.cli.progress import ProgressBar
     from glial.cli.verdicts import findings_text
-    from glial.runs import Run, TrainingInterrupted, train
+    from glial.healing import train
+    from glial.runs import Run, TrainingInterrupted
 
+    heals = healing_options(options)
     changes = experiment_changes(options)
     bar = [] if options.quiet else [ProgressBar()]
     status = 0
     try:
         result: Run = train(
-            options.source, set=changes, out=options.out, resume=options.resume, callbacks=bar
+            options.source,
+            set=changes,
+            out=options.out,
+            resume=options.resume,
+            callbacks=bar,
+            **heals,
         )
     except TrainingInterrupted as stopped:
         result, status = stopped.run, 128 + stopped.signal
         several = f" of {len(result.members)} networks" if result.members else ""
         print(
             f"stopped after {result.epochs} epochs{several}; the run is usable as it is. "
-            f"Go on with: glial train {result.path} --resume",
+            f"Go on with: glial train {result.path} --resume{' --heal' if options.heal else ''}",
             file=sys.stderr,
         )
     if options.json:
@@ -47,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         _show(result.to_dict(), Path(str(result.path)))
         for line in findings_text(result.findings):
+            print(line)
+        for line in healing_text(result.healing):
             print(line)
     return status
 

@@ -4,8 +4,10 @@ from glial.healing.account import DEFAULT_BUDGET, Account
 from glial.healing.ledger import Attempt, Healing
 from glial.healing.metrics import PrintedMetric
 from glial.healing.patient import Patient, Trial
+from glial.healing.plans import PlanPatient
 from glial.healing.scripts import ScriptPatient
 from glial.healing.search import heal
+from glial.healing.training import train
 from glial.healing.treatment import Step, Treatment
 from glial.healing.verdict import Judgement, Pair, judge, pooled_deviation
 
@@ -17,6 +19,7 @@ __all__ = [
     "Judgement",
     "Pair",
     "Patient",
+    "PlanPatient",
     "PrintedMetric",
     "ScriptPatient",
     "Step",
@@ -25,4 +28,5 @@ __all__ = [
     "heal",
     "judge",
     "pooled_deviation",
+    "train",
 ]

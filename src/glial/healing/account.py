@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 from glial.core.errors import InputError
 from glial.healing.patient import Trial
 from glial.healing.verdict import SEEDS
@@ -34,23 +36,30 @@ def check_budget(budget: float) -> None:
 class Account:
     """Trainings made so far, and what screening took of them.
 
+    Whether more may be screened is asked of what the thing's trainings are meant to take: one that
+    ended early is a poor measure. What it did cost is told in units of the control's own.
+
     Args:
         budget: Trainings that may be made in all; a shortened one counts as its share.
 
     Example:
         >>> account = Account(8)
-        >>> account.charge(Trial(0.5, 10.0, 9.0), share=1.0, expected=1.0, searching=False)
-        1.0
+        >>> account.charge(Trial(0.5, 10.0, 9.0), is_control=True)
         >>> account.can_search(1.0, to_confirm=4), account.can_search(3.0, to_confirm=4)
         (True, False)
+        >>> account.charge(Trial(0.9, 5.0, 4.0), searching=True)
+        >>> account.search_cost
+        0.5
     """
 
     def __init__(self, budget: float) -> None:
         self.budget = budget
         self.trainings = 0.0
-        self._unit: float | None = None
-        self._counted = 0.0
+        self._searched = 0.0  # in trainings of the length that is meant
+        self._meant: float | None = None
         self._seconds = {True: 0.0, False: 0.0}
+        self._controls: list[float] = []
+        self._others: list[float] = []
 
     def can_train(self, number: float) -> bool:
         """Whether so many trainings are left.
@@ -68,40 +77,53 @@ class Account:
             to_confirm: Trainings that must be left to confirm it.
             share: What it counts as.
         """
-        cheap = self._counted + expected <= SEARCH_LIMIT + ROUNDING
+        cheap = self._searched + expected <= SEARCH_LIMIT + ROUNDING
         return cheap and self.can_train(share + to_confirm)
 
-    def charge(self, trial: Trial, *, share: float, expected: float, searching: bool) -> float:
+    def charge(
+        self,
+        trial: Trial,
+        *,
+        share: float = 1.0,
+        longer: float = 1.0,
+        searching: bool = False,
+        is_control: bool = False,
+    ) -> None:
         """Take in what a training cost.
 
         Args:
             trial: The training.
             share: The share of a training that it was meant to be.
-            expected: What it was expected to cost.
+            longer: How many times as long its treatment makes it.
             searching: Whether it was for the search.
-
-        Returns:
-            What it took, in units of one training.
+            is_control: Whether it was a whole training without a treatment.
         """
         self.trainings += share
-        if self._unit is None and not trial.ended_early and trial.seconds > 0:
-            self._unit = trial.seconds / trial.length / expected
         self._seconds[searching] += trial.seconds
-        cost = trial.seconds / self._unit if self._unit else expected
-        usual = abs(cost - expected) <= NOISE_OF_CLOCK * expected
+        expected = share * longer
+        if not trial.ended_early and trial.seconds > 0:
+            (self._controls if is_control else self._others).append(trial.seconds / expected)
+            self._meant = self._meant or trial.seconds / trial.length / expected
         if searching:
-            self._counted += expected if usual else cost
-        return cost
+            cost = trial.seconds / self._meant if self._meant else expected
+            usual = abs(cost - expected) <= NOISE_OF_CLOCK * expected
+            self._searched += expected if usual else cost
+
+    def in_trainings(self, seconds: float) -> float:
+        """Seconds in units of what a training of the control took.
+
+        Args:
+            seconds: Of any trainings.
+        """
+        told = self._controls or self._others
+        return seconds / statistics.median(told) if told else 0.0
 
     @property
     def search_cost(self) -> float:
         """What screening took, in units of one training; the whole runs of the chosen too."""
-        return self._in_trainings(self._seconds[True])
+        return self.in_trainings(self._seconds[True])
 
     @property
     def confirm_cost(self) -> float:
         """What the control and confirming took, in units of one training."""
-        return self._in_trainings(self._seconds[False])
-
-    def _in_trainings(self, seconds: float) -> float:
-        return seconds / self._unit if self._unit else 0.0
+        return self.in_trainings(self._seconds[False])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,7 +27,8 @@ class Attempt:
         pairs: Scores with and without it, a pair for each seed.
         gain: What it brought on average: of screening against the best until then.
         noise: The noise that this was held against; None where it was only screened.
-        cost: What its own trainings took, in units of one training.
+        seconds: What its own trainings took.
+        cost: The same in units of one training of the control.
         gone: Problems of the control's errors and warnings that the treated training lacks.
         new: Problems that it has and the control lacks.
         why: Why it failed.
@@ -43,6 +44,7 @@ class Attempt:
     pairs: list[Pair] = field(default_factory=list)
     gain: float | None = None
     noise: float | None = None
+    seconds: float = 0.0
     cost: float = 0.0
     gone: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
@@ -98,10 +100,10 @@ class Healing:
         after: Trainings with it, by seed.
         attempts: Everything that was tried, in order.
         trainings: How many were made; a shortened one counts as its share.
-        search_cost: What screening took, in units of one training.
+        search_cost: What screening took, in units of one training of the control.
         confirm_cost: What the control and confirming took, likewise.
-        stopped: Why there was no more: ``healthy``, ``no-remedy``, ``done``, ``budget`` or
-            ``interrupted``.
+        stopped: Why there was no more: ``healthy``, ``not-watched``, ``no-remedy``, ``done``,
+            ``budget`` or ``interrupted``.
         signal: Number of the signal that interrupted it.
 
     Example:
@@ -143,8 +145,8 @@ class Healing:
         return {
             "metric": self.metric,
             "lower_is_better": self.lower_is_better,
-            "before": _arm(self.before.values()),
-            "after": _arm(self.after.values()) if self.kept else None,
+            "before": _arm(self.before),
+            "after": _arm(self.after) if self.kept else None,
             "noise": self.noise,
             "kept": [step.remedy for step in kept.steps],
             "diff": diff,
@@ -158,8 +160,13 @@ class Healing:
         }
 
 
-def _arm(trials: Iterable[Trial]) -> dict[str, Any]:
-    """The scores of trainings and their mean; one without a score leaves it out."""
-    scores = [trial.score for trial in trials]
+def _arm(trials: Mapping[int, Trial]) -> dict[str, Any]:
+    """The scores of trainings and their mean, without those that have none; what was wrong."""
+    scores = [trial.score for trial in trials.values()]
     told = [score for score in scores if score is not None]
-    return {"mean": sum(told) / len(told) if told else math.nan, "scores": scores}
+    first = next(iter(trials.values()), None)
+    return {
+        "mean": sum(told) / len(told) if told else math.nan,
+        "scores": scores,
+        "problems": list(first.problems) if first else [],
+    }

@@ -98,8 +98,11 @@ class _Search:
         """From the diagnosis on, as far as remedies, the search's limit and the budget go."""
         healing, nothing = self.healing, Treatment()
         trial = control or self.patient.train(nothing, seed=SEEDS[0])
-        self.account.charge(trial, share=1.0, expected=1.0, searching=False)
+        self.account.charge(trial, is_control=True)
         healing.before[SEEDS[0]] = trial
+        if trial.evidence is None and not trial.findings and trial.failed is None:
+            healing.stopped = "not-watched"
+            return
         while True:
             trial, treatment = self._arm[SEEDS[0]], healing.kept or nothing
             if not trial.problems:
@@ -123,6 +126,8 @@ class _Search:
         self.healing.trainings = self.account.trainings
         self.healing.search_cost = self.account.search_cost
         self.healing.confirm_cost = self.account.confirm_cost
+        for attempt in self.healing.attempts:
+            attempt.cost = self.account.in_trainings(attempt.seconds)
         return self.healing
 
     def _fresh(self, candidates: list[Treatment]) -> list[Treatment]:
@@ -175,8 +180,8 @@ class _Search:
         to_confirm = self._to_confirm(whole=False)
         if best.short is None:
             best.short = self.patient.train(best.treatment, seed=SEEDS[0], share=SHORT)
-            expected = SHORT * best.treatment.longer
-            self.account.charge(best.short, share=SHORT, expected=expected, searching=True)
+            longer = best.treatment.longer
+            self.account.charge(best.short, share=SHORT, longer=longer, searching=True)
         for candidate in queue:
             if not self._can_be_short(candidate):
                 continue
@@ -195,9 +200,8 @@ class _Search:
         logger.info("trying %s: %s", treatment.name, " ".join(s.does for s in treatment.steps))
         trial = self.patient.train(treatment, seed=SEEDS[0], share=share)
         attempt.stage = "screened"
-        attempt.cost += self.account.charge(
-            trial, share=share, expected=share * treatment.longer, searching=True
-        )
+        attempt.seconds += trial.seconds
+        self.account.charge(trial, share=share, longer=treatment.longer, searching=True)
         attempt.why = trial.failed
         if trial.failed is None and trial.score is None:
             attempt.verdict = "unverified"
@@ -247,10 +251,10 @@ class _Search:
             for treatment, arm in ((base, self._arm), (attempt.treatment, trials)):
                 if seed in arm:
                     continue
-                arm[seed] = self.patient.train(treatment, seed=seed)
-                expected = treatment.longer
-                cost = self.account.charge(arm[seed], share=1.0, expected=expected, searching=False)
-                attempt.cost += cost if arm is trials else 0.0
+                arm[seed] = trial = self.patient.train(treatment, seed=seed)
+                is_control = treatment.is_control
+                self.account.charge(trial, longer=treatment.longer, is_control=is_control)
+                attempt.seconds += trial.seconds if arm is trials else 0.0
             yield Pair(seed, self._arm[seed].score, trials[seed].score)
 
     def _attempt_of(self, treatment: Treatment) -> Attempt:

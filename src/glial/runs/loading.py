@@ -16,8 +16,9 @@ from glial.core.files import read_json
 from glial.core.findings import Finding
 from glial.data import Encoding
 from glial.models import MODELS
+from glial.runs.folder import asked_before
 from glial.runs.plan import Plan
-from glial.runs.run import LOADER, MEMBERS, Run
+from glial.runs.run import HEALING, LOADER, MEMBERS, Run
 from glial.tasks import load_task
 from glial.training.checkpoints import load_checkpoint
 
@@ -163,10 +164,17 @@ def _assembled(folder: Path, network: nn.Module, encoding: Encoding, **parts: An
             epochs=figures["epochs"],
             seconds=figures["seconds"],
             samples_per_second=figures["samples_per_second"],
+            asked=_asked(folder, plan),
+            healing=read_json(folder / HEALING) if (folder / HEALING).exists() else None,
             **parts,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(folder / "metrics.json", error) from error
+
+
+def _asked(folder: Path, plan: Plan) -> Plan:
+    asked = asked_before(folder)
+    return plan if asked is None else Plan.from_values(asked)
 
 
 def _with_numbers(findings: Any) -> Any:

@@ -257,6 +257,7 @@ def _concluded(family: Family, members: list[Run]) -> Run:
         seconds=seconds,
         samples_per_second=learnt / seconds if seconds > 0 else 0.0,
         members=members,
+        asked=family.request.plan,
     )
     held = _validated(family, run)
     if held is not None:

@@ -131,7 +131,7 @@ REMEDIES: dict[str, tuple[Change, ...]] = {
     "overfitting": (_BEST, _SIZE, more_regularised),
     "underfitting": (_SIZE, less_regularised, _MEASURE, wider, longer),
     "over-regularised": (less_regularised,),
-    "undertrained": (_MEASURE, _SCHEDULE, _BATCH, longer, raise_rate),
+    "undertrained": (_MEASURE, _SCHEDULE, _BATCH, longer),
     "loss-not-finite": (_MEASURE, _START, clip, lower_rate, _EXACT),
     "loss-spike": (clip, _MEASURE, lower_rate),
     "loss-oscillating": (_MEASURE, _OPTIMIZER, _BATCH, lower_rate),
@@ -204,11 +204,15 @@ def _usual_of(plan: Plan) -> dict[str, Any]:
     """What each key is where nobody sets it; of a network of the user's own, not the model's."""
     usual = _values(Plan())
     usual.pop("model.name")
-    name = plan.model.get("name")
+    name = str(plan.model.get("name"))
     if name not in MODELS:
         return usual
     settings = MODELS.resolve(name)
     for key, value in settings.train_defaults(plan.task.name).items():
         usual[key if key.startswith("task.") else f"train.{key}"] = value
     fields = settings.model_fields.items()
-    return usual | {f"model.{key}": own.get_default(call_default_factory=True) for key, own in fields if key != "name"}
+    return usual | {
+        f"model.{key}": own.get_default(call_default_factory=True)
+        for key, own in fields
+        if key != "name"
+    }

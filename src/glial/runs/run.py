@@ -30,6 +30,8 @@ FORMAT = 1
 ROWS_AT_ONCE = 50_000  # so many are held as inputs
 BYTES_AT_ONCE = 1 << 28  # of their images
 LOADER = "loader"  # the source of a run whose rows came in batches, in model.json
+ENVIRONMENT = "environment.json"
+HEALING = "healing.json"
 MEMBERS = "members"  # the folder with the runs of single networks, and its key in metrics.json
 
 
@@ -60,6 +62,8 @@ class Run:
         snapshots: Weights at several moments of its training, where the run is in memory and the
             plan asks for some; a folder has them as files.
         members: The runs of each network where there are several; see ``data.split.folds``.
+        asked: The plan that was asked for, before anything was chosen.
+        healing: What healing tried and kept, as JSON; None where nobody asked for it.
 
     Example:
         >>> import glial
@@ -85,6 +89,8 @@ class Run:
     sizes: dict[str, Any] = field(default_factory=dict)
     snapshots: list[Weights] = field(default_factory=list)
     members: list[Run] = field(default_factory=list)
+    asked: Plan | None = None
+    healing: dict[str, Any] | None = None
 
     @property
     def task(self) -> str:
@@ -153,6 +159,7 @@ class Run:
                 for run in self.members
             ],
             "spread": self.spread,
+            **({} if self.healing is None else {"healing": self.healing}),
         }
 
     def save(self) -> None:

@@ -239,6 +239,7 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
         plan = with_measured_lr(plan, *passes, ready.network, batches)
         objective = ready.objective(plan)  # refuses what it cannot do before anything is written
         run = Run(folder, plan, ready.network, ready.encoding, ready.task, sizes=ready.sizes)
+        run.asked = ready.request.plan
         if folder is not None:
             asked = ready.request.plan.to_values(given_only=True)
             if not run.takes_batches:
