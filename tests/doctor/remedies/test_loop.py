@@ -183,10 +183,28 @@ def test_calls_are_put_in_order(before: str, after: str) -> None:
         ("return -loss", "return loss"),
         ("p += lr * p.grad", "p -= lr * p.grad"),
         ("p.add_(lr * p.grad)", "p.sub_(lr * p.grad)"),
+        ("a(); (-loss).backward(); b()", "a(); loss.backward(); b()"),
     ],
 )
 def test_a_sign_is_turned(before: str, after: str) -> None:
     program = Program(f"def f():\n    {before}\n").loss(at=before)
+    assert program.first("gradient-ascent", at=before) == [f"- {before}", f"+ {after}"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("loss = F.softplus(d(g(z))).mean()", "loss = F.softplus(-d(g(z))).mean()"),
+        ("loss = (log_p * gain).mean()", "loss = -(log_p * gain).mean()"),
+        ("loss = log_p * gain", "loss = -(log_p * gain)"),
+        (
+            "loss = bce(d(g(z)), torch.zeros(8, 1))",
+            "loss = bce(d(g(z)), torch.ones(8, 1))",
+        ),
+    ],
+)
+def test_a_sign_that_is_missing_is_put(before: str, after: str) -> None:
+    program = Program(before).loss("hand-written", at=before)
     assert program.first("gradient-ascent", at=before) == [f"- {before}", f"+ {after}"]
 
 

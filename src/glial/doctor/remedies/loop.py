@@ -9,11 +9,15 @@ from collections.abc import Iterator, Mapping
 from glial.doctor.remedies.case import Case, Found, Remedy
 from glial.doctor.remedies.change import Change
 from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.taking import simple_at
 
 _OPTIMIZERS = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam", "RAdam"}
 _OPTIMIZERS |= {"Adamax", "ASGD", "LBFGS", "Rprop", "SparseAdam", "Adafactor", "Muon"}
 # What stands between the backward pass and the step.
 _BETWEEN = {"clip_grad_norm_", "clip_grad_value_", "clip_gradients", "unscale_"}
+
+# What made and real rows are labelled with.
+_LABELS = {"zeros": "ones", "ones": "zeros", "zeros_like": "ones_like", "ones_like": "zeros_like"}
 
 
 def clear_gradients(case: Case) -> Iterator[Change]:
@@ -182,13 +186,42 @@ def descend(case: Case) -> Iterator[Change]:
             return
     at, loss = case.finding.at, case.loss
     places = [at, *((loss.backward_at, loss.at) if loss is not None else ())]
+    found = False
     for place in dict.fromkeys(p for p in places if p is not None):
         source = case.sources.of(place)
-        if source is None:
-            continue
-        for statement in source.statements_at(place.line)[:1]:
-            for edit in _turned(source, statement, place.line):
+        for statement in simple_at(source, place.line) if source is not None else ():
+            for edit in _turned(source, statement, place.line) if source is not None else ():
+                found = True
                 yield Change.of(name, does, source, [edit], alters_loss=True)
+    source = case.sources.of(at)
+    if found or source is None or at is None:
+        return
+    does = "gives the loss the sign with which it is to fall"
+    for statement in simple_at(source, at.line):
+        for edit in _signed(source, statement):
+            yield Change.of(name, does, source, [edit], alters_loss=True)
+
+
+def _signed(source: Source, statement: ast.stmt) -> Iterator[Edit]:
+    """Edits of a statement that put a sign, or the other label, where there is none."""
+    for call in ast.walk(statement):
+        if not isinstance(call, ast.Call):
+            continue
+        kind = last_name(call.func)
+        given = source.operand(call)
+        if kind in ("softplus", "logsigmoid") and given is not None and given in call.args:
+            yield source.replace(given, _negative(source, given))
+        elif kind in _LABELS:
+            end = source.span(call.func)[1]
+            yield Edit(end - len(kind), end, _LABELS[kind])
+    value = getattr(statement, "value", None)
+    if isinstance(statement, ast.Assign | ast.Return) and isinstance(value, ast.expr):
+        yield source.replace(value, _negative(source, value))
+
+
+def _negative(source: Source, value: ast.expr) -> str:
+    whole = isinstance(value, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
+    return f"-{source.code(value)}" if whole else f"-({source.code(value)})"
 
 
 def _turned(source: Source, statement: ast.stmt, line: int) -> Iterator[Edit]:
@@ -229,7 +262,7 @@ def keep_numbers(case: Case) -> Iterator[Change]:
     places: list[tuple[Source, ast.stmt]] = []
     source = case.sources.of(at)
     if source is not None and at is not None:
-        places += [(source, statement) for statement in source.statements_at(at.line)[:1]]
+        places += [(source, statement) for statement in simple_at(source, at.line)]
     if backward is not None and (loops := backward.source.loops_of(backward.node)):
         inside = [n for n in ast.walk(loops[-1]) if isinstance(n, ast.stmt)]
         places += [(backward.source, statement) for statement in inside]

@@ -11,7 +11,7 @@ from glial.doctor.measures import BINARY, DISTANCES
 from glial.doctor.remedies.case import Case, Found, Remedy
 from glial.doctor.remedies.change import Change
 from glial.doctor.remedies.source import Edit, Source, last_name
-from glial.doctor.remedies.taking import last_made, without_layer
+from glial.doctor.remedies.taking import last_made, simple_at, without_layer
 from glial.doctor.remedies.widths import widened
 
 # torch's loss functions and the modules that compute them.
@@ -44,7 +44,7 @@ def compared(case: Case) -> Iterator[tuple[Source, ast.expr, ast.expr]]:
         source = case.sources.of(place)
         if source is None or place is None or (loss and loss.name != "hand-written"):
             continue
-        for statement in source.statements_at(place.line)[:1]:
+        for statement in simple_at(source, place.line):
             for node in ast.walk(statement):
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
                     yield source, node.left, node.right

@@ -19,6 +19,12 @@ def calls_of(source: Source, line: int, name: str) -> Iterator[ast.Call]:
             yield call
 
 
+def simple_at(source: Source, line: int) -> list[ast.stmt]:
+    """The statements without a block of their own that hold a line: several may share it."""
+    found = source.statements_at(line)
+    return [one for one in found if not hasattr(one, "body")] or found[:1]
+
+
 def last_made(case: Case, loss: LossSeen) -> Iterator[tuple[Source, ast.Call]]:
     """What made the outputs that a loss is given: a module's making, or a function's call."""
     name = loss.output_function or ""
