@@ -189,8 +189,10 @@ def descend(case: Case) -> Iterator[Change]:
     found = False
     for place in dict.fromkeys(p for p in places if p is not None):
         source = case.sources.of(place)
-        for statement in simple_at(source, place.line) if source is not None else ():
-            for edit in _turned(source, statement, place.line) if source is not None else ():
+        if source is None:
+            continue
+        for statement in simple_at(source, place.line):
+            for edit in _turned(source, statement, place.line):
                 found = True
                 yield Change.of(name, does, source, [edit], alters_loss=True)
     source = case.sources.of(at)
