@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -503,6 +504,29 @@ def test_runs_and_notebooks_are_refused(watching, capsys):
     for subject, way in [("run", "glial train run/plan.yaml --heal"), ("a.ipynb", "nbconvert")]:
         assert main(["doctor", subject, "--heal"]) == 2
         assert way in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_control_c_ends_a_healing(tmp_path):
+    (tmp_path / "train.py").write_text("import time\nprint('score 1')\ntime.sleep(60)\n")
+    words = ["-m", "glial", *HEAL, "--json"]
+    with subprocess.Popen(
+        [sys.executable, *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(heal.__code__.co_filename).parents[2])},
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr.readline() == "score 1\n"
+        os.kill(process.pid, signal.SIGINT)
+        told = json.loads(process.stdout.read())
+        assert process.wait(30) == 130
+    assert told["healing"]["stopped"] == "interrupted"
+    assert told["watched"]["signal"] == "SIGINT"
 
 
 # ---------------------------------------------------------------------------- the real thing

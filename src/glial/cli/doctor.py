@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a problem to leave out, everywhere or in a layer; may be repeated",
     )
     add("--sarif", metavar="FILE", help="write the findings for code review, as SARIF 2.1.0")
-    add("--verbose", action="store_true", help="show notes, and what was not checked and why")
+    add("--verbose", action="store_true", help="show notes, diffs, and what was not checked")
     add_healing_arguments(parser)
 
 
