@@ -335,7 +335,11 @@ def test_scores_that_are_none(watching):
     Path("train.py").write_text("print('score', 1)")
     one.train(Treatment(), seed=0)
     silent = Treatment(texts={str(Path("train.py").absolute()): "pass"})
-    assert one.train(silent, seed=0).failed == "it prints nothing that the metric finds"
+    assert "matches nothing" in one.train(silent, seed=0).failed
+    wordy = Treatment(texts={str(Path("train.py").absolute()): "print('score', None)"})
+    assert one.train(wordy, seed=0).failed == "what --metric finds is no number"
+    Path("train.py").write_text("")
+    assert "matches nothing" in one.train(Treatment(), seed=1).failed
     watching.error = GlialError("the doctor failed")
     assert one.train(silent, seed=0).failed == "the doctor failed"
 
@@ -364,6 +368,14 @@ def test_files_are_written_beside_their_backups(tmp_path):
     assert (tmp_path / "train.py.orig").read_bytes() == texts[0].encode()
     assert (tmp_path / "train.py.orig.1").read_bytes() == texts[1].encode()
     assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o750}
+
+
+def test_a_mark_of_the_encoding_stays(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\n")
+    source = Sources().get(str(path))
+    write_texts({str(path): "a = 2\n"}, {str(path): source.text})
+    assert path.read_bytes() == b"\xef\xbb\xbfa = 2\n"
 
 
 def test_a_link_stays_one(tmp_path):
