@@ -445,7 +445,7 @@ def test_the_command_heals_and_tells(watching, capsys):
 def test_the_command_writes_where_it_is_asked_to(watching, capsys):
     assert main([*HEAL, "--write"]) == 1
     out = capsys.readouterr().out
-    assert "kept: lower-rate + take-mean" in out
+    assert "kept: writes rate = 1 writes total = 0 (lower-rate + take-mean)" in out
     assert "\n-rate = 9\n" in out
     assert "+rate = 1\n" in out
     assert f"written: {Path('train.py').absolute()}; what it held:" in out
@@ -467,7 +467,7 @@ def test_the_command_keeps_nothing_that_does_not_help(watching, capsys, monkeypa
 def test_a_healthy_script_is_left_alone(watching, capsys):
     watching.findings = []
     assert main(HEAL) == 0
-    assert "there is nothing to heal" in capsys.readouterr().out
+    assert "nothing to mend" in capsys.readouterr().out
     assert len(watching.calls) == 1
 
 
