@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.doctor.remedies.programs import (
+from tests.doctor.remedies.seen import (
     case_of,
     lines_changed,
     network,
