@@ -190,6 +190,26 @@ def test_one_network_that_is_asked_twice_is_no_player():
     assert doctor.evidence.players == doctor.evidence.codes == doctor.evidence.embeddings == []
 
 
+@pytest.mark.parametrize(("penalty", "added"), [(0.0, False), (5.0, True)])
+def test_the_other_half_of_what_a_judge_is_asked_is_no_penalty(penalty, added):
+    torch.manual_seed(0)
+    judge = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
+    optimizer = torch.optim.SGD(judge.parameters(), lr=0.01)
+    loss_of = nn.BCEWithLogitsLoss()
+    with Doctor.watch(judge, optimizer) as doctor:
+        for _ in range(6):
+            loss = loss_of(judge(torch.randn(16, 2)), torch.ones(16, 1))
+            if penalty:
+                loss = loss + penalty * sum(p.abs().sum() for p in judge.parameters())
+            else:
+                loss = loss + loss_of(judge(torch.randn(16, 2) + 1), torch.zeros(16, 1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    (seen,) = doctor.evidence.losses
+    assert (seen.added_at is not None) == added
+
+
 def test_noise_that_is_added_to_rows_is_no_code():
     net = nn.Linear(4, 4)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)

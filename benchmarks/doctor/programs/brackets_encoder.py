@@ -9,7 +9,7 @@ from torch import nn
 seed = int(sys.argv[1])
 random.seed(seed)
 torch.manual_seed(seed)
-MOST = 16
+MOST = 20
 
 
 def balanced(length):
@@ -25,7 +25,7 @@ def balanced(length):
 
 
 def example():
-    row = balanced(2 * random.randint(4, MOST // 2))
+    row = balanced(2 * random.randint(6, MOST // 2))
     label = random.randint(0, 1)
     if label == 0:
         for place in random.sample(range(len(row)), random.choice([1, 3])):
@@ -53,8 +53,9 @@ class Encoder(nn.Module):
         return self.out(x)
 
 
-rows, labels = zip(*[example() for _ in range(2600)])
-tokens, labels = torch.tensor(rows), torch.tensor(labels)
+examples = {tuple(row): label for row, label in (example() for _ in range(4000))}  # no row twice
+tokens = torch.tensor(list(examples))[:2600]
+labels = torch.tensor(list(examples.values()))[:2600]
 tokens_train, labels_train, tokens_test, labels_test = tokens[:2000], labels[:2000], tokens[2000:], labels[2000:]
 model = Encoder()
 optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)

@@ -153,7 +153,7 @@ class LossWatch:
             best = max(known, key=_weighs)
             self._of_function(best, step)
             slope = slopes[id(best)]
-            if len(known) == 1:
+            if len(known) == 1 and not _asked_otherwise(entries, after):
                 seen.added_at, seen.added_weight = addition(tape, after, best.result)
             if math.isfinite(slope):
                 seen.sign, seen.weight = math.copysign(1.0, slope), abs(slope)
@@ -310,6 +310,12 @@ def _parameters(entries: list[Entry]) -> list[Tensor]:
         for value in entry.given()
         if value.requires_grad and value.is_leaf
     ]
+
+
+def _asked_otherwise(entries: list[Entry], after: list[Entry]) -> bool:
+    """Whether another loss function has a part, of another call of a network: no mere penalty."""
+    seen = {id(entry) for entry in after}
+    return any(e.name in LOSSES and not e.is_model and id(e) not in seen for e in entries)
 
 
 def _slope(entry: Entry, root: Tensor) -> float:
