@@ -186,3 +186,53 @@ def test_findings_come_worst_first_and_advice_on_speed_is_no_alarm(peers: Any) -
     assert peers.report.first_named(result)
     quiet = peers.measures.Result({"findings": found[2:]}, case, True)
     assert not peers.measures.alarmed(quiet)
+
+
+def test_what_a_tool_mends_is_counted_against_the_healthy_score(peers: Any) -> None:
+    case = peers.cases.Case
+    cases = [case("p", None, "good"), case("p", "bad", "bad", ("wrong-loss",))]
+    scores = {"p": {0: 0.9, 1: 0.92}, "p:bad": {0: 0.4, 1: 0.5}}
+    known = SimpleNamespace(of=lambda one: scores[one.name])
+
+    def record(which: int, seed: int, group: str, score: float | None) -> dict[str, Any]:
+        one = cases[which]
+        return {
+            "name": one.name,
+            "version": one.version,
+            "seed": seed,
+            "group": group,
+            "score": score,
+        }
+
+    records = [record(1, seed, "linted", None) for seed in (0, 1, 2)]
+    records += [record(1, 0, "mended", 0.86), record(1, 1, "mended", None)]
+    records += [record(0, 0, "linted", None), record(0, 0, "mended", 0.5)]
+    counts = peers.report.regained(records, "mended", "linted", cases, known)
+    assert counts["faulty given"] == 3
+    assert counts["faulty changed"] == 2
+    assert counts["faulty better"] == counts["faulty with nine tenths regained"] == 1
+    assert counts["faulty with no score any more"] == 1
+    assert counts["healthy worse"] == counts["healthy given"] == 1
+
+
+def test_a_tool_that_heard_no_training_gave_no_answer(peers: Any) -> None:
+    case = peers.cases.Case("p", "bad", "bad", ("loss-not-finite",))
+    healthy = peers.cases.Case("p", None, "good")
+    known = SimpleNamespace(matters=lambda *_: True)
+    base = {"name": case.name, "version": case.version, "group": "watched", "failed": {}}
+    said = {"gradsnitch": [{"rule": "GS001", "severity": "error", "where": None}]}
+    found = peers.report.verdicts(
+        [
+            {**base, "seed": 0, "said": said, "trainings": 1},
+            {**base, "seed": 1, "said": {}, "trainings": 0},
+        ],
+        [case, healthy],
+        known,
+    )
+    heard, missed = found["gradsnitch"].values()
+    assert heard.answered
+    assert peers.measures.detected(heard.result)
+    assert not missed.answered
+    assert not peers.measures.detected(missed.result)
+    assert all(v.answered for v in found["warnings"].values())
+    assert peers.report.row("gradsnitch", [heard, missed]).endswith("| 2 + 0 | 1 |")

@@ -13,7 +13,13 @@ from doctor.effects import Effects
 from doctor.measures import Result
 from doctor.peers.table import PEERS, SPEED, meant
 from doctor.records import Record
+from glial.doctor.problems import PROBLEMS
 
+OF_GROUP = {
+    "linted": ("mldoct", "torchfix"),
+    "arc": ("arc",),
+    "watched": tuple(n for n in PEERS if n not in ("mldoct", "torchfix", "arc")),
+}
 ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -22,6 +28,9 @@ class Verdict(NamedTuple):
 
     result: Result
     answered: bool
+
+
+Answers = dict[str, dict[tuple[Any, ...], Verdict]]  # by tool, then by script, version and seed
 
 
 def findings(peer: str, said: Iterable[Record]) -> list[Record]:
@@ -34,6 +43,7 @@ def findings(peer: str, said: Iterable[Record]) -> list[Record]:
             {
                 "problem": problems[0] if problems else f"{peer}: {one['rule']}",
                 "symptoms": list(problems[1:]),
+                "rule": one["rule"],
                 "severity": severity,
                 "where": one["where"],
                 "line": None,
@@ -50,13 +60,13 @@ def first_named(result: Result) -> bool:
     )
 
 
-def verdicts(records: list[Record], known: Effects) -> dict[str, dict[tuple[Any, ...], Verdict]]:
+def verdicts(records: list[Record], cases: list[Case], known: Effects) -> Answers:
     """For each tool, and each script and seed, what it said."""
-    cases = {(case.name, case.version): case for case in all_cases("all", "all")}
-    originals = {case.program: case for case in cases.values() if case.operator is None}
-    found: dict[str, dict[tuple[Any, ...], Verdict]] = defaultdict(dict)
+    by_version = {(case.name, case.version): case for case in cases}
+    originals = {case.program: case for case in cases if case.operator is None}
+    found: Answers = defaultdict(dict)
     for record in records:
-        case = cases.get((record["name"], record["version"]))
+        case = by_version.get((record["name"], record["version"]))
         if case is None or record.get("group") == "mended":
             continue
         matters = bool(case.operator and known.matters(case, originals[case.program]))
@@ -64,9 +74,7 @@ def verdicts(records: list[Record], known: Effects) -> dict[str, dict[tuple[Any,
         if "said" not in record:  # the doctor's own
             found["glial"][key] = Verdict(Result(record, case, matters), not record["crash"])
             continue
-        for peer in {**record["said"], **record["failed"]}:
-            if peer == "warnings" and record["group"] != "watched":
-                continue
+        for peer in OF_GROUP[record["group"]]:
             said = findings(peer, record["said"].get(peer, []))
             answered = peer not in record["failed"]
             if record["group"] != "linted" and peer != "warnings":
@@ -80,43 +88,57 @@ def row(name: str, answers: list[Verdict]) -> str:
     faulty = [v.result for v in answers if v.result.matters]
     healthy = [v.result for v in answers if v.result.case.operator is None]
     first = measures.first if name == "glial" else first_named
-    cells = [
-        measures.interval(faulty, measures.detected).split(" (")[0].strip(),
-        measures.interval(faulty, first).split(" (")[0].strip(),
-        measures.interval(faulty, measures.alarmed).split(" (")[0].strip(),
-        measures.interval(healthy, measures.alarmed).split(" (")[0].strip(),
-        measures.interval(healthy, measures.condemned).split(" (")[0].strip(),
-        f"{len(answers) - sum(v.answered for v in answers)} of {len(answers)}",
-    ]
+    asked = (
+        (faulty, measures.detected),
+        (faulty, first),
+        (faulty, measures.alarmed),
+        (healthy, measures.alarmed),
+        (healthy, measures.condemned),
+    )
+    cells = [measures.interval(runs, measure).split(" (")[0].strip() for runs, measure in asked]
     label = f"{name} {PEERS[name].version}" if name in PEERS else name
-    return f"| {label} | " + " | ".join(cells) + " |"
+    silent = len(answers) - sum(v.answered for v in answers)
+    return f"| {label} | {' | '.join(cells)} | {len(faulty)} + {len(healthy)} | {silent} |"
 
 
-def table(found: dict[str, dict[tuple[Any, ...], Verdict]], keys: set[tuple[Any, ...]]) -> str:
-    """Every tool on the same runs."""
-    sample = [v.result for k, v in found["mldoct"].items() if k in keys]
-    faulty = sum(r.matters for r in sample)
-    healthy = sum(r.case.operator is None for r in sample)
+def table(found: Answers, keys: set[tuple[Any, ...]]) -> str:
+    """Every tool on the same runs; a tool that was not yet run on all of them on fewer."""
     lines = [
-        f"{faulty} faulty runs, {healthy} healthy ones",
         "| tool | found | first finding accepted | alarm where faulty | alarm where healthy "
-        "| error where healthy | no answer |",
-        "|---|---|---|---|---|---|---|",
+        "| error where healthy | faulty + healthy runs | no answer |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     names = [name for name in ("glial", *PEERS) if name in found]
     lines.extend(row(name, [v for k, v in found[name].items() if k in keys]) for name in names)
     return "\n".join(lines)
 
 
-def rules(found: dict[str, dict[tuple[Any, ...], Verdict]], keys: set[tuple[Any, ...]]) -> str:
+def themes(found: Answers, keys: set[tuple[Any, ...]]) -> str:
+    """For each theme of the problems, the faults that each tool found, the best tools first."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    runs: Counter[str] = Counter()
+    for name, answers in found.items():
+        for key, verdict in answers.items():
+            if key in keys and verdict.result.matters:
+                theme = PROBLEMS[verdict.result.case.accepted[0]].theme
+                counts[theme][name] += measures.detected(verdict.result)
+                runs[theme] += name == "mldoct"
+    lines = []
+    for theme, by_tool in sorted(counts.items()):
+        best = ", ".join(f"{name} {n}" for name, n in by_tool.most_common(5))
+        lines.append(f"{theme:14s} {runs[theme]:3d} runs: {best}")
+    return "\n".join(lines)
+
+
+def rules(found: Answers, keys: set[tuple[Any, ...]]) -> str:
     """The findings that alarm on healthy scripts, by tool."""
     lines = []
     for name in found:
         counts = Counter(
-            f["problem"]
+            rule
             for k, v in found[name].items()
             if k in keys and v.result.case.operator is None
-            for f in {g["problem"]: g for g in v.result.serious}.values()
+            for rule in {f.get("rule", f["problem"]) for f in v.result.serious}
         )
         said = ", ".join(f"{problem} {n}" for problem, n in counts.most_common(5))
         lines.append(f"{name}: {said or 'none'}")
@@ -129,44 +151,54 @@ def noise(known: Effects, healthy: Case) -> float:
     return max(0.01, statistics.stdev(scores) if len(scores) > 1 else 0.0)
 
 
-def regained(records: list[Record], group: str, known: Effects) -> str:
-    """What scripts score where a tool mended them, beside their scores by themselves."""
-    cases = {(case.name, case.version): case for case in all_cases("all", "all")}
-    originals = {case.program: case for case in cases.values() if case.operator is None}
-    changed, better, worse, whole, broken, healthy, harmed = 0, 0, 0, 0, 0, 0, 0
+def regained(
+    records: list[Record], group: str, given: str, cases: list[Case], known: Effects
+) -> Counter[str]:
+    """What scripts score where a tool mended them, beside their scores by themselves.
+
+    Args:
+        records: Everything that was measured.
+        group: Whose scores are those of mended scripts.
+        given: The group that holds every script that the tool was given.
+        cases: All scripts.
+        known: Scores without any tool.
+    """
+    by_version = {(case.name, case.version): case for case in cases}
+    originals = {case.program: case for case in cases if case.operator is None}
+    counts: Counter[str] = Counter()
     for record in records:
-        case = cases.get((record["name"], record["version"]))
-        if case is None or record.get("group") != group:
+        case = by_version.get((record["name"], record["version"]))
+        if case is None or not case.visible:
             continue
-        if group == "arc" and not record.get("rollbacks"):
+        kind = "healthy" if case.operator is None else "faulty"
+        counts[f"{kind} given"] += record.get("group") == given
+        if record.get("group") != group or (group == "arc" and not record.get("rollbacks")):
             continue
-        good = known.of(originals[case.program]).get(record["seed"])
-        bad = known.of(case).get(record["seed"])
-        score = record["score"]
-        spread = noise(known, originals[case.program])
-        if case.operator is None:
-            healthy += 1
-            harmed += score is None or (good is not None and score < good - spread)
+        healthy = originals[case.program]
+        good = known.of(healthy).get(record["seed"])
+        bad = known.of(case).get(record["seed"], good)
+        if good is None:
             continue
-        changed += 1
-        broken += score is None and bad is not None
-        if score is not None and good is not None:
-            gain = score - (bad if bad is not None else min(0.0, good))
-            better += gain > spread
-            worse += gain < -spread
-            whole += gain >= 0.9 * (good - (bad if bad is not None else min(0.0, good)))
-    return (
-        f"{group}: changed {changed} faulty runs, better {better}, at least 90 % regained {whole}, "
-        f"worse {worse}, no score any more {broken}; "
-        f"changed {healthy} healthy runs, harmed {harmed}"
-    )
+        counts[f"{kind} changed"] += 1
+        if record["score"] is None:
+            counts[f"{kind} with no score any more"] += bad is not None
+            continue
+        bad = min(0.0, good) if bad is None else bad
+        gain, least = record["score"] - bad, noise(known, healthy)
+        counts[f"{kind} better"] += gain > least
+        counts[f"{kind} worse"] += gain < -least
+        counts[f"{kind} with nine tenths regained"] += gain > least and gain >= 0.9 * (good - bad)
+    return counts
 
 
 def report(found: list[Record], ours: list[Record]) -> str:
-    """Everything that the results say, on the runs that every tool has."""
-    known = Effects()
-    by_tool = verdicts(found + ours, known)
-    keys = set.intersection(*(set(answers) for answers in by_tool.values()))
-    parts = [table(by_tool, keys), rules(by_tool, keys)]
-    parts.extend(regained(found, group, known) for group in ("mended", "arc"))
+    """Everything that the results say, on the runs that the doctor and its peers have both."""
+    known, cases = Effects(), all_cases("all", "all")
+    by_tool = verdicts(found + ours, cases, known)
+    whole = [set(by_tool[name]) for name in ("glial", "mldoct", "torchmortem") if name in by_tool]
+    keys = set.intersection(*whole) if whole else set()
+    parts = [table(by_tool, keys), themes(by_tool, keys), rules(by_tool, keys)]
+    for group, given in (("mended", "linted"), ("arc", "arc")):
+        counts = regained(found, group, given, cases, known)
+        parts.append(f"{group}: {', '.join(f'{n} {what}' for what, n in sorted(counts.items()))}")
     return "\n\n".join(parts)

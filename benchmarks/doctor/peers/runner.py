@@ -23,7 +23,7 @@ from doctor.cases import Case, all_cases, digest
 from doctor.effects import Effects
 from doctor.records import Record
 
-MOST_SECONDS = 150.0
+MOST_SECONDS = 400.0
 GROUPS = ("linted", "watched", "arc", "mended")
 # These two hook backward passes, which some scripts do not bear: where one ends by an error that
 # it does not have by itself, it is run again without them.
