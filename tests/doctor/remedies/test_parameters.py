@@ -55,6 +55,22 @@ def test_the_optimizer_is_given_every_parameter_within_a_class() -> None:
     assert "Adam(self.net.parameters(), lr=1e-3)" in mended
 
 
+def test_a_module_that_makes_its_own_optimizer_gives_it_all_of_itself() -> None:
+    text = """
+        class Classifier(L.LightningModule):
+            def training_step(self, batch, number):
+                return self.loss(self.body(batch[0]), batch[1])
+            def configure_optimizers(self):
+                return torch.optim.Adam(self.head.parameters(), lr=1e-3)
+        L.Trainer().fit(Classifier(), loader)
+    """
+    made = Program(text).model("model", calls={"train": 9}).parameter("body.weight")
+    made.evidence.models[0].kind = "Classifier"
+    made = made.optimizer("Adam", "Adam", made_at="Adam(", model="model")
+    told = made.first(LOST, at="Adam(")
+    assert told[1] == "+ return torch.optim.Adam(self.parameters(), lr=1e-3)"
+
+
 @pytest.mark.parametrize(
     "change", ["net.head = nn.Linear(3, 2)", "net = copy.deepcopy(net)", "net[2] = nn.Linear(3, 2)"]
 )

@@ -29,7 +29,7 @@ def make_optimizer_later(case: Case) -> Iterator[Change]:
         return
     source, first = made.source, made.source.statement(made.node)
     block = source.block(first)
-    name = source.spelled(case.model.name, first) or case.model.name
+    name = _called(case, source, first) or case.model.name
     later = block[block.index(first) + 1 :]
     training = {id(one) for one in _holders(case, source)}
     ends = [n for n, statement in enumerate(later) if id(statement) in training]
@@ -80,7 +80,7 @@ def give_all_parameters(case: Case) -> Iterator[Change]:
     source, call = made.source, made.node
     named = [k.value for k in call.keywords if k.arg == "params"]
     given = next(iter([*call.args[:1], *named]), None)
-    name = source.spelled(case.model.name, call) or _known_by(source, case.model.name, call)
+    name = _called(case, source, call)
     if given is None or name is None:
         return
     code, whole = source.code(given), f"{name}.parameters()"
@@ -111,15 +111,20 @@ def give_all_parameters(case: Case) -> Iterator[Change]:
     yield Change.of("give-all-parameters", does, source, [edit])
 
 
-def _known_by(source: Source, name: str, near: ast.AST) -> str | None:
-    """A variable that was assigned where a node stands, or above it."""
+def _called(case: Case, source: Source, near: ast.AST) -> str | None:
+    """What the network is called where a node stands."""
+    model = case.model
+    if model is None:
+        return None
+    written = source.spelled(model.name, near)
     around = source.function_of(near)
-    for statement in source.assignments(name):
-        if statement.lineno < getattr(near, "lineno", 0):
-            inside = source.function_of(statement)
-            if inside is None or inside is around:
-                return name
-    return None
+    for statement in source.assignments(model.name) if written is None else ():
+        before = statement.lineno < getattr(near, "lineno", 0)
+        if before and source.function_of(statement) in (None, around):
+            return model.name
+    classes = [above for above in source.ancestors(near) if isinstance(above, ast.ClassDef)]
+    own = written is None and any(one.name == model.kind for one in classes)
+    return "self" if own else written
 
 
 def unfreeze(case: Case) -> Iterator[Change]:
