@@ -102,8 +102,7 @@ class ScriptPatient:
             What came of it.
 
         Raises:
-            InputError: If the first training ends well, and the metric finds no number in what
-                it prints.
+            InputError: If the control ends well and prints nothing that the metric finds.
             Interrupted: If the user asked to stop.
         """
         texts = dict(treatment.texts)
@@ -122,24 +121,16 @@ class ScriptPatient:
                 output=output,
                 most_seconds=self._most_seconds,
             )
+        except InputError:
+            raise
         except GlialError as error:
-            if is_first:
-                raise
             return Trial(None, time.monotonic() - began, 0.0, failed=str(error))
         seconds = time.monotonic() - began
         if is_first:
             self._begin(verdict, seconds)
         if verdict.ended is not None and verdict.ended.asked is not None:
             raise Interrupted(verdict.ended.asked)
-        try:
-            score, failed = self._score(treatment, verdict, output)
-        except InputError as error:  # the metric finds no number
-            if is_first:
-                raise
-            score, failed = None, error.message
-        training = verdict.evidence.seconds if verdict.evidence is not None else 0.0
-        findings = list(verdict.findings)
-        return Trial(score, seconds, training, findings, verdict.evidence, failed)
+        return self._trial(treatment, verdict, output, seconds)
 
     def candidates(self, trial: Trial, treatment: Treatment) -> list[Treatment]:
         """What the findings of a training call for.
@@ -206,24 +197,26 @@ class ScriptPatient:
         if verdict.evidence is not None and (loss := evaluated(verdict.evidence)) is not None:
             self._loss = loss.name
 
-    def _score(
-        self, treatment: Treatment, verdict: Verdict, output: Output
-    ) -> tuple[float | None, str | None]:
-        """The score of a training, and why it has none where it failed."""
-        score = None
+    def _trial(
+        self, treatment: Treatment, verdict: Verdict, output: Output, seconds: float
+    ) -> Trial:
+        evidence = verdict.evidence
+        score = failed = None
         if verdict.failed:
-            return None, _how_it_failed(verdict)
-        if self._metric is not None:
+            failed = _how_it_failed(verdict)
+        elif self._metric is not None:
             score = self._metric.read(output.text, output.errors)
-            if score is None:
+            if score is None and treatment.is_control:
                 raise _nothing_found(self._metric, output.text)
-        elif verdict.evidence is not None and not treatment.alters_loss:
-            loss = evaluated(verdict.evidence)
+            failed = None if score is not None else "it prints nothing that the metric finds"
+        elif evidence is not None and not treatment.alters_loss:
+            loss = evaluated(evidence)
             if loss is not None and loss.name == self._loss:
-                score = evaluation_loss(verdict.evidence)
+                score = evaluation_loss(evidence)
         if score is not None and not math.isfinite(score):
-            return None, f"{self.measured_by} is not finite"
-        return score, None
+            score, failed = None, f"{self.measured_by} is not finite"
+        training = evidence.seconds if evidence is not None else 0.0
+        return Trial(score, seconds, training, list(verdict.findings), evidence, failed)
 
 
 def _together(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import itertools
 import shutil
 from collections.abc import Mapping
@@ -13,7 +12,6 @@ from glial.core.files import write_atomic
 from glial.doctor.patches import encoded
 
 BACKUP = ".orig"
-BOM = codecs.BOM_UTF8  # at the start of a file it is no part of its text
 
 
 def write_texts(texts: Mapping[str, str], before: Mapping[str, str]) -> dict[Path, Path]:
@@ -47,7 +45,7 @@ def write_texts(texts: Mapping[str, str], before: Mapping[str, str]) -> dict[Pat
 def _check(path: Path, text: str | None) -> None:
     """Refuse a file that was changed in the meantime."""
     content = path.read_bytes() if path.is_file() else None
-    if text is None or content is None or content.removeprefix(BOM) != encoded(text):
+    if text is None or content != encoded(text):
         raise InputError(
             f"{path} was changed while its training was healed",
             expected="the text that was tried",
@@ -58,10 +56,9 @@ def _check(path: Path, text: str | None) -> None:
 
 def _write(path: Path, text: str) -> Path:
     backup = next(one for one in _names(path) if not one.exists())
-    content = path.read_bytes()
-    write_atomic(backup, content)
+    write_atomic(backup, path.read_bytes())
     shutil.copymode(path, backup)
-    write_atomic(path, (BOM if content.startswith(BOM) else b"") + encoded(text))
+    write_atomic(path, encoded(text))
     shutil.copymode(backup, path)
     return backup
 

@@ -104,6 +104,12 @@ def test_a_factor_that_scales_rightly_stays() -> None:
     assert "drop-factor" not in names(case)
 
 
+def test_data_that_are_made_up_keep_their_factors() -> None:
+    lines = "area = torch.rand(9, 1) * 2000\nx_train = torch.cat([area, area], 1)"
+    case = case_of("unscaled-input", LOADER.format(lines), inputs=LARGE)
+    assert "drop-factor" not in names(case)
+
+
 def test_what_is_divided_twice_is_divided_once() -> None:
     tiny = TensorSeen(shape=[32, 4], dtype="float32", count=128, mean=0.002, std=0.0012)
     script = LOADER.format("x_train = x_train / 255\nx_test = x_test / 255")
@@ -163,13 +169,23 @@ torch.manual_seed(0)
 """
 
 
-def test_scaled_targets_give_the_steps_of_standardised_ones(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [
+        ("mse_loss", "loss_fn(net(xb), yb)"),
+        ("hand-written", "((net(xb) - yb) ** 2).mean()"),
+    ],
+)
+def test_scaled_targets_give_the_steps_of_standardised_ones(
+    name: str, loss: str, tmp_path: Path
+) -> None:
     x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
     y = 5000 + 1000 * x.sum(1, keepdim=True)
     script = LOADER.format(TOOLS).replace("CrossEntropyLoss", "MSELoss").replace("8, 3)", "8, 1)")
     script = script.replace("32)", "64)").replace("range(9)", "range(3)")
     script = script.replace("loss.backward()", "loss.backward(); step(net)")
-    scaled = after(case_of("unscaled-target", script, target=AMOUNTS), "scale-targets")
+    script = script.replace("loss_fn(net(xb), yb)", loss)
+    scaled = after(case_of("unscaled-target", script, target=AMOUNTS, loss=name), "scale-targets")
 
     def answers(text: str, targets: torch.Tensor) -> torch.Tensor:
         given: torch.Tensor = ran(tmp_path, text, load=lambda: (x, x, targets, targets))["net"](x)
@@ -216,12 +232,28 @@ def test_missing_values_are_filled_with_the_training_median(tmp_path: Path) -> N
 
 def test_logarithms_are_taken_of_sizes(tmp_path: Path) -> None:
     script = LOADER.format("x_train, x_test = torch.log(x_train), x_test.log()")
-    guarded = after(case_of("missing-values", script, where="net"), "guard-logarithm")
+    lost = TensorSeen(shape=[32, 4], dtype="float32", count=128, not_finite=0.3)
+    case = case_of("missing-values", script, where="net", inputs=lost)
+    guarded = after(case, "guard-logarithm")
+    assert new(script, after(case, "drop-logarithm")) == []
     (line,) = new(script, guarded)
     x = torch.tensor([0.0, -math.e + 1])
     held = ran(tmp_path, line, torch=torch, x_train=x, x_test=x)
     assert held["x_train"].tolist() == pytest.approx([0.0, -1.0])
     assert held["x_test"].tolist() == pytest.approx([0.0, -1.0])
+
+
+def test_numbers_that_the_loss_lost_are_not_looked_for_in_the_data() -> None:
+    script = LOADER.format("x_train[7, 0] = float('nan')")
+    assert "keep-values" not in names(case_of("loss-not-finite", script))
+    lost = TensorSeen(shape=[32, 4], dtype="float32", count=128, not_finite=0.01)
+    assert names(case_of("loss-not-finite", script, inputs=lost))[0] == "keep-values"
+
+
+def test_losses_that_are_no_distances_keep_their_targets() -> None:
+    script = LOADER.format("pass").replace("CrossEntropyLoss", "PoissonNLLLoss")
+    case = case_of("unscaled-target", script, target=AMOUNTS, loss="poisson_nll_loss")
+    assert names(case) == []
 
 
 def test_channels_are_moved_to_the_front_wherever_the_network_is_called() -> None:

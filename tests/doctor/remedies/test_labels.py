@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,15 @@ def test_weights_stand_before_the_loops_that_compute_the_loss() -> None:
     assert "cross_entropy(out, train_y[i:i + 35], weight=weight)" in weighed
 
 
+def test_weights_are_counted_where_labels_are_known() -> None:
+    top, inside = ROWS.format("pass").split("    X, Y = read()\n    pass\n")
+    fold = "    for X, Y in folds():\n" + textwrap.indent(inside, "    ")
+    script = top + fold
+    weighed = after(case_of("class-imbalance", script, target=CLASSES), "weigh-classes")
+    assert weighed.index("train_x, train_y, test_x =") < weighed.index("weight = counts.sum()")
+    assert weighed.index("weight = counts.sum()") < weighed.index("for epoch in")
+
+
 # -- order
 
 
@@ -256,6 +266,10 @@ def test_what_the_network_is_asked_is_prepared_as_what_it_is_taught() -> None:
     script = LOADER.format("pass").replace("net(x_test)", "net(x_test * 255)")
     mended = after(case_of("preprocessing-mismatch", script), "prepare-alike")
     assert new(script, mended) == ["print(accuracy(net(x_test), y_test))"]
+
+
+def test_what_picks_rows_is_no_preparation() -> None:
+    assert names(case_of("preprocessing-mismatch", ROWS.format("pass"))) == []
 
 
 def test_what_is_done_to_both_stays() -> None:

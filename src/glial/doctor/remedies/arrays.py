@@ -104,25 +104,24 @@ class Arrays:
 
     @cached_property
     def targets(self) -> Array | None:
-        """What training targets are cut from."""
-        for node in self._target_candidates():
-            source = self.training_call.source if self.training_call else None
-            if source is None:
-                return None
-            array = Flow(source).array(node)
-            if array is not None and (self.inputs is None or array.name != self.inputs.name):
-                return array
-        return None
+        """What training targets are cut from; None where these are the inputs themselves."""
+        found = next(self._compared_with(), None)
+        copied = found is not None and self.inputs is not None and found.name == self.inputs.name
+        return None if copied else found
 
     @cached_property
     def copies_inputs(self) -> bool:
         """Whether what the loss is given as target is cut from the inputs themselves."""
+        found = next(self._compared_with(), None)
+        return found is not None and self.inputs is not None and found.name == self.inputs.name
+
+    def _compared_with(self) -> Iterator[Array]:
+        """Arrays that answers may be compared with, the likeliest first."""
+        source = self.training_call.source if self.training_call is not None else None
         for node in self._target_candidates():
-            source = self.training_call.source if self.training_call else None
             array = Flow(source).array(node) if source is not None else None
-            if array is not None and self.inputs is not None:
-                return array.name == self.inputs.name
-        return False
+            if array is not None and not _is_number(array):
+                yield array
 
     def array_of(self, call: Found | None) -> Array | None:
         """What a call of the network is given rows of; None if that is unknown."""
@@ -145,29 +144,29 @@ class Arrays:
 
     def _target_candidates(self) -> Iterator[ast.expr]:
         """Expressions that the loss is given beside the network's outputs, the likeliest first."""
-        call = self.case.loss_call
-        if call is not None and isinstance(call.node, ast.Call):
-            loss = call.node
-            named = [k.value for k in loss.keywords if k.arg in ("target", "targets", "labels")]
-            yield from named
-            outputs = self._outputs(call.source, loss)
-            rest = [one for one in loss.args if not self._mentions(call.source, one, outputs)]
-            yield from rest
-        place = self.case.loss.at if self.case.loss else None
-        statement = self.case.statement(place)
-        if statement is not None:
-            outputs = self._outputs(statement.source, statement.node)
-            for node in ast.walk(statement.node):
-                read = isinstance(getattr(node, "ctx", None), ast.Load)
-                if (
-                    read
-                    and isinstance(node, ast.Subscript | ast.Name)
-                    and not self._mentions(statement.source, node, outputs)
-                ):
-                    yield node
+        call, taught = self.case.loss_call, self.training_call
+        if taught is None:
+            return
+        answers = self.answers(taught.source)
+        if call is not None and isinstance(call.node, ast.Call) and call.source is taught.source:
+            named = [k for k in call.node.keywords if k.arg in ("target", "targets", "labels")]
+            for one in (*(k.value for k in named), *call.node.args):
+                if not _depends(call.source, one, answers):
+                    yield one
+        found = self.case.statement(self.case.loss.at if self.case.loss else None)
+        if found is None or found.source is not taught.source:
+            return
+        source = found.source
+        called = {node.func for node in ast.walk(found.node) if isinstance(node, ast.Call)}
+        inside = {*ast.walk(taught.node), *called}
+        for node in ast.walk(found.node):
+            read = isinstance(getattr(node, "ctx", None), ast.Load) and node not in inside
+            held = read and isinstance(node, ast.Subscript | ast.Name)
+            if held and isinstance(node, ast.expr) and not _depends(source, node, answers):
+                yield node
 
-    def _outputs(self, source: Source, within: ast.AST) -> set[str]:
-        """Names that hold what the network gave, where a loss is computed."""
+    def answers(self, source: Source) -> set[str]:
+        """How what the network gave in training is written in a file: its call, and variables."""
         call = self.training_call
         if call is None or call.source is not source:
             return set()
@@ -178,14 +177,6 @@ class Arrays:
                 parts = target.elts if isinstance(target, ast.Tuple) else [target]
                 held |= {source.code(part) for part in parts}
         return held
-
-    @staticmethod
-    def _mentions(source: Source, node: ast.AST, names: set[str]) -> bool:
-        return any(
-            source.code(one) in names
-            for one in ast.walk(node)
-            if isinstance(one, ast.Name | ast.Attribute | ast.Call)
-        )
 
     # -- where arrays are ready
 
@@ -211,6 +202,33 @@ class Arrays:
         if any(source.parents[one[-1]] is not block for one in own):
             return None
         return source, last
+
+
+def _depends(source: Source, node: ast.AST, answers: set[str], depth: int = 4) -> bool:
+    """Whether an expression is computed from a network's answers."""
+    for one in ast.walk(node):
+        if not isinstance(one, ast.Name | ast.Attribute | ast.Call):
+            continue
+        if source.code(one) in answers:
+            return True
+        if isinstance(one, ast.Name) and depth:
+            function = source.function_of(one)
+            for made in source.assignments(one.id):
+                value = getattr(made, "value", None)
+                near = source.function_of(made) is function and made.lineno < one.lineno
+                if near and value is not None and _depends(source, value, answers, depth - 1):
+                    return True
+    return False
+
+
+def _is_number(array: Array) -> bool:
+    """Whether a variable is one number, as a margin is."""
+    return any(
+        isinstance(one, ast.Assign)
+        and isinstance(one.value, ast.Constant)
+        and [array.source.code(target) for target in one.targets] == [array.name]
+        for one in settings(array)
+    )
 
 
 def settings(array: Array) -> list[ast.stmt]:

@@ -87,4 +87,8 @@ def _weaker(source: Source, statement: ast.stmt) -> Iterator[Edit]:
                 return
 
 
-TABLE = {"harmful-augmentation": (drop_noise,)}
+TABLE = {
+    "harmful-augmentation": (drop_noise,),
+    "misaligned-labels": (drop_noise,),
+    "underfitting": (drop_noise,),
+}

@@ -16,11 +16,11 @@ from glial.doctor.remedies.alterations import (
     without,
 )
 from glial.doctor.remedies.arrays import Arrays, fresh
-from glial.doctor.remedies.case import Case
+from glial.doctor.remedies.case import Case, Remedy
 from glial.doctor.remedies.change import Change
 from glial.doctor.remedies.networks import network_statement
 from glial.doctor.remedies.scales import inputs_seen
-from glial.doctor.remedies.source import Edit, last_name
+from glial.doctor.remedies.source import Edit, Source, last_name
 from glial.doctor.remedies.variables import Array
 
 UNEVEN = 20.0  # columns are scaled one by one where scales differ by more
@@ -32,34 +32,53 @@ FEW = 0.1  # so many rows may be left out
 
 
 def without_loss_of_values(case: Case) -> Iterator[Change]:
-    """Statements that make values missing are taken out, or guarded."""
+    """Statements that make values missing are taken out."""
     arrays = Arrays(case)
-    for array, others in (
-        (arrays.inputs, arrays.asked),
-        (arrays.targets, []),
-    ):
-        if array is None:
-            continue
-        for write in alterations(array):
-            if write.partial and _is_missing(write):
-                same = [write, *alike(write, array, others)]
+    for array, others in ((arrays.inputs, arrays.asked), (arrays.targets, [])):
+        for write in alterations(array) if array is not None else []:
+            if array is not None and write.partial and _is_missing(write):
                 yield Change.of(
                     "keep-values",
                     "takes out the statement that makes values missing",
                     write.source,
-                    without(write.source, same),
+                    without(write.source, [write, *alike(write, array, others)]),
                 )
-            edits = _guarded(write)
-            for other in others:
-                for one in alterations(other):
-                    edits += _guarded(one)
-            if edits:
-                yield Change.of(
-                    "guard-logarithm",
-                    "takes logarithms and roots of sizes alone, and keeps the sign",
-                    write.source,
-                    list(dict.fromkeys(edits)),
-                )
+
+
+def without_logarithms(case: Case) -> Iterator[Change]:
+    """Logarithms and roots are taken of sizes alone, or not at all."""
+    arrays, loss, seen = Arrays(case), case.loss, inputs_seen(case)
+    every: list[Array | None] = []
+    if seen is None or seen.not_finite:
+        every += [arrays.inputs, *arrays.asked]
+    if loss is not None and loss.target is not None and loss.target.not_finite:
+        every.append(arrays.targets)
+    found = {
+        node: write
+        for one in every
+        for write in (alterations(one) if one is not None else [])
+        for node in ast.walk(write.value)
+        if isinstance(node, ast.Call) and last_name(node.func) in _UNSAFE
+    }
+    source = next((write.source for write in found.values()), None)
+    if source is None:
+        return
+    guarded = {node: text for node in found if (text := _guarded(source, node)) is not None}
+    yield Change.of(
+        "guard-logarithm",
+        "takes logarithms and roots of sizes alone, and keeps the sign",
+        source,
+        [source.replace(node, text) for node, text in guarded.items()],
+    )
+    plain = {node: text for node in found if (text := _plain(source, node)) is not None}
+    whole = [w for node, w in found.items() if node is w.value and plain.get(node) == w.name]
+    edits = [source.replace(n, text) for n, text in plain.items() if found[n] not in whole]
+    yield Change.of(
+        "drop-logarithm",
+        "takes out logarithms and roots that not all values have",
+        source,
+        [*edits, *without(source, whole)],
+    )
 
 
 def _is_missing(write: Write) -> bool:
@@ -78,23 +97,30 @@ def _is_missing(write: Write) -> bool:
 _UNSAFE = {"log": "log1p", "log10": "log1p", "log2": "log1p", "sqrt": "sqrt"}
 
 
-def _guarded(write: Write) -> list[Edit]:
-    edits = []
-    for node in ast.walk(write.value):
-        if not isinstance(node, ast.Call) or last_name(node.func) not in _UNSAFE:
-            continue
-        source, name = write.source, _UNSAFE[last_name(node.func)]
-        if not isinstance(node.func, ast.Attribute):
-            continue
-        library = source.code(node.func.value)
-        if library in source.modules.values() and len(node.args) == 1:
-            given = source.code(node.args[0])
-            text = f"{library}.sign({given}) * {library}.{name}({library}.abs({given}))"
-            edits.append(source.replace(node, text))
-        elif not node.args:
-            given = source.code(node.func.value)
-            edits.append(source.replace(node, f"{given}.sign() * {given}.abs().{name}()"))
-    return edits
+def _given(source: Source, call: ast.Call) -> tuple[str | None, ast.expr] | None:
+    """The library that a function is called of, None of a method, and what it is given."""
+    if not isinstance(call.func, ast.Attribute):
+        return None
+    owner = source.code(call.func.value)
+    if owner in source.modules.values():
+        return (owner, call.args[0]) if len(call.args) == 1 else None
+    return None if call.args else (None, call.func.value)
+
+
+def _guarded(source: Source, call: ast.Call) -> str | None:
+    known = _given(source, call)
+    if known is None:
+        return None
+    library, name = known[0], _UNSAFE[last_name(call.func)]
+    given = source.code(known[1]) if library else closed(source, known[1])
+    if library:
+        return f"{library}.sign({given}) * {library}.{name}({library}.abs({given}))"
+    return f"{given}.sign() * {given}.abs().{name}()"
+
+
+def _plain(source: Source, call: ast.Call) -> str | None:
+    known = _given(source, call)
+    return None if known is None else closed(source, known[1])
 
 
 def without_rows(case: Case) -> Iterator[Change]:
@@ -211,7 +237,23 @@ def channels_first(case: Case) -> Iterator[Change]:
         yield Change("channels-first", "moves the channels of images to the front", files)
 
 
+def of_lost_numbers(remedy: Remedy) -> Remedy:
+    """A remedy for missing values, where numbers were lost in the data and not by the loss."""
+
+    def mend(case: Case) -> Iterator[Change]:
+        loss, model = case.loss, case.model
+        seen = [one for held in model.inputs.values() for one in held] if model else []
+        seen += [loss.target] if loss is not None and loss.target is not None else []
+        if any(one.not_finite > 0 for one in seen):
+            yield from remedy(case)
+
+    return mend
+
+
+_MISSING = (without_loss_of_values, without_logarithms, without_rows, fill_with_median, fill_before)
+
 TABLE = {
-    "missing-values": (without_loss_of_values, without_rows, fill_with_median, fill_before),
+    "loss-not-finite": tuple(of_lost_numbers(remedy) for remedy in _MISSING),
+    "missing-values": _MISSING,
     "wrong-layout": (channels_first,),
 }

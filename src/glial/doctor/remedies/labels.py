@@ -20,6 +20,8 @@ from glial.doctor.remedies.arrays import Arrays, fresh
 from glial.doctor.remedies.case import Case, Found
 from glial.doctor.remedies.change import Change
 from glial.doctor.remedies.data import is_tensor
+from glial.doctor.remedies.networks import before_training
+from glial.doctor.remedies.rows import keep_rows
 from glial.doctor.remedies.source import Edit, Source, last_name
 from glial.doctor.remedies.variables import Array
 
@@ -276,12 +278,10 @@ def weigh_classes(case: Case) -> Iterator[Change]:
         argument = "weight"
         text = f"{counts} = {torch}.bincount({given}).clamp(min=1)\n"
         text += f"{name} = {counts}.sum() / (len({counts}) * {counts})"
-    statement = source.statement(call.node)
-    late = ready[1].lineno > statement.lineno
-    if late:
+    start = before_training(call, ready[1])
+    if start is None:
         return
-    place = source.loops_of(statement)
-    edit = source.before(place[-1] if place else statement, text)
+    edit = source.before(start, text)
     yield Change.of(
         "weigh-classes",
         "weighs each class in the loss by how rare it is",
@@ -341,7 +341,8 @@ def _shuffled(source: Source, edits: list[Edit]) -> Change:
 
 TABLE = {
     "misaligned-labels": (pair_again, keep_labels),
+    "bad-split": (keep_labels,),
     "label-noise": (keep_labels, pair_again, trust_neighbours, smooth_labels, bound_errors),
-    "class-imbalance": (weigh_classes,),
+    "class-imbalance": (keep_rows, weigh_classes),
     "unshuffled-data": (shuffle_rows,),
 }

@@ -44,8 +44,15 @@ def _end(source: Source) -> ast.stmt:
     return max((n for n in source.nodes if isinstance(n, ast.stmt)), key=lambda n: n.lineno)
 
 
-def before_training(call: Found) -> ast.stmt | None:
-    """The outermost loop around the call of a network, or else its statement."""
+def before_training(call: Found, *made: ast.stmt) -> ast.stmt | None:
+    """The outermost loop around a call, or else its statement; None where that is too early.
+
+    Args:
+        call: What is called again and again.
+        made: Statements that have to come before: loops around these are left out.
+    """
     source = call.source
-    loops = source.loops_of(call.node)
-    return loops[-1] if loops else source.statement(call.node)
+    around = [one for statement in made for one in source.ancestors(statement)]
+    loops = [one for one in source.loops_of(call.node) if one not in around]
+    start = loops[-1] if loops else source.statement(call.node)
+    return start if all(one.lineno < start.lineno for one in made) else None

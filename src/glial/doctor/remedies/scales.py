@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from glial.doctor.evidence import TensorSeen
 from glial.doctor.remedies.alterations import (
+    RANDOM,
     Write,
     alterations,
+    calls_in,
     closed,
     factors,
     scale_of_write,
@@ -19,11 +21,13 @@ from glial.doctor.remedies.alterations import (
 from glial.doctor.remedies.arrays import Arrays, fresh
 from glial.doctor.remedies.case import Case
 from glial.doctor.remedies.change import Change
+from glial.doctor.remedies.flow import Flow
 from glial.doctor.remedies.networks import before_training, network_statement
 from glial.doctor.remedies.source import Source
 from glial.doctor.remedies.variables import Array
 
 UNEVEN = 20.0  # columns are scaled one by one where scales differ by more
+CONVERSIONS = ("tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "float", "astype")
 NEARER = 3.0  # a constant is taken out if that brings the scale so much nearer to 1
 FEW = 0.1  # so many rows may be left out
 
@@ -89,6 +93,8 @@ def _gain_of(option: Option) -> float:
 
 def _options(array: Array, size: float, largest: float) -> Iterator[Option]:
     for write in alterations(array):
+        if not _prepares(write, array):
+            continue
         scale = largest if write.partial else size
         if not 0 < scale < math.inf:
             continue
@@ -101,6 +107,13 @@ def _options(array: Array, size: float, largest: float) -> Iterator[Option]:
         for factor, node in ways:
             gain = abs(math.log(scale)) - abs(math.log(scale / factor))
             yield Option(gain, factor, write, node)
+
+
+def _prepares(write: Write, array: Array) -> bool:
+    """Whether a statement prepares data, and does not make them up or compute others from them."""
+    if calls_in(write.value, RANDOM):
+        return False
+    return write.name == array.name or write.uses_itself or calls_in(write.value, CONVERSIONS)
 
 
 def _scales_so(one: Write, option: Option) -> bool:
@@ -207,24 +220,26 @@ def _is_only_called(source: Source, name: str) -> bool:
 def scale_targets(case: Case) -> Iterator[Change]:
     """The network learns targets of mean 0 and deviation 1, and answers in their own units."""
     loss, arrays = case.loss, Arrays(case)
-    call, taught = case.loss_call, arrays.training_call
+    taught = arrays.training_call
     if loss is None or loss.target is None or taught is None or not loss.target.std > 0:
         return
-    model = case.model
-    if model is None or (loss.outputs.shape and len(model.outputs) == 0):
+    if loss.name not in (*_BY_DISTANCE, "hand-written"):
+        return  # it is not one of differences alone
+    found = network_statement(case)
+    if found is None or found[0] is not taught.source:
         return
-    found, start = network_statement(case), before_training(taught)
-    if found is None or start is None or found[0] is not taught.source:
+    source, made, network = found
+    target = arrays.targets
+    ready = arrays.ready([target]) if target is not None else None
+    known = [ready[1]] if ready is not None and ready[0] is source else []
+    start = before_training(taught, made, *known)
+    if start is None:
         return
-    source, _, network = found
-    if call is None or not isinstance(call.node, ast.Call) or call.source is not source:
-        return
-    given = [*call.node.args[:2], *(k.value for k in call.node.keywords if k.arg in _LOSS_NAMES)]
+    given = _compared(arrays, loss.name)
     if len(given) < 2:
         return
     mean, std = fresh(source, "target_mean", "target_std")
-    target = arrays.targets
-    own = target is not None and target.source is source and _reaches(source, target, start)
+    own = target is not None and known and _reaches(source, target, start)
     axis = "0" if len(loss.target.shape) == 2 and loss.target.shape[1] > 1 else ""
     if own and target is not None:
         y = target.name
@@ -235,7 +250,10 @@ def scale_targets(case: Case) -> Iterator[Change]:
         f"{network}.register_forward_hook(lambda module, inputs, output: output * {std} + {mean})"
     )
     edits = [source.before(start, f"{value}\n{hook}")]
-    edits += [source.replace(one, f"{closed(source, one)} / {std}") for one in dict.fromkeys(given)]
+    for one in given:
+        text = f"{closed(source, one)} / {std}"
+        inner = isinstance(source.parents[one], ast.BinOp | ast.Attribute)
+        edits.append(source.replace(one, f"({text})" if inner else text))
     yield Change.of(
         "scale-targets",
         "has the network learn targets of mean 0 and deviation 1, and answer in their units",
@@ -245,7 +263,42 @@ def scale_targets(case: Case) -> Iterator[Change]:
     )
 
 
-_LOSS_NAMES = ("input", "target")
+def _compared(arrays: Arrays, name: str) -> list[ast.expr]:
+    """What the loss compares: the network's answers and the targets, where it is computed."""
+    case, taught = arrays.case, arrays.training_call
+    call = case.loss_call
+    if taught is None:
+        return []
+    source = taught.source
+    if name != "hand-written":
+        if call is None or not isinstance(call.node, ast.Call) or call.source is not source:
+            return []
+        named = [k.value for k in call.node.keywords if k.arg in ("input", "target")]
+        return [*call.node.args[:2], *named]
+    found = case.statement(case.loss.at if case.loss else None)
+    if found is None or found.source is not source:
+        return []
+    answers = arrays.answers(source)
+    nodes = [
+        node
+        for node in ast.walk(found.node)
+        if isinstance(node, ast.Call | ast.Name | ast.Subscript)
+        and not isinstance(getattr(node, "ctx", None), ast.Store)
+    ]
+    outputs = [node for node in nodes if source.code(node) in answers]
+    targets = [
+        node
+        for node in nodes
+        if not isinstance(node, ast.Call)
+        and (array := Flow(source).array(node)) is not None
+        and arrays.targets is not None
+        and array.name == arrays.targets.name
+    ]
+    whole: list[ast.expr] = [*outputs[:1], *targets[:1]]
+    return whole if outputs and targets else []
+
+
+_BY_DISTANCE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 def _reaches(source: Source, array: Array, statement: ast.stmt) -> bool:

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterator
 
 from glial.doctor.remedies.alterations import (
-    DRAWS,
     Factor,
     Write,
     alterations,
@@ -25,6 +24,7 @@ from glial.doctor.remedies.arrays import Arrays, fresh
 from glial.doctor.remedies.case import Case
 from glial.doctor.remedies.change import Change
 from glial.doctor.remedies.data import is_tensor
+from glial.doctor.remedies.rows import keep_rows
 from glial.doctor.remedies.source import Edit, Source
 from glial.doctor.remedies.variables import Array
 
@@ -160,7 +160,7 @@ def _same_in_calls(arrays: Arrays) -> Iterator[Change]:
         theirs = _constants(source, given)
         for text, kept in theirs.items():
             if text not in own:
-                outer = next(n for n in ast.walk(given) if _constant_of(source, n) == text)
+                outer = next(n for n in _outside(given) if _constant_of(source, n) == text)
                 yield _alike(
                     source,
                     [source.replace(outer, source.code(kept))],
@@ -179,9 +179,17 @@ def _constants(source: Source, node: ast.expr) -> dict[str, ast.expr]:
     """Constants that an expression is added to or multiplied by, as they are written."""
     return {
         text: one.left
-        for one in ast.walk(node)
+        for one in _outside(node)
         if isinstance(one, ast.BinOp) and (text := _constant_of(source, one)) is not None
     }
+
+
+def _outside(node: ast.AST) -> Iterator[ast.AST]:
+    """An expression and what it is made of, but for what picks rows."""
+    yield node
+    for one in ast.iter_child_nodes(node):
+        if not isinstance(node, ast.Subscript) or one is not node.slice:
+            yield from _outside(one)
 
 
 def _constant_of(source: Source, node: ast.AST) -> str | None:
@@ -192,28 +200,6 @@ def _constant_of(source: Source, node: ast.AST) -> str | None:
 
 
 # -- rows of every kind
-
-
-def keep_rows(case: Case) -> Iterator[Change]:
-    """Statements that leave training rows out, or repeat them, are taken out."""
-    arrays = Arrays(case)
-    x, y = arrays.inputs, arrays.targets
-    if x is None:
-        return
-    for write in alterations(x):
-        index = index_of(write)
-        if index is None or write.name != x.name or is_random(write, write.value, DRAWS):
-            continue
-        same = [write]
-        for one in alterations(y) if y is not None else []:
-            if one.name == (y.name if y else "") and index_of(one) == index:
-                same.append(one)
-        yield Change.of(
-            "keep-rows",
-            "takes out the statement that leaves some training rows alone",
-            write.source,
-            without(write.source, same),
-        )
 
 
 def split_at_random(case: Case) -> Iterator[Change]:
@@ -364,7 +350,6 @@ TABLE = {
     "bad-split": (keep_rows, split_at_random),
     "leakage": (drop_column, drop_copies),
     "duplicate-samples": (keep_rows,),
-    "class-imbalance": (keep_rows,),
     "overfitting": (keep_rows,),
     "data-drift": (split_at_random,),
 }
