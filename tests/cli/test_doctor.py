@@ -222,3 +222,14 @@ def test_words_after_two_dashes_are_the_scripts(capfd, folder):
     (folder / "train.py").write_text("import sys\nprint(sys.argv[1:])\n")
     assert main(["doctor", "train.py", "--quiet", "--", "--json", "--", "-m"]) == 0
     assert capfd.readouterr().out == "['--json', '--', '-m']\n"
+
+
+def test_diffs_are_shown_where_all_is(capsys):
+    diff = "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-a\n+b\n"
+    finding = Finding("dead-units", "warning", "0", {}, "It is.", "Do.", remedy={"diff": diff})
+    plan = Finding("loss-spike", "warning", None, {}, "It is.", "Do.", remedy={"set": {"a": 1}})
+    for verbose in (False, True):
+        print_verdict(Verdict([finding, plan], None), verbose=verbose)
+        out = capsys.readouterr().out
+        assert ("    do: Do\n    --- a/a.py\n    +++ b/a.py\n" in out) is verbose
+        assert ("    +b\nwarning: It is (loss-spike)" in out) is verbose

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -334,7 +335,11 @@ def test_scores_that_are_none(watching):
     Path("train.py").write_text("print('score', 1)")
     one.train(Treatment(), seed=0)
     silent = Treatment(texts={str(Path("train.py").absolute()): "pass"})
-    assert one.train(silent, seed=0).failed == "it prints nothing that the metric finds"
+    assert "matches nothing" in one.train(silent, seed=0).failed
+    wordy = Treatment(texts={str(Path("train.py").absolute()): "print('score', None)"})
+    assert one.train(wordy, seed=0).failed == "what --metric finds is no number"
+    Path("train.py").write_text("")
+    assert "matches nothing" in one.train(Treatment(), seed=1).failed
     watching.error = GlialError("the doctor failed")
     assert one.train(silent, seed=0).failed == "the doctor failed"
 
@@ -363,6 +368,14 @@ def test_files_are_written_beside_their_backups(tmp_path):
     assert (tmp_path / "train.py.orig").read_bytes() == texts[0].encode()
     assert (tmp_path / "train.py.orig.1").read_bytes() == texts[1].encode()
     assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o750}
+
+
+def test_a_mark_of_the_encoding_stays(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\n")
+    source = Sources().get(str(path))
+    write_texts({str(path): "a = 2\n"}, {str(path): source.text})
+    assert path.read_bytes() == b"\xef\xbb\xbfa = 2\n"
 
 
 def test_a_link_stays_one(tmp_path):
@@ -432,7 +445,7 @@ def test_the_command_heals_and_tells(watching, capsys):
 def test_the_command_writes_where_it_is_asked_to(watching, capsys):
     assert main([*HEAL, "--write"]) == 1
     out = capsys.readouterr().out
-    assert "kept: lower-rate + take-mean" in out
+    assert "kept: writes rate = 1 writes total = 0 (lower-rate + take-mean)" in out
     assert "\n-rate = 9\n" in out
     assert "+rate = 1\n" in out
     assert f"written: {Path('train.py').absolute()}; what it held:" in out
@@ -454,7 +467,7 @@ def test_the_command_keeps_nothing_that_does_not_help(watching, capsys, monkeypa
 def test_a_healthy_script_is_left_alone(watching, capsys):
     watching.findings = []
     assert main(HEAL) == 0
-    assert "there is nothing to heal" in capsys.readouterr().out
+    assert "nothing to mend" in capsys.readouterr().out
     assert len(watching.calls) == 1
 
 
@@ -503,6 +516,29 @@ def test_runs_and_notebooks_are_refused(watching, capsys):
     for subject, way in [("run", "glial train run/plan.yaml --heal"), ("a.ipynb", "nbconvert")]:
         assert main(["doctor", subject, "--heal"]) == 2
         assert way in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_control_c_ends_a_healing(tmp_path):
+    (tmp_path / "train.py").write_text("import time\nprint('score 1')\ntime.sleep(60)\n")
+    words = ["-m", "glial", *HEAL, "--json"]
+    with subprocess.Popen(
+        [sys.executable, *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(heal.__code__.co_filename).parents[2])},
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr.readline() == "score 1\n"
+        os.kill(process.pid, signal.SIGINT)
+        told = json.loads(process.stdout.read())
+        assert process.wait(30) == 130
+    assert told["healing"]["stopped"] == "interrupted"
+    assert told["watched"]["signal"] == "SIGINT"
 
 
 # ---------------------------------------------------------------------------- the real thing

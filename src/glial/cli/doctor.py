@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from glial.cli.arguments import number
 from glial.cli.main import print_json
 from glial.cli.script_healing import (
-    add_healing_arguments,
+    add_script_healing_arguments,
     check_healing,
     check_writable,
     heal_script,
-    healing_text,
     keep,
+    print_healing,
+    told,
 )
 from glial.core.errors import InputError
 
@@ -46,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a problem to leave out, everywhere or in a layer; may be repeated",
     )
     add("--sarif", metavar="FILE", help="write the findings for code review, as SARIF 2.1.0")
-    add("--verbose", action="store_true", help="show notes, and what was not checked and why")
-    add_healing_arguments(parser)
+    add("--verbose", action="store_true", help="show notes, diffs, and what was not checked")
+    add_script_healing_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,10 +59,10 @@ def run(options: argparse.Namespace) -> int:
     metric = check_healing(options)
     if options.sarif:
         check_writable(Path(options.sarif), "--sarif")
-    healing = kept = None
+    healing, answer = None, {}
     if options.heal:
         verdict, patient, healing = heal_script(_script(options), metric, options)
-        kept = keep(patient, healing, options)
+        answer = {"healing": told(healing, keep(patient, healing, options))}
     else:
         verdict = _verdict(options)
     if options.sarif:
@@ -69,15 +70,11 @@ def run(options: argparse.Namespace) -> int:
 
         write_atomic(Path(options.sarif), to_json(to_sarif(verdict.findings)))
     if options.json:
-        told = verdict.to_dict()
-        if healing is not None and kept is not None:
-            told["healing"] = {**healing.to_dict(diff=kept["diff"]), "written": kept["written"]}
-        print_json(told)
+        print_json({**verdict.to_dict(), **answer})
     else:
         print_verdict(verdict, verbose=options.verbose, quiet=options.quiet)
-        if healing is not None and kept is not None:
-            for line in healing_text(healing, kept):
-                print(line)
+        if healing is not None:
+            print_healing(answer["healing"])
     if healing is not None and healing.signal is not None:
         return 128 + healing.signal
     return verdict.exit_status(strict=options.strict)

@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glial.cli.arguments import number
+from glial.cli.healing import add_healing_arguments, healing_text
 from glial.core.errors import InputError
 
 if TYPE_CHECKING:
     from glial.doctor.launching import Script, Verdict
     from glial.healing import Healing, PrintedMetric, ScriptPatient
-    from glial.healing.ledger import Attempt
-
-REASONS = {
-    "healthy": "no error and no warning: there is nothing to heal",
-    "no-remedy": "no change of the source is known that could mend what was found",
-    "budget": "the budget was spent before everything was tried",
-    "interrupted": "interrupted: this is what was known by then",
-}
 
 
-def add_healing_arguments(parser: argparse.ArgumentParser) -> None:
+def add_script_healing_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be asked of the healing of a script.
 
     Example:
         >>> parser = argparse.ArgumentParser()
-        >>> add_healing_arguments(parser)
+        >>> add_script_healing_arguments(parser)
         >>> parser.parse_args(["--heal", "--budget", "12"]).budget
         12.0
     """
-    group = parser.add_argument_group("healing")
-    add = group.add_argument
-    add("--heal", action="store_true", help="try what mends it, and keep what surely helps")
+    add_healing_arguments(parser, "the script")
+    add = parser.add_argument
     add("--metric", metavar="REGEX", help="finds the held-out metric in the script's output")
     add("--maximize", action="store_true", help="a higher metric is a better one")
     add("--minimize", action="store_true", help="a lower metric is a better one")
-    add("--budget", type=number(float), metavar="N", help="most trainings in all (8)")
     add("--patch", metavar="FILE", help="write what was kept as a diff")
     add("--write", action="store_true", help="write what was kept into the files; backups: .orig")
 
@@ -54,7 +43,7 @@ def check_healing(options: argparse.Namespace) -> PrintedMetric | None:
 
     Example:
         >>> parser = argparse.ArgumentParser()
-        >>> add_healing_arguments(parser)
+        >>> add_script_healing_arguments(parser)
         >>> check_healing(parser.parse_args([])) is None
         True
     """
@@ -193,52 +182,34 @@ def keep(patient: ScriptPatient, healing: Healing, options: argparse.Namespace) 
     return {"diff": diff, "written": written}
 
 
-def healing_text(healing: Healing, kept: dict[str, Any]) -> Iterator[str]:
-    """What was tried, what it brought, and what was kept.
+def told(healing: Healing, kept: dict[str, Any]) -> dict[str, Any]:
+    """The healing as JSON.
 
     Args:
         healing: It.
-        kept: What is told of it: ``diff``, and what was ``written``.
+        kept: What :func:`keep` gave.
 
     Example:
         >>> from glial.healing import Healing
-        >>> next(healing_text(Healing("accuracy", False, 8, stopped="healthy"), {}))
-        'no error and no warning: there is nothing to heal'
+        >>> told(Healing("accuracy", False, 8), {"diff": None, "written": {}})["written"]
+        {}
     """
-    if healing.attempts:
-        way = "lower" if healing.lower_is_better else "higher"
-        yield f"tried, by {healing.metric} ({way} is better):"
-        for attempt in healing.attempts:
-            yield from _attempt(attempt)
-    if healing.stopped in REASONS:
-        yield REASONS[healing.stopped]
-    if healing.attempts:
-        yield (
-            f"{healing.trainings:g} trainings of at most {healing.budget:g}: searching took "
-            f"{healing.search_cost:.1f} times one, confirming {healing.confirm_cost:.1f}"
-        )
-    if kept.get("diff"):
-        yield ""
-        yield kept["diff"].rstrip("\n")
-        yield ""
-    for path, backup in kept.get("written", {}).items():
-        yield f"written: {path}; what it held: {backup}"
+    return {**healing.to_dict(diff=kept["diff"]), "written": kept["written"]}
 
 
-def _attempt(attempt: Attempt) -> Iterator[str]:
-    told = attempt.treatment.to_dict()
-    yield f"  {attempt.verdict}: {told['remedy']} ({told['problem']}): {told['does']}"
-    if attempt.why:
-        yield f"      {attempt.why}"
-    elif attempt.pairs:
-        scores = ", ".join(
-            f"{_score(pair.before)} -> {_score(pair.after)}" for pair in attempt.pairs
-        )
-        noise = "" if attempt.noise is None else f"; noise between seeds {attempt.noise:.3g}"
-        yield f"      {scores}{noise}"
-    elif attempt.verdict == "unverified":
-        yield "      nothing is measured that could be compared: name it with --metric"
+def print_healing(healing: dict[str, Any]) -> None:
+    """Print what was tried, what it brought, and what was kept.
 
+    Args:
+        healing: As JSON.
 
-def _score(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
+    Example:
+        >>> print_healing({"stopped": "healthy", "attempts": [], "diff": None, "written": {}})
+        healing: nothing to mend
+    """
+    for line in healing_text(healing):
+        print(line)
+    if healing["diff"]:
+        print(f"\n{healing['diff']}")
+    for path, backup in healing["written"].items():
+        print(f"written: {path}; what it held: {backup}")

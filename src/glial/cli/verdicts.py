@@ -30,7 +30,7 @@ def print_verdict(verdict: Verdict, *, verbose: bool = False, quiet: bool = Fals
         healthy: no error, no warning
         the run keeps no evidence
     """
-    for line in findings_text(verdict.findings, notes=verbose and not quiet):
+    for line in findings_text(verdict.findings, notes=verbose and not quiet, diffs=verbose):
         print(line)
     if quiet:
         return
@@ -38,12 +38,15 @@ def print_verdict(verdict: Verdict, *, verbose: bool = False, quiet: bool = Fals
         print(line)
 
 
-def findings_text(findings: Iterable[Finding], *, notes: bool = False) -> Iterator[str]:
+def findings_text(
+    findings: Iterable[Finding], *, notes: bool = False, diffs: bool = False
+) -> Iterator[str]:
     """Three lines for each finding, errors first.
 
     Args:
         findings: They.
         notes: Whether notes are told too.
+        diffs: Whether the change of the source that may mend each is shown.
 
     Example:
         >>> from glial.core.findings import Finding
@@ -56,6 +59,8 @@ def findings_text(findings: Iterable[Finding], *, notes: bool = False) -> Iterat
         for finding in findings:
             if finding.severity == severity and (severity != "note" or notes):
                 yield from tell(finding)
+                diff = (finding.remedy or {}).get("diff") if diffs else None
+                yield from (f"    {line}" for line in (diff or "").splitlines())
 
 
 def _summary(verdict: Verdict, verbose: bool) -> Iterable[str]:

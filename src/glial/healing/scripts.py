@@ -102,7 +102,8 @@ class ScriptPatient:
             What came of it.
 
         Raises:
-            InputError: If the control ends well and prints nothing that the metric finds.
+            InputError: If the first training ends well, and the metric finds no number in what
+                it prints.
             Interrupted: If the user asked to stop.
         """
         texts = dict(treatment.texts)
@@ -121,16 +122,24 @@ class ScriptPatient:
                 output=output,
                 most_seconds=self._most_seconds,
             )
-        except InputError:
-            raise
         except GlialError as error:
+            if is_first:
+                raise
             return Trial(None, time.monotonic() - began, 0.0, failed=str(error))
         seconds = time.monotonic() - began
         if is_first:
             self._begin(verdict, seconds)
         if verdict.ended is not None and verdict.ended.asked is not None:
             raise Interrupted(verdict.ended.asked)
-        return self._trial(treatment, verdict, output, seconds)
+        try:
+            score, failed = self._score(treatment, verdict, output)
+        except InputError as error:  # the metric finds no number
+            if is_first:
+                raise
+            score, failed = None, error.message
+        training = verdict.evidence.seconds if verdict.evidence is not None else 0.0
+        findings = list(verdict.findings)
+        return Trial(score, seconds, training, findings, verdict.evidence, failed)
 
     def candidates(self, trial: Trial, treatment: Treatment) -> list[Treatment]:
         """What the findings of a training call for.
@@ -197,26 +206,24 @@ class ScriptPatient:
         if verdict.evidence is not None and (loss := evaluated(verdict.evidence)) is not None:
             self._loss = loss.name
 
-    def _trial(
-        self, treatment: Treatment, verdict: Verdict, output: Output, seconds: float
-    ) -> Trial:
-        evidence = verdict.evidence
-        score = failed = None
+    def _score(
+        self, treatment: Treatment, verdict: Verdict, output: Output
+    ) -> tuple[float | None, str | None]:
+        """The score of a training, and why it has none where it failed."""
+        score = None
         if verdict.failed:
-            failed = _how_it_failed(verdict)
-        elif self._metric is not None:
+            return None, _how_it_failed(verdict)
+        if self._metric is not None:
             score = self._metric.read(output.text, output.errors)
-            if score is None and treatment.is_control:
+            if score is None:
                 raise _nothing_found(self._metric, output.text)
-            failed = None if score is not None else "it prints nothing that the metric finds"
-        elif evidence is not None and not treatment.alters_loss:
-            loss = evaluated(evidence)
+        elif verdict.evidence is not None and not treatment.alters_loss:
+            loss = evaluated(verdict.evidence)
             if loss is not None and loss.name == self._loss:
-                score = evaluation_loss(evidence)
+                score = evaluation_loss(verdict.evidence)
         if score is not None and not math.isfinite(score):
-            score, failed = None, f"{self.measured_by} is not finite"
-        training = evidence.seconds if evidence is not None else 0.0
-        return Trial(score, seconds, training, list(verdict.findings), evidence, failed)
+            return None, f"{self.measured_by} is not finite"
+        return score, None
 
 
 def _together(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import shutil
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from glial.core.files import write_atomic
 from glial.doctor.patches import encoded
 
 BACKUP = ".orig"
+BOM = codecs.BOM_UTF8  # at the start of a file it is no part of its text
 
 
 def write_texts(texts: Mapping[str, str], before: Mapping[str, str]) -> dict[Path, Path]:
@@ -45,7 +47,7 @@ def write_texts(texts: Mapping[str, str], before: Mapping[str, str]) -> dict[Pat
 def _check(path: Path, text: str | None) -> None:
     """Refuse a file that was changed in the meantime."""
     content = path.read_bytes() if path.is_file() else None
-    if text is None or content != encoded(text):
+    if text is None or content is None or content.removeprefix(BOM) != encoded(text):
         raise InputError(
             f"{path} was changed while its training was healed",
             expected="the text that was tried",
@@ -56,9 +58,10 @@ def _check(path: Path, text: str | None) -> None:
 
 def _write(path: Path, text: str) -> Path:
     backup = next(one for one in _names(path) if not one.exists())
-    write_atomic(backup, path.read_bytes())
+    content = path.read_bytes()
+    write_atomic(backup, content)
     shutil.copymode(path, backup)
-    write_atomic(path, encoded(text))
+    write_atomic(path, (BOM if content.startswith(BOM) else b"") + encoded(text))
     shutil.copymode(backup, path)
     return backup
 

@@ -13,16 +13,19 @@ from glial.doctor.remedies import (
     augmentation,
     data,
     labels,
+    layers,
     loop,
     machine,
     modes,
     objective,
     outputs,
     parameters,
+    rates,
     scales,
     sequences,
     shifts,
     splits,
+    start,
     widths,
 )
 from glial.doctor.remedies.case import Case, Found, Remedy
@@ -51,6 +54,9 @@ _FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
     splits.TABLE,
     sequences.TABLE,
     shifts.TABLE,
+    start.TABLE,
+    rates.TABLE,
+    layers.TABLE,
 )
 
 REMEDIES: Mapping[str, tuple[Remedy, ...]] = {

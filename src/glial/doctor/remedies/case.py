@@ -20,6 +20,8 @@ from glial.doctor.remedies.change import Change
 from glial.doctor.remedies.source import Source, last_name
 from glial.doctor.remedies.sources import Sources
 
+_PARAMETERS = ("parameters", "named_parameters")
+
 
 @dataclass(frozen=True)
 class Found:
@@ -115,7 +117,7 @@ class Case:
 
     @cached_property
     def files(self) -> list[Source]:
-        """The program's files that something was seen to happen in, in no order."""
+        """The program's files that something was seen to happen in."""
         seen = self.evidence
         places = [self.finding.at]
         places += [p for o in seen.optimizers for p in (o.made_at, o.at, o.scheduler_at)]
@@ -146,9 +148,20 @@ class Case:
 
     @property
     def optimizer_call(self) -> Found | None:
-        """Where the optimiser is made."""
-        seen = self.optimizer
-        return None if seen is None else self.call(seen.made_at, seen.kind)
+        """Where the optimiser is made, whatever its class is called there."""
+        return None if self.optimizer is None else self.making_of(self.optimizer)
+
+    def making_of(self, optimizer: OptimizerSeen) -> Found | None:
+        """The call that makes an optimiser, whatever its class is called there."""
+        named = self.call(optimizer.made_at, optimizer.kind)
+        return named or next(
+            (
+                one
+                for one in self.calls(optimizer.made_at)
+                if isinstance(one.node, ast.Call) and _is_given_parameters(one.node)
+            ),
+            None,
+        )
 
     @property
     def step(self) -> Found | None:
@@ -206,6 +219,12 @@ class Case:
         ]
         several = len(alike) == len(found) and layer.name in alike
         return found[alike.index(layer.name) if several else 0]
+
+
+def _is_given_parameters(call: ast.Call) -> bool:
+    """Whether a call's first argument is that of an optimiser: ``net.parameters()``."""
+    first = call.args[0] if call.args else None
+    return isinstance(first, ast.Call) and last_name(first.func) in _PARAMETERS
 
 
 Remedy = Callable[[Case], Iterator[Change]]

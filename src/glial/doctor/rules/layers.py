@@ -25,8 +25,6 @@ from glial.doctor.measures import (
 FEWEST_UNITS = 4
 FEWEST_WEIGHTS = 8  # whose deviation says how they were drawn
 ABSURD = 10.0  # times the loss of a constant answer that a first loss is, and what signals grow by
-# What changes a layer's scale, and lets it be linear once training is over.
-STRAIGHT = (*BATCH_NORMS, "Identity", "Dropout", "Dropout1d", "Dropout2d", "dropout", "batch_norm")
 FAR_BIAS = 5.0  # where tanh and sigmoid are flat, and inputs of scale 1 rarely reach
 VANISHING = 1e-3  # signals that shrink by so much in one layer are as good as lost
 LOST = 0.05  # the share of the first layer's variation over rows that a layer is still given
@@ -211,75 +209,6 @@ def activation_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Find
                 since_step=last.spread.steps[-1],
                 source="Schoenholz et al. (2017), Deep information propagation",
             )
-
-
-def missing_nonlinearity(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Linear layers that follow each other directly are one linear layer."""
-    models = {model.name: model for model in trained_models(evidence)}
-    viewed = {seen.model for seen in evidence.embeddings}  # they are used by themselves, too
-    followed = [m for m in models.values() if m.follows and m.follows[0] not in viewed]
-    chains = [(models.get(model.follows[0]), model) for model in followed]
-    found = [
-        *((model, *pair) for model in models.values() for pair in _linear_pairs(model)),
-        *((model, *pair) for model, after in chains if model for pair in _joint(model, after)),
-    ]
-    for model, before, after in sorted(found, key=lambda each: _is_factored(*each[1:]))[:1]:
-        factored = _is_factored(before, after)
-        within = [parameter for parameter in model.parameters if parameter.layer == before.name]
-        width = min(before.output_shape[-1], after.output_shape[-1])
-        yield Finding(
-            "missing-nonlinearity",
-            "note" if factored else "warning",
-            path_in(evidence, model, before.name),
-            {"layers": 2, "width": width, "factored": int(factored)},
-            f"nothing stands between {before.name or model.name} and "
-            f"{after.name or 'the network that follows'}: together they are one linear layer",
-            "put an activation such as ReLU between them",
-            at=within[0].at if within else None,
-            since_step=1,
-            source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.1",
-        )
-
-
-def _joint(model: ModelSeen, after: ModelSeen) -> list[tuple[LayerSeen, LayerSeen]]:
-    """The last layer of a network and the first of the one that follows it, if both are linear.
-
-    A code that is narrower than both of its sides is meant so.
-    """
-    layers, linear = {layer.name: layer for layer in model.layers}, (*LINEAR, *CONVOLUTIONS)
-    last = layers.get(after.follows[1])
-    while last is not None and last.kind in STRAIGHT:
-        last = layers.get(last.after or "")
-    if last is None or not after.layers:
-        return []
-    pair = last, after.layers[0]
-    meant = any(layer.kind not in linear for layer in pair) or _is_factored(*pair)
-    return [] if meant else [pair]
-
-
-def _linear_pairs(model: ModelSeen) -> list[tuple[LayerSeen, LayerSeen]]:
-    """Linear layers of which the second alone takes what the first gives, as it is or scaled."""
-    layers = {layer.name: layer for layer in model.layers}
-    takers: dict[str, list[LayerSeen]] = {}
-    for layer in model.layers:
-        for name, kind in layer.history if layer.kind not in STRAIGHT else []:
-            if kind in (*LINEAR, *CONVOLUTIONS) and name in layers:
-                takers.setdefault(name, []).append(layer)
-            if kind not in STRAIGHT:
-                break
-    both = [(layers[name], after) for name, (after, *others) in takers.items() if not others]
-    # Bottlenecks and separable convolutions are what whole families of networks are made of.
-    plain = [p for p in both if p[1].kind not in CONVOLUTIONS or not _is_factored(*p)]
-    return [p for p in plain if p[1].kind in (*LINEAR, *CONVOLUTIONS)]
-
-
-def _is_factored(before: LayerSeen, after: LayerSeen) -> bool:
-    if before.kind in CONVOLUTIONS or after.kind in CONVOLUTIONS:
-        ends = before.input_shape[1], before.output_shape[1], after.output_shape[1]
-        grouped = any(layer.settings.get("groups", 1) > 1 for layer in (before, after))
-        wide = 1 if all(layer.settings.get("places") == 1 for layer in (before, after)) else 0.5
-        return grouped or ends[1] <= min(wide * ends[0], 0.5 * ends[2])
-    return before.output_shape[-1] < 0.5 * min(before.input_shape[-1], after.output_shape[-1])
 
 
 def misplaced_activation(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
