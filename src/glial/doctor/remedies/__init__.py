@@ -20,8 +20,11 @@ from glial.doctor.remedies import (
     objective,
     outputs,
     parameters,
+    penalties,
+    players,
     rates,
     scales,
+    schedules,
     sequences,
     shifts,
     splits,
@@ -56,7 +59,10 @@ _FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
     shifts.TABLE,
     start.TABLE,
     rates.TABLE,
+    schedules.TABLE,
     layers.TABLE,
+    penalties.TABLE,
+    players.TABLE,
 )
 
 REMEDIES: Mapping[str, tuple[Remedy, ...]] = {
