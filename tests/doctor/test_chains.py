@@ -90,6 +90,40 @@ def test_modules_that_feed_each_other(missing):
         assert found[0].severity == "warning"
 
 
+class Siamese(nn.Module):
+    """A projector that two views are compared by, and what predicts one from the other."""
+
+    def __init__(self, *, linear: bool) -> None:
+        super().__init__()
+        middle = nn.Identity() if linear else nn.ReLU()
+        self.projector = nn.Sequential(
+            nn.Linear(6, 12), middle, nn.Linear(12, 12), nn.BatchNorm1d(12)
+        )
+        self.predictor = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 12))
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        a, b = self.projector(a), self.projector(b)
+        return self.predictor(a), self.predictor(b), a.detach(), b.detach()
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_a_predictor_of_views_may_follow_a_linear_layer(linear):
+    model = Siamese(linear=linear)
+
+    def train() -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        for _ in range(20):
+            rows = torch.randn(64, 6)
+            first, second, a, b = model(*(rows + 0.1 * torch.randn(2, 64, 6)))
+            optimizer.zero_grad()
+            compared = F.cosine_similarity(first, b).mean() + F.cosine_similarity(second, a).mean()
+            (-compared).backward()
+            optimizer.step()
+
+    found = named(watched(train), "missing-nonlinearity")
+    assert [finding.where for finding in found] == (["projector.0"] if linear else [])
+
+
 def test_a_network_that_is_given_other_things_too_follows_none():
     """As a discriminator is: what it is given is data, made up or not."""
     generator, discriminator = nn.Linear(4, 6), nn.Linear(6, 1)

@@ -50,10 +50,23 @@ def linear_pairs(
     viewed = {seen.model for seen in evidence.embeddings}  # they are used by themselves, too
     followed = [m for m in models.values() if m.follows and m.follows[0] not in viewed]
     chains = [(models.get(model.follows[0]), model) for model in followed]
+    within = [(m, *pair) for m in models.values() for pair in _linear_pairs(m, takers)]
     return [
-        *((model, *pair) for model in models.values() for pair in _linear_pairs(model, takers)),
+        *(each for each in within if each[0].name not in viewed or not _predicts(*each[1:])),
         *((model, *pair) for model, after in chains if model for pair in _joint(model, after)),
     ]
+
+
+def _predicts(before: LayerSeen, after: LayerSeen) -> bool:
+    """Whether layers lie in two parts of a network of views: what is compared, what predicts it.
+
+    The projector of such a network ends with a linear layer, its predictor begins with another,
+    and what lies between is compared with the other view.
+
+    Source:
+        Chen, He (2021), "Exploring simple Siamese representation learning", CVPR.
+    """
+    return before.name.partition(".")[0] != after.name.partition(".")[0]
 
 
 def _joint(model: ModelSeen, after: ModelSeen) -> list[tuple[LayerSeen, LayerSeen]]:
