@@ -136,6 +136,13 @@ def test_a_measured_rate_is_not_measured_again():
     assert [one.name for one in made] == ["lower-rate", "clip-gradient"]
 
 
+def test_what_was_set_by_hand_is_taken_back_before_anything_is_added():
+    asked = Plan.from_values({"model": "mlp", "train": {"l2": 1.0}})
+    made = plan_changes(found("activation-collapse"), asked, asked)
+    assert [one.name for one in made] == ["regularise-less", "add-normalisation"]
+    assert made[0].set == {"train.l2": 0.0}
+
+
 def test_longer_training_says_so():
     plan = Plan.from_values({"model": "mlp", "train": {"epochs": 5}})
     (longer,) = [one for one in plan_changes(found("undertrained"), plan, plan) if one.longer > 1]

@@ -14,9 +14,11 @@ from typing import Any
 from torch import nn
 
 from glial.core.errors import InputError
-from glial.core.findings import Finding
+from glial.core.findings import Finding, is_healthy
 from glial.core.settings import override
+from glial.doctor.evidence import Evidence
 from glial.doctor.evidence.table import evidence_files, load_evidence
+from glial.doctor.measures import outcome
 from glial.healing.patient import Trial
 from glial.healing.treatment import Step, Treatment
 from glial.runs import Plan, Run, TrainingInterrupted
@@ -26,6 +28,7 @@ from glial.tasks.metrics import LOWER_IS_BETTER
 
 logger = logging.getLogger(__name__)
 
+LEAST_REFERENCE = 0.1  # of the way to the perfect answer, which a forest goes
 LEAST_EPOCHS = 8  # of a training that is worth shortening
 # By which validation score each task is judged; others by what they monitor.
 SCORES = {
@@ -109,7 +112,8 @@ class PlanPatient:
         evidence = run.evidence
         if evidence is None and run.path is not None:  # the run was opened
             evidence = next(map(load_evidence, evidence_files(run.path)), None)
-        return Trial(score, seconds, run.seconds, run.findings, evidence, failed, min(1.0, length))
+        found = [*run.findings, *_lagging(run.findings, evidence)]
+        return Trial(score, seconds, run.seconds, found, evidence, failed, min(1.0, length))
 
     def train(self, treatment: Treatment, *, seed: int, share: float = 1.0) -> Trial:
         """Train the plan with the treatment's keys.
@@ -207,6 +211,23 @@ def main_metric(run: Run) -> str:
     told = run.metrics.get("val", {})
     wished = [SCORES.get(run.task, ""), *reversed(run.decoder.monitored), *told]
     return next((name for name in wished if name in told), run.decoder.monitored[-1])
+
+
+def _lagging(findings: list[Finding], evidence: Evidence | None) -> Iterator[Finding]:
+    """A training that is told to be healthy and fits its rows much worse than a forest does.
+
+    Nothing is known of why, which is too little to tell anybody, and enough to try something.
+    """
+    result = None if evidence is None or not is_healthy(findings) else outcome(evidence)
+    if result is not None and result.suffers and result.reference > LEAST_REFERENCE:
+        yield Finding(
+            "underfitting",
+            "warning",
+            None,
+            {"skill": result.skill, "reference": result.reference},
+            "the training rows are fitted much worse than a forest predicts others",
+            "see what was changed by hand",
+        )
 
 
 def _extended(treatment: Treatment, pairs: list[tuple[Finding, PlanChange]]) -> Treatment:

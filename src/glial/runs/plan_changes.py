@@ -80,6 +80,15 @@ class Standing:
             if key in self.asked and key in self.usual and self.asked[key] != self.usual[key]
         }
 
+    def is_news(self, change: PlanChange) -> bool:
+        """Whether a change is more than taking back a little that was set by hand.
+
+        Args:
+            change: Of this plan.
+        """
+        taken_back = self.strays(*change.set) == dict(change.set)
+        return not taken_back or change.name == RECIPE_NAME
+
     def number(self, key: str) -> float | None:
         """The value of a key where it is a number.
 
@@ -108,6 +117,7 @@ PENALTIES = (
     *("train.weight_decay", "train.decay_schedule", "train.l1", "train.l2"),
     *(*DROPOUTS, "task.label_smoothing"),
 )
+RECIPE_NAME = "usual-recipe"
 RECIPE = ("train.", "model.", "task.loss", "task.label_smoothing", "data.scal", "data.augment")
 
 Change = Callable[[Standing], PlanChange | None]
@@ -239,4 +249,4 @@ def recipe(standing: Standing) -> PlanChange | None:
     """Everything that was set by hand, back to what suits the model."""
     keys = [key for key in standing.usual if key.startswith(RECIPE) and key not in OUTSIDE]
     strays = standing.strays(*keys)
-    return _set("usual-recipe", strays, "what suits this model") if len(strays) > 1 else None
+    return _set(RECIPE_NAME, strays, "what suits this model") if len(strays) > 1 else None

@@ -129,7 +129,10 @@ REMEDIES: dict[str, tuple[Change, ...]] = {
     "leakage": (_ONCE,),
     "bad-split": (_STRATIFY,),
     "overfitting": (_BEST, _SIZE, more_regularised),
-    "underfitting": (_SIZE, less_regularised, _MEASURE, wider, longer),
+    "underfitting": (
+        *(_SIZE, _START, other_activation, _SCHEDULE, _MEASURE, _OPTIMIZER, less_regularised),
+        *(wider, longer),
+    ),
     "over-regularised": (less_regularised,),
     "undertrained": (_MEASURE, _SCHEDULE, _BATCH, longer),
     "loss-not-finite": (_MEASURE, _START, clip, lower_rate, _EXACT),
@@ -169,8 +172,8 @@ def plan_changes(finding: Finding, plan: Plan, asked: Plan) -> list[PlanChange]:
         one = change(standing)
         if one is not None and all(one.set != other.set for other in made):
             made.append(one)
-    is_known = finding.problem in REMEDIES
-    return made if is_known else []
+    made.sort(key=standing.is_news)
+    return made if finding.problem in REMEDIES else []
 
 
 def with_plan_remedies(findings: Iterable[Finding], plan: Plan, asked: Plan) -> list[Finding]:
