@@ -153,6 +153,8 @@ class PlanPatient:
     def candidates(self, trial: Trial, treatment: Treatment) -> list[Treatment]:
         """Each change of the plan that could mend what was found, the first cause's in front.
 
+        What takes back something that was set by hand comes before what adds something.
+
         Where there are several errors, what mends each is also tried together.
 
         Args:
@@ -162,11 +164,9 @@ class PlanPatient:
         grave = [one for one in trial.findings if one.severity != "note"]
         plan, asked = self._plan_of(treatment), self._asked_with(treatment)
         found = [(one, plan_changes(one, plan, asked)) for one in grave]
-        made = [
-            _extended(treatment, [(finding, change)])
-            for finding, changes in found
-            for change in changes
-        ]
+        each = [(finding, change) for finding, changes in found for change in changes]
+        each.sort(key=lambda pair: not pair[1].takes_back)
+        made = [_extended(treatment, [pair]) for pair in each]
         firsts = [(one, changes[0]) for one, changes in found if changes]
         errors = [pair for pair in firsts if pair[0].severity == "error"]
         if len(errors) > 1:

@@ -32,6 +32,7 @@ class PlanChange:
         does: What it changes, in one sentence.
         set: Dotted keys and their new values.
         longer: How many times as long the training becomes.
+        takes_back: Whether it only takes back some of what was set by hand.
 
     Example:
         >>> PlanChange("lower-rate", "Divide the rate by 10.", {"train.lr": 0.1}).longer
@@ -42,6 +43,7 @@ class PlanChange:
     does: str
     set: Mapping[str, Any]
     longer: float = 1.0
+    takes_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,13 @@ class Standing:
             if key in self.asked and key in self.usual and self.asked[key] != self.usual[key]
         }
 
-    def is_news(self, change: PlanChange) -> bool:
-        """Whether a change is more than taking back a little that was set by hand.
+    def takes_back(self, change: PlanChange) -> bool:
+        """Whether a change only takes back some of what was set by hand.
 
         Args:
             change: Of this plan.
         """
-        taken_back = self.strays(*change.set) == dict(change.set)
-        return not taken_back or change.name == RECIPE_NAME
+        return change.name != RECIPE_NAME and self.strays(*change.set) == dict(change.set)
 
     def number(self, key: str) -> float | None:
         """The value of a key where it is a number.

@@ -171,8 +171,8 @@ def plan_changes(finding: Finding, plan: Plan, asked: Plan) -> list[PlanChange]:
     for change in (*REMEDIES.get(finding.problem, ()), recipe):
         one = change(standing)
         if one is not None and all(one.set != other.set for other in made):
-            made.append(one)
-    made.sort(key=standing.is_news)
+            made.append(replace(one, takes_back=standing.takes_back(one)))
+    made.sort(key=lambda one: not one.takes_back)
     return made if finding.problem in REMEDIES else []
 
 
