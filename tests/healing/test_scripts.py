@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -325,6 +326,21 @@ def test_a_script_that_fails_has_no_score(watching, monkeypatch, end, evidence, 
     monkeypatch.setattr(scripts, "watch", lambda *_, **__: Verdict([STEEP], evidence, end))
     trial = patient().train(Treatment(), seed=0)
     assert (trial.score, trial.failed) == (None, why)
+
+
+def test_any_loss_is_a_gain_over_a_script_that_fails(watching):
+    watching.losses = {3: 4.0, 2: 1.0, 1: 0.5}
+
+    def once(*args, **kwargs):
+        verdict = watching(*args, **kwargs)
+        is_control = not kwargs["patches"]
+        return replace(verdict, ended=Ended(1, 1)) if is_control else verdict
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scripts, "watch", once)
+        healing = heal(patient(None))
+    assert [trial.failed for trial in healing.before.values()] == ["it exited with 1"] * 3
+    assert [trial.score for trial in healing.after.values()] == [0.5] * 3
 
 
 def test_scores_that_are_none(watching):

@@ -217,13 +217,21 @@ class ScriptPatient:
             score = self._metric.read(output.text, output.errors)
             if score is None:
                 raise _nothing_found(self._metric, output.text)
-        elif verdict.evidence is not None and not treatment.alters_loss:
-            loss = evaluated(verdict.evidence)
-            if loss is not None and loss.name == self._loss:
-                score = evaluation_loss(verdict.evidence)
+        elif verdict.evidence is not None and self._is_comparable(treatment, verdict.evidence):
+            score = evaluation_loss(verdict.evidence)
         if score is not None and not math.isfinite(score):
             return None, f"{self.measured_by} is not finite"
         return score, None
+
+    def _is_comparable(self, treatment: Treatment, evidence: Evidence) -> bool:
+        """Whether the loss means what the control's does; any will do where that came to none."""
+        loss = evaluated(evidence)
+        if loss is None:
+            return False
+        if self._loss is None and self.verdict is not None and self.verdict.failed:
+            self._loss = loss.name
+            return True
+        return loss.name == self._loss and not treatment.alters_loss
 
 
 def _together(
