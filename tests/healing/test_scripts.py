@@ -601,3 +601,25 @@ def test_a_real_script_is_better_with_what_it_is_tried_with(tmp_path, monkeypatc
     assert "missing-zero-grad" not in treated.problems
     assert capfd.readouterr().out == ""
     assert Path("train.py").read_text() == UNCLEARED
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_a_known_fault_has_a_diff_that_applies(shared_data, tmp_path, monkeypatch):
+    cases = shared_data.parent / "faults" / "open_cases.py"
+    if not cases.exists():
+        pytest.skip("the known faults are not there")
+    monkeypatch.chdir(tmp_path)
+    path = Path("open_cases.py")
+    path.write_bytes(cases.read_bytes())
+    metric = PrintedMetric(r"^score (\S+)", lower_is_better=False)
+    one = ScriptPatient(script_of(path, ["9", "0", "faulty"]), metric)
+    control = one.train(Treatment(), seed=0)
+    assert control.problems[0] in ("wrong-output-activation", "wrong-loss")
+    tried = one.candidates(control, Treatment())
+    assert tried
+    for treatment in tried:
+        subprocess.run(
+            ["git", "apply", "--check", "-"], input=one.diff(treatment), text=True, check=True
+        )
+    assert path.read_bytes() == cases.read_bytes()
