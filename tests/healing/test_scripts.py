@@ -476,6 +476,8 @@ def test_the_command_keeps_nothing_that_does_not_help(watching, capsys, monkeypa
     healing = json.loads(capsys.readouterr().out)["healing"]
     assert (healing["kept"], healing["diff"], healing["after"]) == ([], None, None)
     assert [attempt["verdict"] for attempt in healing["attempts"]] == ["dropped"]
+    assert main(HEAL) == 1
+    assert "nothing is kept; 2 trainings" in capsys.readouterr().out
     assert Path("train.py").read_text() == SCRIPT
     assert {path.name for path in Path().iterdir()} == {"train.py"}
 

@@ -87,14 +87,16 @@ def healing_text(healing: Mapping[str, Any] | None) -> Iterator[str]:
     for attempt in tried:
         yield f"  {attempt['verdict']}: {attempt['does']} ({attempt['remedy']})"
         yield f"    {_told(attempt)}"
-    left = f"kept: {', '.join(healing['kept'])}; {metric} {before} -> {_score(after['mean'])}"
+    left = "nothing is kept"
+    if after:
+        left = f"kept: {', '.join(healing['kept'])}; {metric} {before} -> {_score(after['mean'])}"
     untried = len(healing["attempts"]) - len(tried)
     ending = {
         "budget": f"; {untried} more were not tried within the budget" if untried else "",
         "interrupted": "; interrupted",
     }
     yield (
-        f"  {left if after else 'nothing is kept'}; {healing['trainings']:.4g} trainings, of "
+        f"  {left}; {healing['trainings']:.4g} trainings, of "
         f"which the search took {healing['search_cost']:.2g}{ending.get(healing['stopped'], '')}"
     )
 
