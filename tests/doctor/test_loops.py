@@ -14,8 +14,16 @@ from torch.nn import functional as F
 from glial.core.findings import Finding, Place, is_healthy
 from glial.doctor import Doctor, diagnose
 from glial.doctor.comparison import score_of
-from glial.doctor.evidence import Evidence, LossSeen, OptimizerSeen, Probe, Series
+from glial.doctor.evidence import (
+    Evidence,
+    LossSeen,
+    OptimizerSeen,
+    Probe,
+    Series,
+    TensorSeen,
+)
 from glial.doctor.measures import noise_scale
+from glial.doctor.rules.objective import softmax_twice
 from glial.doctor.rules.penalties import added_shares
 from glial.doctor.watching.rounds import FEWEST_CLOSE, IDLE, Schedule
 
@@ -476,6 +484,14 @@ def test_a_second_training_is_looked_at_like_the_first():
     assert len(early) == 2, "what is tested early is tested at the start of each"
     plain = watched(lambda: train_teacher_and_student(nn.Identity()))
     assert not named(plain.findings, "softmax-twice")
+
+
+def test_softmax_twice_is_seen_where_classes_stand_on_the_second_axis() -> None:
+    outputs = TensorSeen(shape=[8, 5, 7], batches=5, min=0.0, max=0.9, rows_sum_to_one=0.0)
+    loss = LossSeen("cross_entropy", outputs=outputs, output_function="softmax")
+    assert [f.problem for f in softmax_twice(Evidence(losses=[loss]), 1.0)] == ["softmax-twice"]
+    loss.output_function = "linear"
+    assert not list(softmax_twice(Evidence(losses=[loss]), 1.0))
 
 
 def test_the_rounds_of_closures_are_made_again():

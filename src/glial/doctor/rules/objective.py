@@ -38,10 +38,11 @@ def softmax_twice(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Probabilities where a loss expects logits."""
     for loss in losses_of(evidence):
         out = loss.outputs
-        twice = (
-            loss.name == "cross_entropy"
-            and out.shape[-1:] != [1]
-            and out.rows_sum_to_one >= SUM_TO_ONE
+        # Of sequences and images the classes stand on the second axis, and rows tell nothing.
+        spread = len(out.shape) > 2 and loss.output_function == "softmax"
+        twice = loss.name == "cross_entropy" and (
+            (out.shape[-1:] != [1] and out.rows_sum_to_one >= SUM_TO_ONE)
+            or (spread and out.shape[1] > 1 and out.min >= 0 and out.max <= 1)
         )
         sigmoid = (
             loss.name == "binary_cross_entropy_with_logits"
