@@ -274,7 +274,7 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
             run.ended_by = loop.run()
             finite = run.ended_by != "not_finite"
             steps, faults = loop.progress.step, loop.recovery.faults
-            met = [fault.step for fault in faults if fault.healed]
+            met = [step for fault in faults if fault.healed for step in fault.steps]
             found = watch.findings(steps, finite=finite, met=met)
             found += told_faults(faults, steps, plan.doctor)
             run.findings = with_plan_remedies(found, plan, ready.request.plan)

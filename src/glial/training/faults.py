@@ -9,6 +9,7 @@ from typing import Any
 from glial.core.findings import Finding
 
 SKIP, HALVE, SPLIT, AGAIN = "skip-batch", "halve-rate", "split-batch", "try-again"
+NEAR = 16  # batches that are left out for one fault lie so near to each other
 
 _DONE = {
     SKIP: "the batch was left out",
@@ -71,6 +72,11 @@ class Fault:
     def healed(self) -> bool:
         """Whether training went on well."""
         return bool(self.remedy)
+
+    @property
+    def steps(self) -> range:
+        """The steps, from 1, in which what was met may have been seen."""
+        return range(self.step, self.step + NEAR * self.count)
 
     def __str__(self) -> str:
         where = f"step {self.step} (batch {self.batch} of epoch {self.epoch})"

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from glial.core.devices import is_out_of_memory
-from glial.training.faults import AGAIN, HALVE, SKIP, SPLIT, Fault
+from glial.training.faults import AGAIN, HALVE, NEAR, SKIP, SPLIT, Fault
 from glial.training.incidents import Incident, Kept
 from glial.training.spikes import FACTOR, LEAST_RECENT, goes_better, is_flooded, spike_limit
 from glial.training.state import TrainingState
@@ -27,9 +27,10 @@ from glial.training.state import TrainingState
 logger = logging.getLogger(__name__)
 
 WINDOW = 64  # losses that are read back together, and by which a spike is one
-SPACE = 200  # a state is held at most this share of the time
-CALM = 16  # steps after which it is seen how a remedy went
-LEAST_CALM = 4  # where the epoch ends before
+FIRST = 16  # losses of which that is so in the first window
+SPACE = 400  # a state is held at most this share of the time
+CALM = NEAR  # steps after which it is seen how a remedy went
+LEAST_CALM = 2  # where the epoch ends before
 DAMPED = 100  # steps with half the rate
 MOST_SKIPPED = 3  # batches of one fault; of the whole training, this and a tenth
 
@@ -123,9 +124,7 @@ class Recovery:
         self._rows.append(rows)
         if self._incident is not None:
             return self._go_through(self._incident)
-        if len(self._rows) < WINDOW and self._progress.batch % WINDOW:
-            return False
-        return self.settle()
+        return (len(self._rows) == WINDOW or self._is_at_mark()) and self.settle()
 
     def settle(self, *, epoch_ends: bool = False, sure: bool = False) -> bool:
         """Look at the losses since the last look; returns whether to go on from another state.
@@ -232,9 +231,13 @@ class Recovery:
         if loss <= self._limit:
             self._recent.append(loss)
 
+    def _is_at_mark(self) -> bool:
+        step, batch = self._progress.step, self._progress.batch
+        return not batch % WINDOW or (step <= WINDOW and not step % FIRST)
+
     def _set_limit(self, *, epoch_ends: bool = False) -> None:
         """At fixed places of the epoch, so that it does not matter when losses are read back."""
-        if not self._on or (self._progress.batch % WINDOW and not epoch_ends):
+        if not (self._on and (epoch_ends or self._is_at_mark())):
             return
         self._recent = self._recent[-WINDOW:]
         if not self._scale and len(self._recent) >= LEAST_RECENT:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-LEAST_RECENT = 32
+LEAST_RECENT = 16
 FACTOR = 10.0
 FLOOD = 100.0
 _SQUARES = (".exp_avg_sq", ".square_avg", ".sum")
