@@ -271,6 +271,16 @@ def test_the_order_of_what_is_tried(watching):
     ]
 
 
+def test_what_follows_from_another_error_is_not_treated_with_it(watching, monkeypatch):
+    unscaled = replace(STEEP, problem="unscaled-input")
+    table = {**remedies.REMEDIES, "unscaled-input": remedies.REMEDIES[SUMMED.problem]}
+    monkeypatch.setattr(remedies, "REMEDIES", table)
+    watching.findings = [unscaled, STEEP]
+    one = patient()
+    names = [each.name for each in one.candidates(one.train(Treatment(), seed=0), Treatment())]
+    assert names == ["take-mean", "lower-rate", "raise-rate"]
+
+
 def test_notes_are_not_treated_and_nothing_seen_is_nothing_to_treat(watching):
     watching.findings = [Finding("dead-units", "note", "0", {}, "It is.", "Do.")]
     one = patient()

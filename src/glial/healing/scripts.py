@@ -9,6 +9,7 @@ from pathlib import Path
 
 from glial.core.errors import GlialError, InputError
 from glial.core.findings import Finding
+from glial.doctor.causes import LEADS_TO, consequences
 from glial.doctor.diagnosis import Sensitivity
 from glial.doctor.evidence import Evidence
 from glial.doctor.launching import Output, Script, Verdict, watch
@@ -22,6 +23,7 @@ from glial.healing.writing import write_texts
 LEAST_SECONDS = 120.0  # for a training, however short the control's was
 MOST_TIMES = 10.0  # as long as the control may a training take
 NO_METRIC = "evaluation loss"
+FOLLOWS = consequences(LEADS_TO)  # what each problem leads to
 
 
 class Interrupted(KeyboardInterrupt):
@@ -145,8 +147,8 @@ class ScriptPatient:
         """What the findings of a training call for.
 
         In front stands the likeliest remedy of the first finding. Where there are several errors,
-        or no error and several warnings, the likeliest remedies of all of them together come
-        next, then the others of the first finding, then those of the next.
+        or no error and several warnings, the likeliest remedies of all of them that follow from
+        no other come next, together, then the others of the first finding, then those of the next.
 
         Args:
             trial: A watched training with the treatment.
@@ -237,12 +239,14 @@ class ScriptPatient:
 def _together(
     found: list[tuple[Finding, Change]], graves: list[Finding]
 ) -> list[tuple[Finding, Change]]:
-    """The first change of each finding of the gravest kind; only those that touch apart."""
+    """The first change of each finding of the gravest kind that follows from none before it."""
     severity = "error" if any(one.severity == "error" for one in graves) else "warning"
     first: list[tuple[Finding, Change]] = []
     for finding, change in found:
         known = [(one.problem, one.where) for one, _ in first]
-        if finding.severity == severity and (finding.problem, finding.where) not in known:
+        follows = any(finding.problem in FOLLOWS.get(one.problem, ()) for one, _ in first)
+        is_new = (finding.problem, finding.where) not in known
+        if finding.severity == severity and is_new and not follows:
             first.append((finding, change))
     return first
 
