@@ -206,6 +206,12 @@ def test_what_makes_values_missing_is_taken_out(line: str) -> None:
     ]
 
 
+def test_numbers_that_stand_for_nothing_are_no_scale() -> None:
+    line = "x_train[torch.rand(x_train.shape) < 0.1] = -999.0"
+    case = case_of("unscaled-input", LOADER.format(line), inputs=LARGE)
+    assert names(case)[0] == "keep-values"
+
+
 def test_rows_with_missing_values_are_left_out() -> None:
     inputs = TensorSeen(shape=[32, 4], dtype="float32", count=128, not_finite=0.001)
     script = LOADER.format("pass")
@@ -243,11 +249,23 @@ def test_logarithms_are_taken_of_sizes(tmp_path: Path) -> None:
     assert held["x_test"].tolist() == pytest.approx([0.0, -1.0])
 
 
-def test_numbers_that_the_loss_lost_are_not_looked_for_in_the_data() -> None:
+def test_rows_that_lose_the_loss_are_left_out_where_none_was_seen(tmp_path: Path) -> None:
+    script = LOADER.format("pass")
+    target = TensorSeen(shape=[32], dtype="float32", count=32)
+    case = case_of("loss-not-finite", script, target=target)
+    assert "fill-missing" not in names(case)
+    lines = new(script, after(case, "drop-missing"))
+    x = torch.tensor([[1.0, 2.0], [math.nan, 1.0], [3.0, 4.0], [5.0, 6.0]])
+    y = torch.tensor([1.0, 2.0, math.inf, 4.0])
+    held = ran(tmp_path, "\n".join(lines), torch=torch, x_train=x, y_train=y)
+    assert held["y_train"].tolist() == [1.0, 4.0]
+
+
+def test_numbers_that_were_lost_in_the_data_are_kept_there() -> None:
     script = LOADER.format("x_train[7, 0] = float('nan')")
-    assert "keep-values" not in names(case_of("loss-not-finite", script))
+    assert names(case_of("loss-not-finite", script))[0] == "keep-values"
     lost = TensorSeen(shape=[32, 4], dtype="float32", count=128, not_finite=0.01)
-    assert names(case_of("loss-not-finite", script, inputs=lost))[0] == "keep-values"
+    assert "fill-first" in names(case_of("loss-not-finite", script, inputs=lost))
 
 
 def test_losses_that_are_no_distances_keep_their_targets() -> None:

@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 # Each family's table: for each problem what mends it, the likeliest first.
 _FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
+    data.TABLE,
     loop.TABLE,
     parameters.TABLE,
     modes.TABLE,
@@ -51,7 +52,6 @@ _FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
     widths.TABLE,
     machine.TABLE,
     scales.TABLE,
-    data.TABLE,
     labels.TABLE,
     augmentation.TABLE,
     splits.TABLE,
@@ -63,6 +63,7 @@ _FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
     layers.TABLE,
     penalties.TABLE,
     players.TABLE,
+    data.LAST,
 )
 
 REMEDIES: Mapping[str, tuple[Remedy, ...]] = {

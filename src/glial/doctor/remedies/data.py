@@ -144,9 +144,8 @@ def without_rows(case: Case) -> Iterator[Change]:
     if not is_tensor(bad):
         return
     (known,) = fresh(source, "known")
-    row = "" if dims < 2 else ".flatten(1).all(1)" if dims > 2 else ".all(1)"
     lines = [
-        f"{known} = {torch}.isfinite({bad.name}){row}",
+        f"{known} = {_known_rows(torch, bad.name, dims)}",
         f"{x.name}, {y.name} = {x.name}[{known}], {y.name}[{known}]",
     ]
     yield Change.of(
@@ -241,19 +240,62 @@ def of_lost_numbers(remedy: Remedy) -> Remedy:
     """A remedy for missing values, where numbers were lost in the data and not by the loss."""
 
     def mend(case: Case) -> Iterator[Change]:
-        loss, model = case.loss, case.model
-        seen = [one for held in model.inputs.values() for one in held] if model else []
-        seen += [loss.target] if loss is not None and loss.target is not None else []
-        if any(one.not_finite > 0 for one in seen):
+        if _are_lost(case):
             yield from remedy(case)
 
     return mend
 
 
+def _are_lost(case: Case) -> bool:
+    """Whether inputs or targets were seen that hold what is no number."""
+    loss, model = case.loss, case.model
+    seen = [one for held in model.inputs.values() for one in held] if model else []
+    seen += [loss.target] if loss is not None and loss.target is not None else []
+    return any(one.not_finite > 0 for one in seen)
+
+
+def without_unseen_rows(case: Case) -> Iterator[Change]:
+    """Rows that hold what is no number are left out: few of them may never have been looked at."""
+    arrays, seen, loss = Arrays(case), inputs_seen(case), case.loss
+    x, y = arrays.inputs, arrays.targets
+    if x is None or y is None or _are_lost(case) or not (is_tensor(x) and is_tensor(y)):
+        return
+    ready = arrays.ready([x, y])
+    if ready is None or seen is None or loss is None or loss.target is None:
+        return
+    source, last = ready
+    torch, more = source.refer("torch")
+    (known,) = fresh(source, "known")
+    rows = [_known_rows(torch, x.name, len(seen.shape))]
+    rows.append(_known_rows(torch, y.name, len(loss.target.shape)))
+    lines = [
+        f"{known} = {' & '.join(rows)}",
+        f"{x.name}, {y.name} = {x.name}[{known}], {y.name}[{known}]",
+    ]
+    yield Change.of(
+        "drop-missing",
+        "leaves training rows out of which a value is no number",
+        source,
+        [*more, source.after(last, "\n".join(lines))],
+    )
+
+
+def _known_rows(torch: str, name: str, dims: int) -> str:
+    row = "" if dims < 2 else ".flatten(1).all(1)" if dims > 2 else ".all(1)"
+    return f"{torch}.isfinite({name}){row}"
+
+
 _MISSING = (without_loss_of_values, without_logarithms, without_rows, fill_with_median, fill_before)
 
 TABLE = {
-    "loss-not-finite": tuple(of_lost_numbers(remedy) for remedy in _MISSING),
+    "unscaled-input": (without_loss_of_values,),
+    "loss-not-finite": (
+        without_loss_of_values,
+        *(of_lost_numbers(remedy) for remedy in _MISSING),
+    ),
     "missing-values": _MISSING,
     "wrong-layout": (channels_first,),
 }
+
+# What is tried where nobody knows better.
+LAST = {"loss-not-finite": (without_unseen_rows,)}
