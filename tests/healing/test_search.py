@@ -10,8 +10,7 @@ import pytest
 from glial.core.errors import InputError
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence
-from glial.healing import Healing, Step, Treatment, Trial, heal, judge
-from glial.healing.verdict import Pair
+from glial.healing import Healing, Pair, Step, Treatment, Trial, heal, judge, pooled_deviation
 
 RATE, SCALE, LONG = "learning-rate-too-high", "unscaled-input", "undertrained"
 
@@ -310,6 +309,17 @@ def test_a_first_training_that_was_made_is_not_made_again():
     healing = heal(patient, control=Trial(0.5, 10.0, 9.0, [finding(RATE)]))
     assert ("", 0, 1.0) not in patient.made
     assert (healing.trainings, verdicts(healing)) == (6, {"a": "kept"})
+
+
+@pytest.mark.parametrize(
+    ("after", "helps"), [((-2.0, -2.1, -1.9), True), ((-2.0, -2.1, -28.0), False)]
+)
+def test_a_control_that_breaks_differently_each_time_is_no_noise(after, helps):
+    pairs = [Pair(n, *both) for n, both in enumerate(zip((-3000, -28.1, -140), after, strict=True))]
+    assert pooled_deviation([(-3000, -28.1, -140), after]) > 1100  # and the mean gain is 1054
+    assert judge(pairs, lower_is_better=False).helps is helps
+    turned = [Pair(pair.seed, -pair.before, -pair.after) for pair in pairs]
+    assert judge(turned, lower_is_better=True).helps is helps
 
 
 def test_no_pair_is_no_help():

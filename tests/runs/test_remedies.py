@@ -137,10 +137,15 @@ def test_a_measured_rate_is_not_measured_again():
 
 
 def test_what_was_set_by_hand_is_taken_back_before_anything_is_added():
-    asked = Plan.from_values({"model": "mlp", "train": {"l2": 1.0}})
+    model = {"name": "mlp", "activation": "relu"}
+    asked = Plan.from_values({"model": model, "train": {"l2": 1.0}})
     made = plan_changes(found("activation-collapse"), asked, asked)
     assert [one.name for one in made] == ["regularise-less", "add-normalisation"]
     assert made[0].set == {"train.l2": 0.0}
+    # Also where it is not what the problem is known to come from.
+    first, *others = plan_changes(found("dead-units"), asked, asked)
+    assert (first.name, first.set) == ("usual-recipe", {"train.l2": 0.0})
+    assert "change-activation" in [one.name for one in others]
 
 
 def test_longer_training_says_so():

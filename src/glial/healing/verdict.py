@@ -64,7 +64,8 @@ class Judgement:
     """What pairs come to.
 
     Attributes:
-        helps: Whether every pair gains, and all together more than the noise.
+        helps: Whether every pair gains, and all together more than the noise; or the treated arm's
+            worst is better than the other's best by more than the treated arm's own noise.
         gain: The mean over pairs; infinite where a control had no score.
         noise: The pooled standard deviation between seeds of both arms.
 
@@ -81,6 +82,9 @@ class Judgement:
 def judge(pairs: Sequence[Pair], *, lower_is_better: bool) -> Judgement:
     """Whether a treatment helps.
 
+    Trainings that break differ wildly between seeds, which is part of what is wrong with them. So
+    arms that are apart altogether are held against the noise of the treated one alone.
+
     Args:
         pairs: Trainings of several seeds.
         lower_is_better: Whether a lower score is a better one.
@@ -95,7 +99,18 @@ def judge(pairs: Sequence[Pair], *, lower_is_better: bool) -> Judgement:
     arms = [[pair.before for pair in pairs], [pair.after for pair in pairs]]
     noise = pooled_deviation([[x for x in arm if x is not None] for arm in arms])
     gain = -math.inf if not gains or -math.inf in gains else sum(gains) / len(gains)
-    return Judgement(bool(gains) and min(gains) > 0 and gain > noise, gain, noise)
+    helps = bool(gains) and min(gains) > 0
+    return Judgement(helps and (gain > noise or _are_apart(pairs, lower_is_better)), gain, noise)
+
+
+def _are_apart(pairs: Sequence[Pair], lower_is_better: bool) -> bool:
+    """Whether every score with the treatment is better than every one without, by its noise."""
+    before = [pair.before for pair in pairs if pair.before is not None]
+    after = [pair.after for pair in pairs if pair.after is not None]
+    if len(after) < len(SEEDS) or len(before) < len(SEEDS):
+        return False
+    gap = min(before) - max(after) if lower_is_better else min(after) - max(before)
+    return gap > pooled_deviation([after])
 
 
 def pooled_deviation(arms: Sequence[Sequence[float]]) -> float:

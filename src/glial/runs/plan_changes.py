@@ -88,7 +88,8 @@ class Standing:
         Args:
             change: Of this plan.
         """
-        return change.name != RECIPE_NAME and self.strays(*change.set) == dict(change.set)
+        few = change.name != RECIPE_NAME or len(change.set) == 1
+        return few and self.strays(*change.set) == dict(change.set)
 
     def number(self, key: str) -> float | None:
         """The value of a key where it is a number.
@@ -250,4 +251,4 @@ def recipe(standing: Standing) -> PlanChange | None:
     """Everything that was set by hand, back to what suits the model."""
     keys = [key for key in standing.usual if key.startswith(RECIPE) and key not in OUTSIDE]
     strays = standing.strays(*keys)
-    return _set(RECIPE_NAME, strays, "what suits this model") if len(strays) > 1 else None
+    return _set(RECIPE_NAME, strays, "what suits this model")
