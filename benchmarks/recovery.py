@@ -7,7 +7,7 @@ with one fault in one step, drawn from the middle of the training:
 
 - `infinity`: a number of one row of the batch is infinite (inputs; of tokens the gradient);
 - `leap`: the batch's inputs, or of tokens the batch's loss, are 10,000 times as large;
-- `weight`: a weight becomes NaN after the step;
+- `weight`: a weight becomes NaN after the step, once: not where the step is made again;
 - `memory`: the step finds no memory, once.
 
 A fault counts as healed where the training ends as the untouched one of the same seed does, and
