@@ -84,6 +84,20 @@ def test_a_warm_up_longer_than_the_training_is_shortened() -> None:
     assert "warmup_steps=30)" in found["shorter-warm-up"]
 
 
+def test_a_schedule_that_keeps_the_rate_down_goes_before_the_rate_rises() -> None:
+    text = MADE + "s = LambdaLR(o, slowly)\nfor e in range(9):\n    o.step()\n    s.step()\n"
+    seen = optimizer_in(
+        text,
+        made_at="SGD(",
+        at="o.step()",
+        scheduler_at="s =",
+        rates=Series([1, 9], [0.0, 1e-6]),
+        settings={"initial_lr": 0.1},
+    )
+    found = proposed(case_of(text, "learning-rate-too-low", seen))
+    assert [*found][:2] == ["whole-schedule", "constant-rate"]
+
+
 def test_the_training_stops_where_the_evaluation_was_best() -> None:
     text = MADE + "for e in range(100):\n    o.step()\n"
     case = case_of(text, "overfitting", optimizer_in(text, made_at="SGD(", steps=1000))

@@ -54,7 +54,7 @@ def nonlinearity(case: Case) -> Iterator[Change]:
         edits.setdefault(path, []).extend(several)
     if edits:
         each = {path: tuple(dict.fromkeys(several)) for path, several in edits.items()}
-        yield Change("nonlinearity", "Puts ReLU between the linear layers.", each)
+        yield Change("nonlinearity", "puts ReLU between the linear layers", each)
 
 
 def _separated(case: Case, model: ModelSeen, made: Found) -> list[Edit]:
@@ -184,7 +184,7 @@ def _swapped(
             edits.setdefault(source.path, []).extend(_other(source, call, module, function))
     if edits:
         each = {path: tuple(dict.fromkeys(several)) for path, several in edits.items()}
-        yield Change(name, f"Takes {module} between the layers.", each)
+        yield Change(name, f"takes {module} between the layers", each)
 
 
 def _other(source: Source, call: ast.Call, module: str, function: str) -> list[Edit]:
@@ -224,7 +224,7 @@ def normalised(case: Case) -> Iterator[Change]:
         )
     if edits:
         each = {path: tuple(dict.fromkeys(several)) for path, several in edits.items()}
-        yield Change("layer-norm", "Normalises what each hidden layer gives.", each)
+        yield Change("layer-norm", "normalises what each hidden layer gives", each)
 
 
 def _hidden(case: Case, model: ModelSeen) -> list[tuple[Source, ast.Call]]:
@@ -255,7 +255,7 @@ def shallower(case: Case) -> Iterator[Change]:
                     continue
                 count = value_of(turn.args[0]) if len(turn.args) == 1 else None
                 if count is not None and count > FEW:
-                    says = f"Makes {FEW} hidden layers in place of {count:g}."
+                    says = f"makes {FEW} hidden layers in place of {count:g}"
                     edit = source.replace(turn.args[0], str(FEW))
                     yield Change.of("fewer-layers", says, source, [edit])
                     return
@@ -292,7 +292,7 @@ def wider(case: Case) -> Iterator[Change]:
                 edits.setdefault(path, []).append(Edit(*number, written(width)))
     if edits:
         each = {path: tuple(dict.fromkeys(several)) for path, several in edits.items()}
-        says = f"Widens hidden layers from {narrow:g} to {width} units."
+        says = f"widens hidden layers from {narrow:g} to {width} units"
         yield Change("wider-layers", says, each)
 
 
@@ -319,7 +319,7 @@ def gated(case: Case) -> Iterator[Change]:
             edits = [source.replace(call.func, given), *imported]
             yield Change.of(
                 "gated-units",
-                "Takes gated recurrent units (GRU) in place of plain ones.",
+                "takes gated recurrent units (GRU) in place of plain ones",
                 source,
                 [*edits, *([gone] if gone is not None else [])],
             )

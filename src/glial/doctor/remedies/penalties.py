@@ -60,14 +60,14 @@ def _less_dropout(case: Case, share: float) -> Iterator[Change]:
                 edits.setdefault(number.source.path, []).append(edit)
     if edits:
         each = {path: tuple(dict.fromkeys(several)) for path, several in edits.items()}
-        yield Change("less-dropout", f"Lowers dropout from {share:g} to {DROPPED:g}.", each)
+        yield Change("less-dropout", f"lowers dropout from {share:g} to {DROPPED:g}", each)
 
 
 def _less_decay(case: Case, decay: float) -> Iterator[Change]:
     for optimizer in optimizers_of(case.evidence):
         made = case.making_of(optimizer)
         usual = DECOUPLED if optimizer.kind in ("AdamW", "NAdamW") else DECAY
-        says = f"Lowers the weight decay from {decay:g} to {usual:g}."
+        says = f"lowers the weight decay from {decay:g} to {usual:g}"
         call = made.node if made is not None else None
         given = [k.value for k in getattr(call, "keywords", []) if k.arg == "weight_decay"]
         if made is not None and given:
@@ -78,7 +78,7 @@ def _less_decay(case: Case, decay: float) -> Iterator[Change]:
     names = ("weight_decay", "optimizer__weight_decay", "wd")
     for number in list(named_numbers(case, names, decay))[:1]:
         edit = number.source.replace(number.node, written(DECAY))
-        says = f"Lowers the weight decay from {decay:g} to {DECAY:g}."
+        says = f"lowers the weight decay from {decay:g} to {DECAY:g}"
         yield Change.of("less-decay", says, number.source, [edit])
 
 
@@ -89,7 +89,7 @@ def _less_smoothing(case: Case, share: float) -> Iterator[Change]:
             if keyword.arg == "label_smoothing":
                 number = number_behind(case, found.source, keyword.value, share)
                 edit = number.source.replace(number.node, written(MIXED))
-                says = f"Smooths labels by {MIXED:g}, not {share:g}."
+                says = f"smooths labels by {MIXED:g}, not {share:g}"
                 yield Change.of("less-smoothing", says, number.source, [edit], alters_loss=True)
                 return
 
@@ -106,7 +106,7 @@ def weighed_less(case: Case) -> Iterator[Change]:
         found = _weighed(case, source, loss, weight, one)
         if found is not None:
             new, node_source, edit = found
-            says = f"Weighs what is added to the loss by {new:g}, not {weight:g}."
+            says = f"weighs what is added to the loss by {new:g}, not {weight:g}"
             yield Change.of(name, says, node_source, [edit], alters_loss=True)
 
 
@@ -172,7 +172,7 @@ def decayed(case: Case) -> Iterator[Change]:
         if optimizer.kind == "Adam" and isinstance(made.node.func, ast.Attribute):
             base = made.source.code(made.node.func.value)
             edits.append(made.source.replace(made.node.func, f"{base}.AdamW"))
-        says = f"Lets weights decay by {decay:g}."
+        says = f"lets weights decay by {decay:g}"
         yield Change.of("weight-decay", says, made.source, edits)
 
 
@@ -195,7 +195,7 @@ def dropout(case: Case) -> Iterator[Change]:
                 )
     if edits:
         each = {path: tuple(dict.fromkeys(several)) for path, several in edits.items()}
-        yield Change("dropout", f"Drops {DROPPED:.0%} of the hidden units in training.", each)
+        yield Change("dropout", f"drops {DROPPED:.0%} of the hidden units in training", each)
 
 
 TABLE = {

@@ -53,7 +53,7 @@ def varied(case: Case) -> Iterator[Change]:
             continue
         if optimizer.settings.get("beta1", 0.0) > 0.5:
             edit = made.source.argument(call, "betas", "(0.5, 0.9)")
-            says = f"Gives {optimizer.name} less momentum."
+            says = f"gives {optimizer.name} less momentum"
             yield Change.of("less-momentum", says, made.source, [edit])
 
 
@@ -71,7 +71,7 @@ def _changed(case: Case, optimizer: OptimizerSeen, factor: float, name: str) -> 
     found = with_rate(case, optimizer, factor)
     if found is not None:
         new, edits = found
-        yield Change(name, f"Sets the rate of {optimizer.name} to {new:g}.", edits)
+        yield Change(name, f"sets the rate of {optimizer.name} to {new:g}", edits)
 
 
 TABLE = {

@@ -184,8 +184,8 @@ def _to_rate(case: Case, optimizer: OptimizerSeen, name: str, factor: float) -> 
     if found is not None:
         new, edits = found
         old = next((number.value for number in _rates(case, optimizer)), _base(optimizer))
-        way = "Lowers" if factor < 1 else "Raises"
-        yield Change(name, f"{way} the learning rate from {old:.3g} to {new:g}.", edits)
+        way = "lowers" if factor < 1 else "raises"
+        yield Change(name, f"{way} the learning rate from {old:.3g} to {new:g}", edits)
 
 
 def adam(case: Case) -> Iterator[Change]:
@@ -205,7 +205,7 @@ def adam(case: Case) -> Iterator[Change]:
         given = [source.code(call.args[0]), "lr=0.001", *(source.code(k) for k in kept)]
         yield Change.of(
             "adam",
-            f"Takes Adam with a rate of 0.001 in place of {optimizer.kind}.",
+            f"takes Adam with a rate of 0.001 in place of {optimizer.kind}",
             source,
             [source.replace(call, f"{name}({', '.join(given)})"), *imported],
         )
@@ -236,7 +236,7 @@ def clip(case: Case) -> Iterator[Change]:
         name, imported = source.refer("torch.nn.utils.clip_grad_norm_")
         yield Change.of(
             "clip-gradients",
-            "Clips the norm of the gradients to 1 before each step.",
+            "clips the norm of the gradients to 1 before each step",
             source,
             [source.before(statement, f"{name}({parameters}, 1.0)"), *imported],
         )
@@ -282,7 +282,7 @@ def optimizer_setting(case: Case) -> Iterator[Change]:
         elif argument == "betas":
             edit = made.source.without_argument(made.node, "betas")
             if edit is not None:
-                yield Change.of("usual-setting", "Leaves betas as usual.", made.source, [edit])
+                yield Change.of("usual-setting", "leaves betas as usual", made.source, [edit])
             continue
         yield _set(case, number_behind(case, made.source, given, float(value)), name, usual)
 
@@ -290,7 +290,7 @@ def optimizer_setting(case: Case) -> Iterator[Change]:
 def _set(case: Case, number: Number, name: str, value: float) -> Change:
     return Change.of(
         "usual-setting",
-        f"Sets {name} to {written(value)}, as is usual.",
+        f"sets {name} to {written(value)}, as is usual",
         number.source,
         [number.source.replace(number.node, written(value))],
     )
@@ -304,7 +304,7 @@ def _clipped_less(case: Case) -> Iterator[Change]:
     """Gradients are clipped to a norm of 1, or not at all."""
     seen = case.optimizer
     norm = float(case.finding.evidence["max_norm"])
-    says = "Clips the norm of the gradients to 1."
+    says = "clips the norm of the gradients to 1"
     for source in case.files:
         for call in source.calls(*_CLIPS):
             names = ("max_norm", "clip_value", "gradient_clip_val")
@@ -318,7 +318,7 @@ def _clipped_less(case: Case) -> Iterator[Change]:
                 statement = source.statement(call)
                 if isinstance(statement, ast.Expr):
                     gone = [source.remove(statement)]
-                    yield Change.of("no-clipping", "Takes the clipping out.", source, gone)
+                    yield Change.of("no-clipping", "takes the clipping out", source, gone)
     for number in list(named_numbers(case, _CLIPPED, norm, within=0.1))[:1] if seen else ():
         edit = number.source.replace(number.node, "1.0")
         yield Change.of("clip-less", says, number.source, [edit])

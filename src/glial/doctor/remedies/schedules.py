@@ -19,8 +19,8 @@ EPOCHS |= {"max_steps", "max_iters", "num_steps", "n_steps", "iterations", "EPOC
 WARM_UPS = ("warmup_steps", "num_warmup_steps", "warmup_iters", "total_iters", "warmup")
 BATCHES = ("batch_size", "per_device_train_batch_size", "train_batch_size", "bs", "BATCH_SIZE")
 EPOCH_LIKE = ("StepLR", "ExponentialLR", "MultiStepLR")
-LEFT = 0.01  # of a rate, which is next to nothing
-USUAL_ROWS = 32
+LEFT, HELD_DOWN = 0.01, 0.1  # of a rate: next to nothing, and far below it
+USUAL_ROWS, FEWEST_STEPS = 32, 200
 LEAST_LONGER, MOST_LONGER = 3.0, 30.0
 
 
@@ -114,7 +114,7 @@ def schedule(case: Case) -> Iterator[Change]:
             value = value_of(node)
             if name in WARM_UPS and value is not None and value > 0.5 * steps > 0:
                 fewer = str(max(1, steps // 10))
-                says = f"Warms up for {fewer} steps, a tenth of the training."
+                says = f"warms up for {fewer} steps, a tenth of the training"
                 yield Change.of("shorter-warm-up", says, source, [source.replace(node, fewer)])
     if made is None or not isinstance(made.node, ast.Call) or not made.node.args:
         return
@@ -127,19 +127,28 @@ def schedule(case: Case) -> Iterator[Change]:
     if len(stepped) == 1 and not stepped[0].args:
         moved = _once_an_epoch(source, stepped[0], call, turns)
         if moved:
-            says = "Steps the schedule once an epoch, not at every batch."
+            says = "steps the schedule once an epoch, not at every batch"
             yield Change.of("schedule-per-epoch", says, source, moved)
     prefix = source.code(call.func).removesuffix(last_name(call.func))
     length = _length(case, source, stepped, steps, turns)
     if length is not None:
         new, imported = _beside(source, prefix, "CosineAnnealingLR")
-        says = "Lets the rate fall over the whole training, by a cosine."
+        says = "lets the rate fall over the whole training, by a cosine"
         edit = source.replace(call, f"{new}({given}, T_max={length})")
         yield Change.of("whole-schedule", says, source, [edit, *imported])
     new, imported = _beside(source, prefix, "ConstantLR")
     edit = source.replace(call, f"{new}({given}, factor=1.0)")
-    says = "Keeps the rate as it is."
+    says = "keeps the rate as it is"
     yield Change.of("constant-rate", says, source, [edit, *imported])
+
+
+def held_down(case: Case) -> Iterator[Change]:
+    """Another schedule where one keeps the rate far below what the optimiser was made with."""
+    optimizer = case.optimizer
+    begun = optimizer.settings.get("initial_lr", 0.0) if optimizer is not None else 0.0
+    top = max(optimizer.lr.values, default=math.inf) if optimizer is not None else math.inf
+    if top < HELD_DOWN * begun:
+        yield from schedule(case)
 
 
 def _schedule_call(case: Case) -> Found | None:
@@ -205,7 +214,7 @@ def longer(case: Case) -> Iterator[Change]:
     factors = [10.0 if wanted < 10 else MOST_LONGER] if wanted > 2 * LEAST_LONGER else []
     for factor in (*factors, LEAST_LONGER) if turns is not None else ():
         if turns is not None:
-            says = f"Trains {factor:g} times as long."
+            says = f"trains {factor:g} times as long"
             name = "more-epochs" if factor == LEAST_LONGER else "many-more-epochs"
             yield Change.of(name, says, turns.source, [turns.times(factor)])
     yield from higher_rate(case)
@@ -219,7 +228,7 @@ def shorter(case: Case) -> Iterator[Change]:
         return
     count = max(1, math.ceil(turns.value * lowest / steps))
     if count < turns.value:
-        says = f"Stops after {count} of {turns.value:g} turns, where the evaluation was best."
+        says = f"stops after {count} of {turns.value:g} turns, where the evaluation was best"
         yield Change.of("stop-at-best", says, turns.source, [turns.to(count)])
 
 
@@ -230,15 +239,18 @@ def batch_size(case: Case) -> Iterator[Change]:
     turns = epochs(case)
     if found is not None:
         source, node = found
-        says = f"Takes batches of {USUAL_ROWS} rows."
+        says = f"takes batches of {USUAL_ROWS} rows"
         edit = source.replace(node, str(USUAL_ROWS))
-        yield Change.of("usual-batches", says, source, [edit])
+        several = [Change.of("usual-batches", says, source, [edit])]
         if rows < USUAL_ROWS and turns is not None and turns.source is source:
             edits = [edit, turns.times(10)]
-            says = f"Takes batches of {USUAL_ROWS} rows, and ten times the epochs."
-            yield Change.of("usual-batches-longer", says, source, edits)
+            longer_too = f"{says}, and ten times the epochs"
+            several.append(Change.of("usual-batches-longer", longer_too, source, edits))
+        used = max((o.steps for o in optimizers_of(case.evidence)), default=0)
+        few = 0 < used * rows / USUAL_ROWS < FEWEST_STEPS
+        yield from reversed(several) if few else several
     if turns is not None and rows > USUAL_ROWS:
-        yield Change.of("more-epochs", "Trains 10 times as long.", turns.source, [turns.times(10)])
+        yield Change.of("more-epochs", "trains 10 times as long", turns.source, [turns.times(10)])
 
 
 def _batch(case: Case, rows: float) -> tuple[Source, ast.expr] | None:
@@ -269,6 +281,7 @@ def _batch(case: Case, rows: float) -> tuple[Source, ast.expr] | None:
 
 TABLE = {
     "schedule-collapse": (schedule,),
+    "learning-rate-too-low": (held_down,),
     "undertrained": (longer,),
     "batch-size-unsuitable": (batch_size,),
     "overfitting": (shorter,),

@@ -42,9 +42,9 @@ def corrected(case: Case) -> Iterator[Change]:
             edits += found
         if edits:
             does = (
-                "Leaves the weights as torch begins them."
+                "leaves the weights as torch begins them"
                 if taken_out
-                else ("Begins with weights by He for the width of each layer, and biases of 0.")
+                else ("begins with weights by He for the width of each layer, and biases of 0")
             )
             name = "usual-weights" if taken_out else "he-weights"
             yield Change.of(name, does, source, list(dict.fromkeys(edits)))
@@ -153,7 +153,7 @@ def drawn_anew(case: Case) -> Iterator[Change]:
         )
         yield Change.of(
             "drawn-anew",
-            "Has every layer draw its weights once more, as torch does.",
+            "has every layer draw its weights once more, as torch does",
             place.source,
             [place.insert(lines)],
         )
@@ -171,7 +171,7 @@ def initialised(case: Case) -> Iterator[Change]:
             f'        {call}(layer.weight, nonlinearity="relu")'
         )
         edits = dict.fromkeys([place.insert(lines), *imported, *also])
-        says = "Begins with weights by He, for the width of each layer."
+        says = "begins with weights by He, for the width of each layer"
         yield Change.of("he-init", says, place.source, [*edits])
 
 
