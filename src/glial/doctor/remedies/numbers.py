@@ -79,8 +79,8 @@ def labels(source: Source) -> Iterator[tuple[str, ast.expr]]:
 
     Example:
         >>> source = Source("a.py", "lr = 0.1\np.add_argument('--batch-size', default=8)")
-        >>> [name for name, node in labels(source) if value_of(node) is not None]
-        ['lr', 'default', 'batch_size']
+        >>> sorted(name for name, node in labels(source) if value_of(node) is not None)
+        ['batch_size', 'default', 'lr']
     """
     for node in source.nodes:
         if isinstance(node, ast.Assign):
