@@ -67,7 +67,8 @@ class Evaluations:
         return self._calls > MOST_CALLS
 
     def forget(self) -> None:
-        """Let go of what was asked: training goes on."""
+        """Let go of what was asked: training goes on, and an evaluation after it is another."""
+        self._is_late = False
         self._inputs.clear()
         self._kept.clear()
 
