@@ -98,14 +98,16 @@ class Account:
             searching: Whether it was for the search.
             is_control: Whether it was a whole training without a treatment.
         """
-        self.trainings += share
         self._seconds[searching] += trial.seconds
         expected = share * longer
         if not trial.ended_early and trial.seconds > 0:
             (self._controls if is_control else self._others).append(trial.seconds / expected)
             self._meant = self._meant or trial.seconds / trial.length / expected
+        cost = trial.seconds / self._meant if self._meant else expected
+        # What a candidate's failure ended soon was no whole training.
+        broke_off = trial.failed is not None and searching
+        self.trainings += min(share, cost) if broke_off else share
         if searching:
-            cost = trial.seconds / self._meant if self._meant else expected
             usual = abs(cost - expected) <= NOISE_OF_CLOCK * expected
             self._searched += expected if usual else cost
 

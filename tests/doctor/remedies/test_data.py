@@ -264,7 +264,8 @@ def test_rows_that_lose_the_loss_are_left_out_where_none_was_seen(tmp_path: Path
 def test_numbers_that_were_lost_in_the_data_are_kept_there() -> None:
     script = LOADER.format("x_train[7, 0] = float('nan')")
     assert names(case_of("loss-not-finite", script))[0] == "keep-values"
-    lost = TensorSeen(shape=[32, 4], dtype="float32", count=128, not_finite=0.01)
+    known = {"mean": 0.5, "min": -1.0, "max": 2.0}
+    lost = TensorSeen(shape=[32, 4], dtype="float32", count=128, not_finite=0.01, **known)
     assert "fill-first" in names(case_of("loss-not-finite", script, inputs=lost))
 
 

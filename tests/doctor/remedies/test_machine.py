@@ -32,6 +32,7 @@ def test_workers_read_ahead() -> None:
 def test_workers_draw_numbers_of_their_own() -> None:
     text = """
         import numpy as np
+        import torch
         class Noisy(Dataset):
             def __init__(self):
                 self.rng = np.random.default_rng(0)

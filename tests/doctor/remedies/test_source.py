@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from glial.core.findings import Place
-from glial.doctor.remedies import Change, Edit, Source, Sources, diff_of, texts_after
+from glial.core.findings import Finding, Place
+from glial.doctor.evidence import Evidence, LossSeen
+from glial.doctor.remedies import Case, Change, Edit, Source, Sources, diff_of, texts_after
 from glial.doctor.remedies.source import edited
 
 
@@ -134,6 +135,28 @@ def test_edits_that_reach_into_each_other_are_refused() -> None:
         texts_after([broken], sources)
 
 
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("i = 1\nprint(2)\n", False),
+        ("i = 1\nprint(i)\n", True),
+        ("def f():\n    i = 1\n    return g(lambda: i)\n", True),
+        ("i = 1\ni = 2\nprint(i)\n", False),
+        ("from math import *\ni = 1\nprint(i, pi)\n", True),
+        ("from math import *\ni = 1\nprint(pi)\n", False),
+        ("def f():\n    global j\n    i = 1\n    j = 2\nprint(j)\n", False),
+    ],
+)
+def test_what_is_used_is_not_taken_out(text: str, lost: bool) -> None:
+    source = Source("/a.py", text)
+    change = Change.of("out", "Does.", source, [source.remove(source.assignments("i")[0])])
+    if lost:
+        with pytest.raises(ValueError, match=r"leaves names without a meaning: \['i'\]"):
+            texts_after([change], Sources({"/a.py": text}))
+    else:
+        assert texts_after([change], Sources({"/a.py": text}))
+
+
 def test_what_changes_nothing_is_no_change() -> None:
     sources = Sources({"/a.py": "lr = 1"})
     same = Change("same", "Does.", {"/a.py": (Edit(5, 6, "1"),)})
@@ -157,3 +180,12 @@ def test_diffs_are_taken_by_git(tmp_path: Path, text: str) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=tmp_path, check=True)
     assert path.read_bytes().decode() == texts[str(path)]
+
+
+def test_of_several_losses_in_a_line_the_used_one_is_meant() -> None:
+    text = "a = nn.NLLLoss(); b = nn.MSELoss(); c = lambda o, t: f(len(t))\n"
+    seen = LossSeen("mse_loss", made_at=Place("/a.py", 1))
+    finding = Finding("wrong-loss", "error", None, {}, "It.", "Do.")
+    case = Case(finding, Evidence(losses=[seen]), Sources({"/a.py": text}))
+    assert case.loss_module is not None
+    assert case.loss_module.code == "nn.MSELoss()"

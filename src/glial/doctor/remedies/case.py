@@ -194,8 +194,14 @@ class Case:
 
     @property
     def loss_module(self) -> Found | None:
-        """Where the loss was made, if it is a module."""
-        return None if self.loss is None else self.call(self.loss.made_at)
+        """Where the loss was made, if it is a module: of several made in one line, its own."""
+        if self.loss is None:
+            return None
+        found = list(self.calls(self.loss.made_at))
+        names = [last_name(getattr(one.node, "func", None)) for one in found]
+        own = [x for x, name in zip(found, names, strict=True) if _is_loss(name, self.loss.name)]
+        several = [x for x, name in zip(found, names, strict=True) if name.endswith("Loss")]
+        return next(iter(own or several or found), None)
 
     @property
     def layer_call(self) -> Found | None:
@@ -228,3 +234,21 @@ def _is_given_parameters(call: ast.Call) -> bool:
 
 
 Remedy = Callable[[Case], Iterator[Change]]
+
+
+_MODULES = {
+    "binary_cross_entropy": "BCELoss",
+    "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
+}
+
+
+def _is_loss(module: str, function: str) -> bool:
+    """Whether a class is torch's module of a loss function.
+
+    Example:
+        >>> _is_loss("MSELoss", "mse_loss"), _is_loss("NLLLoss", "mse_loss")
+        (True, False)
+    """
+    plain = function.replace("_", "").removesuffix("loss")
+    named = _MODULES.get(function, f"{plain}loss").lower()
+    return module.lower() == named

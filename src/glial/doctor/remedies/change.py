@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import re
+import symtable
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +59,8 @@ def texts_after(changes: Sequence[Change], sources: Sources) -> dict[str, str]:
         Whole new texts by absolute path; files that end as they were are left out.
 
     Raises:
-        ValueError: If two changes touch the same characters, or what comes out is not Python.
+        ValueError: If two changes touch the same characters, if what comes out is not Python, or
+            if it uses a name that the changes left without a meaning.
 
     Example:
         >>> sources = Sources({"/a.py": "lr = 1"})
@@ -80,8 +83,36 @@ def texts_after(changes: Sequence[Change], sources: Sources) -> dict[str, str]:
             Source(path, text)
         except SyntaxError as error:
             raise ValueError(f"the change of {path} is not Python: {error}") from error
+        lost = unknown_names(text) - unknown_names(source.text)
+        if lost:
+            raise ValueError(f"the change of {path} leaves names without a meaning: {sorted(lost)}")
         texts[source.path] = text
     return texts
+
+
+def unknown_names(text: str) -> set[str]:
+    r"""Names that a program reads and that nothing in it sets.
+
+    Example:
+        >>> sorted(unknown_names("import math\ndef f(x): return len(x) + y + math.pi"))
+        ['y']
+    """
+    top = symtable.symtable(text, "text", "exec")
+    tables, read, known = [top], set[str](), {s.get_name() for s in top.get_symbols() if _is_set(s)}
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            outside = symbol.is_global() or table is top
+            if symbol.is_declared_global() and symbol.is_assigned():
+                known.add(symbol.get_name())
+            if outside and symbol.is_referenced():
+                read.add(symbol.get_name())
+    return read - known - set(dir(builtins)) - {"__file__", "__name__", "__doc__", "__spec__"}
+
+
+def _is_set(symbol: symtable.Symbol) -> bool:
+    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
 
 
 def diff_of(texts: Mapping[str, str], before: Sources, root: Path | None = None) -> str:
