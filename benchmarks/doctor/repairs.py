@@ -7,8 +7,6 @@ doctor, with the same seeds as the faulty and the fixed version.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -21,6 +19,7 @@ from doctor.cases import Case, all_cases
 from doctor.effects import Effects
 from doctor.policies import Outcome
 from doctor.records import Record
+from doctor.runner import call_doctor
 
 POLICIES = ("ours", "random", "autotrainer")
 MOST_SECONDS = 1200.0
@@ -48,27 +47,14 @@ def heal(case: Case, seed: int, call: Sequence[str], budget: float) -> Record:
     record = _begun(case, seed, "ours", budget)
     with tempfile.TemporaryDirectory() as folder:
         place, arguments = case.command(Path(folder), seed)
-        begin = time.monotonic()
-        process = subprocess.Popen(
-            [
-                *(*call, "--heal", *METRIC, "--budget", f"{budget:g}", "--json"),
-                *(str(place), "--", *arguments),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-            cwd=place.parent if case.path is None else folder,
-            start_new_session=True,
-        )
-        try:
-            said, script_said = process.communicate(timeout=MOST_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return {**record, "crash": f"over {MOST_SECONDS:g} s", "seconds": MOST_SECONDS}
-        record["seconds"] = round(time.monotonic() - begin, 2)
-        record["status"] = process.returncode
+        words = [*call, "--heal", *METRIC, "--budget", f"{budget:g}", "--json"]
+        beside = place.parent if case.path is None else Path(folder)
+        words += [str(place), "--", *arguments]
+        called = call_doctor(words, beside, MOST_SECONDS)
+        record["seconds"] = called.seconds
+        if called.status is None:
+            return {**record, "crash": f"over {MOST_SECONDS:g} s"}
+        record["status"], said, script_said = called.status, called.said, called.script_said
         try:
             answer = json.loads(said)
             healing = answer["healing"]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from doctor import records
 from doctor.cases import Case, all_cases
@@ -24,6 +24,42 @@ MOST_SECONDS = 600.0  # a script takes ten; machines may be busy
 Work = TypeVar("Work")
 
 
+class Called(NamedTuple):
+    """What came of a call of the doctor; no status where it took too long."""
+
+    status: int | None
+    said: str
+    script_said: str
+    seconds: float
+
+
+def call_doctor(words: Sequence[str], folder: Path, most_seconds: float) -> Called:
+    """Call the doctor in a process of one thread.
+
+    Args:
+        words: The command.
+        folder: Where it runs.
+        most_seconds: After so many it is ended.
+    """
+    begin = time.monotonic()
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        cwd=folder,
+        start_new_session=True,
+    )
+    try:
+        said, script_said = process.communicate(timeout=most_seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return Called(None, "", "", most_seconds)
+    return Called(process.returncode, said, script_said, round(time.monotonic() - begin, 2))
+
+
 def run_doctor(case: Case, seed: int, call: Sequence[str]) -> Record:
     """What the doctor says of one script, and how long that took.
 
@@ -32,7 +68,6 @@ def run_doctor(case: Case, seed: int, call: Sequence[str]) -> Record:
         seed: Its seed.
         call: How the doctor is called; ``--json SCRIPT -- ARGUMENTS`` is added.
     """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     record: Record = {
         "name": case.name,
         "version": case.version,
@@ -43,24 +78,13 @@ def run_doctor(case: Case, seed: int, call: Sequence[str]) -> Record:
     }
     with tempfile.TemporaryDirectory() as folder:
         place, arguments = case.command(Path(folder), seed)
-        begin = time.monotonic()
-        process = subprocess.Popen(
-            [*call, "--json", str(place), "--", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=place.parent if case.path is None else folder,
-            start_new_session=True,
-        )
-        try:
-            said, script_said = process.communicate(timeout=MOST_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return {**record, "crash": f"over {MOST_SECONDS:g} s", "seconds": MOST_SECONDS}
-        record["seconds"] = round(time.monotonic() - begin, 2)
-    record["status"] = process.returncode
+        beside = place.parent if case.path is None else Path(folder)
+        words = [*call, "--json", str(place), "--", *arguments]
+        called = call_doctor(words, beside, MOST_SECONDS)
+    record["seconds"] = called.seconds
+    if called.status is None:
+        return {**record, "crash": f"over {MOST_SECONDS:g} s"}
+    record["status"], said, script_said = called.status, called.said, called.script_said
     record["score"] = score_in(script_said)
     try:
         answer = json.loads(said)

@@ -16,7 +16,7 @@ from glial.doctor.evidence import (
 )
 from glial.doctor.remedies import Case, Change, Sources, changes, texts_after
 
-PATH = "/work/train.py"
+PATH = "/scripts/train.py"
 
 
 def place(text: str, part: str | None) -> Place | None:
