@@ -234,6 +234,14 @@ def test_a_treated_training_that_breaks_is_failed():
     assert (attempt.verdict, attempt.why, attempt.gain) == ("failed", "ValueError", -math.inf)
 
 
+def test_what_breaks_soon_costs_little_even_if_the_control_broke_too():
+    scores = {"": [None] * 3, "a": [None], "b": [None], "c": [0.9] * 3}
+    seconds = {"a": 2.0, "b": 2.0}
+    offers = {"": [treat("a"), treat("b"), treat("c")]}
+    healing = heal(Fake(scores, {"": (RATE,)}, offers, seconds))
+    assert verdicts(healing) == {"a": "failed", "b": "failed", "c": "kept"}
+
+
 def test_one_that_breaks_with_another_seed_is_dropped():
     scores = {"": [0.5] * 3, "a": [0.9, None, 0.9]}
     healing = heal(Fake(scores, {"": (RATE,)}, {"": [treat("a")]}))

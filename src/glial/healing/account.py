@@ -60,6 +60,7 @@ class Account:
         self._seconds = {True: 0.0, False: 0.0}
         self._controls: list[float] = []
         self._others: list[float] = []
+        self._broken: list[float] = []  # controls that ended early: better than no measure
 
     def can_train(self, number: float) -> bool:
         """Whether so many trainings are left.
@@ -103,9 +104,12 @@ class Account:
         if not trial.ended_early and trial.seconds > 0:
             (self._controls if is_control else self._others).append(trial.seconds / expected)
             self._meant = self._meant or trial.seconds / trial.length / expected
-        cost = trial.seconds / self._meant if self._meant else expected
+        elif is_control and trial.seconds > 0:
+            self._broken.append(trial.seconds / expected)
         # What a candidate's failure ended soon was no whole training.
         broke_off = trial.failed is not None and searching
+        unit = self._meant or (self._broken[0] if broke_off and self._broken else None)
+        cost = trial.seconds / unit if unit else expected
         self.trainings += min(share, cost) if broke_off else share
         if searching:
             usual = abs(cost - expected) <= NOISE_OF_CLOCK * expected
@@ -117,7 +121,7 @@ class Account:
         Args:
             seconds: Of any trainings.
         """
-        told = self._controls or self._others
+        told = self._controls or self._others or self._broken
         return seconds / statistics.median(told) if told else 0.0
 
     @property

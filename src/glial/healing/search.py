@@ -59,7 +59,7 @@ def heal(
         ...         return Trial(0.9, 1.0, 0.8)
         ...
         ...     def candidates(self, trial, treatment):
-        ...         step = Step("lower-rate", "loss-spike", None, "Divide the rate by 10.")
+        ...         step = Step("lower-rate", "loss-spike", None, "divides the rate by 10")
         ...         return [Treatment((step,), set={"train.lr": 0.01})]
         >>> healing = heal(Steep())
         >>> healing.kept.name, healing.trainings
@@ -197,7 +197,7 @@ class _Search:
     def _try(self, attempt: Attempt, beside: Trial, *, share: float) -> Trial:
         """Train with a treatment, and note how it did beside another training."""
         treatment = attempt.treatment
-        logger.info("trying %s: %s", treatment.name, " ".join(s.does for s in treatment.steps))
+        logger.info("trying %s: %s", treatment.name, treatment.does)
         trial = self.patient.train(treatment, seed=SEEDS[0], share=share)
         attempt.stage = "screened"
         attempt.seconds += trial.seconds

@@ -15,11 +15,11 @@ class Step:
         remedy: Its name, such as ``lower-rate``.
         problem: The problem that it is to mend.
         where: The layer, parameter or column; None where it concerns the whole.
-        does: What it changes, in one sentence.
+        does: What it changes, as in "divides the rate by 10".
         alters_loss: Whether losses before and after cannot be compared.
 
     Example:
-        >>> Step("lower-rate", "learning-rate-too-high", None, "Divide the rate by 10.").remedy
+        >>> Step("lower-rate", "learning-rate-too-high", None, "divides the rate by 10").remedy
         'lower-rate'
     """
 
@@ -67,6 +67,17 @@ class Treatment:
         return " + ".join(step.remedy for step in self.steps)
 
     @property
+    def does(self) -> str:
+        """What its remedies change, in one sentence.
+
+        Example:
+            >>> step = Step("lower-rate", "learning-rate-too-high", None, "divides it by 10")
+            >>> Treatment((step, step), set={"train.lr": 0.1}).does
+            'divides it by 10; divides it by 10'
+        """
+        return "; ".join(step.does for step in self.steps)
+
+    @property
     def alters_loss(self) -> bool:
         """Whether losses with and without it cannot be compared."""
         return any(step.alters_loss for step in self.steps)
@@ -93,6 +104,6 @@ class Treatment:
             "remedy": self.name,
             "problem": joined([step.problem for step in self.steps]),
             "where": joined([step.where for step in self.steps]),
-            "does": " ".join(step.does for step in self.steps),
+            "does": self.does,
             "steps": [asdict(step) for step in self.steps],
         }

@@ -29,13 +29,13 @@ class PlanChange:
 
     Attributes:
         name: Its name, such as ``lower-rate``.
-        does: What it changes, in one sentence.
+        does: What it changes, as in "divides the rate by 10".
         set: Dotted keys and their new values.
         longer: How many times as long the training becomes.
         takes_back: Whether it only takes back some of what was set by hand.
 
     Example:
-        >>> PlanChange("lower-rate", "Divide the rate by 10.", {"train.lr": 0.1}).longer
+        >>> PlanChange("lower-rate", "divides the rate by 10", {"train.lr": 0.1}).longer
         1.0
     """
 
@@ -132,7 +132,7 @@ def _told(changes: Mapping[str, Any]) -> str:
 def _set(name: str, changes: Mapping[str, Any], why: str, longer: float = 1.0) -> PlanChange | None:
     if not changes:
         return None
-    return PlanChange(name, f"Set {_told(changes)}: {why}.", dict(changes), longer)
+    return PlanChange(name, f"sets {_told(changes)}: {why}", dict(changes), longer)
 
 
 def back_to_usual(name: str, why: str, *keys: str) -> Change:

@@ -69,6 +69,16 @@ def with_last(text: str, name: str, kind: str, at: str, **values: str) -> Progra
             ],
         ),
         (
+            "net = mlp(2, 3, nn.Softmax(dim=1))",
+            "Softmax",
+            ["- net = mlp(2, 3, nn.Softmax(dim=1))", "+ net = mlp(2, 3, nn.Identity())"],
+        ),
+        (
+            "net = mlp(2, 3, last=nn.Softmax(dim=1))",
+            "Softmax",
+            ["- net = mlp(2, 3, last=nn.Softmax(dim=1))", "+ net = mlp(2, 3, last=nn.Identity())"],
+        ),
+        (
             "def forward(self, x):\n        return F.softmax(self.out(x), dim=1)",
             "F.softmax",
             ["- return F.softmax(self.out(x), dim=1)", "+ return self.out(x)"],

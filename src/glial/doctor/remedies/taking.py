@@ -10,6 +10,8 @@ from glial.doctor.evidence import LayerSeen, LossSeen
 from glial.doctor.remedies.case import Case
 from glial.doctor.remedies.source import Edit, Source, last_name
 
+CONTAINERS = ("Sequential", "ModuleList")
+
 
 def calls_of(source: Source, line: int, name: str) -> Iterator[ast.Call]:
     """Calls at a line that do what a function of torch does, however that is spelled."""
@@ -80,7 +82,10 @@ def without_layer(source: Source, made: ast.Call) -> list[Edit]:
     if isinstance(parent, ast.Call) and made in parent.args:
         if last_name(parent.func) in ("append", "add_module", "register_module"):
             return [source.remove(source.statement(parent))]
-        return [source.without(made)] if len(parent.args) > 1 else []
+        if last_name(parent.func) in CONTAINERS:
+            return [source.without(made)] if len(parent.args) > 1 else []
+    if isinstance(parent, ast.Call | ast.keyword):  # handed over: mlp(64, 10, nn.Softmax(dim=1))
+        return instead(source, made, "Identity")
     if isinstance(parent, ast.Assign):
         return _uncalled(source, parent, source.code(parent.targets[0]))
     return []
