@@ -147,6 +147,16 @@ def test_a_remedy_that_trains_for_longer_is_paid_for():
     assert (healing.search_cost, healing.trainings) == (2.0, 6)
 
 
+def test_what_takes_too_long_to_be_screened_is_confirmed_where_nothing_else_helps():
+    scores = {"": [0.5] * 3, "a": [0.4] * 3, "b": [0.9] * 3, "c": [0.95] * 3}
+    shows = {"": (LONG,), "b": (LONG,)}
+    offers = {"": [treat("c", longer=30.0), treat("a"), treat("b", longer=3.0)]}
+    patient = Fake(scores, shows, offers, {"b": 28.0})
+    healing = heal(patient)
+    assert verdicts(healing) == {"c": "not-tried", "a": "dropped", "b": "kept"}
+    assert (healing.search_cost, healing.trainings) == (1.0, 7)
+
+
 def test_candidates_are_screened_on_parts_of_a_training_after_the_first():
     scores = {"": [0.5] * 3, "a": [0.5] * 3, "b": [0.6] * 3, "c": [0.8] * 3, "d": [0.7] * 3}
     offers = {"": [treat(name) for name in "abcde"]}

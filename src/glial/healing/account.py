@@ -86,7 +86,7 @@ class Account:
         trial: Trial,
         *,
         share: float = 1.0,
-        longer: float = 1.0,
+        times: float = 1.0,
         searching: bool = False,
         is_control: bool = False,
     ) -> None:
@@ -95,12 +95,12 @@ class Account:
         Args:
             trial: The training.
             share: The share of a training that it was meant to be.
-            longer: How many times as long its treatment makes it.
+            times: How many times as long its treatment makes it.
             searching: Whether it was for the search.
             is_control: Whether it was a whole training without a treatment.
         """
         self._seconds[searching] += trial.seconds
-        expected = share * longer
+        expected = share * times
         if not trial.ended_early and trial.seconds > 0:
             (self._controls if is_control else self._others).append(trial.seconds / expected)
             self._meant = self._meant or trial.seconds / trial.length / expected

@@ -112,6 +112,7 @@ class ScriptPatient:
         if share < 1 and self._turns is not None:
             texts = shortened(texts, self._turns, share) or texts
         is_first = self.verdict is None
+        most_seconds = self._most_seconds and self._most_seconds * treatment.longer
         output, began = Output(hidden=not is_first), time.monotonic()
         try:
             verdict = watch(
@@ -122,7 +123,7 @@ class ScriptPatient:
                 patches=texts,
                 seed_shift=seed,
                 output=output,
-                most_seconds=self._most_seconds,
+                most_seconds=most_seconds,
             )
         except GlialError as error:
             if is_first:
@@ -257,6 +258,7 @@ def _treatments(
     """A treatment with each of some sets of changes; what cannot be together is left out."""
     for several in sets:
         steps, kept, texts = list(treatment.steps), list[Change](), dict[str, str]()
+        longer = treatment.longer
         for finding, change in several:
             try:
                 after = texts_after([*kept, change], sources)
@@ -264,13 +266,14 @@ def _treatments(
                 continue
             if after == texts:
                 continue
-            kept, texts = [*kept, change], after
+            kept, texts, longer = [*kept, change], after, longer * change.longer
             step = Step(
                 change.name, finding.problem, finding.where, change.does, change.alters_loss
             )
             steps.append(step)
         if texts:
-            yield Treatment(tuple(steps), {**treatment.texts, **texts})
+            whole = {**treatment.texts, **texts}
+            yield Treatment(tuple(steps), whole, longer=longer)
 
 
 def _distinct(treatments: Iterator[Treatment]) -> Iterator[Treatment]:

@@ -93,6 +93,7 @@ class _Search:
         # Treatments that screening found better than what they were held against, with the
         # trainings of theirs that were whole.
         self._promising: list[tuple[Attempt, dict[int, Trial]]] = []
+        self._too_long: list[Treatment] = []  # to be screened, that is
 
     def run(self, control: Trial | None) -> None:
         """From the diagnosis on, as far as remedies, the search's limit and the budget go."""
@@ -113,7 +114,7 @@ class _Search:
                 healing.stopped = "done" if healing.attempts else "no-remedy"
                 return
             healing.stopped = "done"
-            self._promising = []
+            self._promising, self._too_long = [], []
             self._screen(_Base(treatment, trial), candidates)
             kept = self._confirm()
             if kept is None:
@@ -159,10 +160,11 @@ class _Search:
                 self._screen_shortened(best, queue)
                 return
             candidate = queue.pop(0)
-            if not self.account.can_search(
-                candidate.longer, to_confirm=self._to_confirm(whole=True)
-            ):
+            to_confirm = self._to_confirm(whole=True)
+            if not self.account.can_search(self._times(candidate), to_confirm=to_confirm):
                 self.healing.stopped = "budget"
+                if candidate.longer > 1:
+                    self._too_long.append(candidate)
                 continue  # a shorter one may still do
             attempt = self._attempt_of(candidate)
             trial = self._try(attempt, best.whole, share=1.0)
@@ -180,12 +182,13 @@ class _Search:
         to_confirm = self._to_confirm(whole=False)
         if best.short is None:
             best.short = self.patient.train(best.treatment, seed=SEEDS[0], share=SHORT)
-            longer = best.treatment.longer
-            self.account.charge(best.short, share=SHORT, longer=longer, searching=True)
+            times = self._times(best.treatment)
+            self.account.charge(best.short, share=SHORT, times=times, searching=True)
         for candidate in queue:
             if not self._can_be_short(candidate):
+                self._too_long += [candidate] if candidate.longer > 1 else []
                 continue
-            expected = SHORT * candidate.longer
+            expected = SHORT * self._times(candidate)
             if not self.account.can_search(expected, to_confirm=to_confirm, share=SHORT):
                 self.healing.stopped = "budget"
                 continue
@@ -201,7 +204,7 @@ class _Search:
         trial = self.patient.train(treatment, seed=SEEDS[0], share=share)
         attempt.stage = "screened"
         attempt.seconds += trial.seconds
-        self.account.charge(trial, share=share, longer=treatment.longer, searching=True)
+        self.account.charge(trial, share=share, times=self._times(treatment), searching=True)
         attempt.why = trial.failed
         if trial.failed is None and trial.score is None:
             attempt.verdict = "unverified"
@@ -217,8 +220,14 @@ class _Search:
         return any(pair.is_clear(lower_is_better=lower) for pair in attempt.pairs)
 
     def _confirm(self) -> tuple[Treatment, dict[int, Trial]] | None:
-        """The first promising treatment that several seeds agree on, the best one in front."""
-        for attempt, trials in self._by_score():
+        """The first promising treatment that several seeds agree on, the best one in front.
+
+        What takes too long to be screened comes last, if the budget holds one of its trainings:
+        to train longer is often all that is missing, and screening would only choose.
+        """
+        fits = [one for one in self._too_long if self._times(one) <= self.account.budget]
+        unscreened = [(self._attempt_of(one), dict[int, Trial]()) for one in fits[:1]]
+        for attempt, trials in [*self._by_score(), *unscreened]:
             needed = sum(seed not in arm for seed in SEEDS for arm in (self._arm, trials))
             if not self.account.can_train(needed):
                 self.healing.stopped = "budget"
@@ -253,9 +262,16 @@ class _Search:
                     continue
                 arm[seed] = trial = self.patient.train(treatment, seed=seed)
                 is_control = treatment.is_control
-                self.account.charge(trial, longer=treatment.longer, is_control=is_control)
+                times = self._times(treatment)
+                self.account.charge(trial, times=times, is_control=is_control)
                 attempt.seconds += trial.seconds if arm is trials else 0.0
             yield Pair(seed, self._arm[seed].score, trials[seed].score)
+
+    def _times(self, treatment: Treatment) -> float:
+        """How many times as long as the control a treatment is expected to take."""
+        control = self.healing.before[SEEDS[0]]
+        part = control.training_seconds / control.seconds if control.seconds > 0 else 1.0
+        return 1.0 + (treatment.longer - 1.0) * min(1.0, part)
 
     def _attempt_of(self, treatment: Treatment) -> Attempt:
         return next(one for one in self.healing.attempts if one.treatment is treatment)

@@ -23,6 +23,7 @@ class Change:
         does: What it does, in one sentence that begins with a verb: "divides the rate by ten".
         edits: By file.
         alters_loss: Whether losses before and after it cannot be compared.
+        longer: How many times as long the training becomes.
 
     Example:
         >>> Change("lower-rate", "Divides the rate.", {"train.py": (Edit(5, 6, "0.1"),)}).name
@@ -33,6 +34,7 @@ class Change:
     does: str
     edits: Mapping[str, tuple[Edit, ...]]
     alters_loss: bool = False
+    longer: float = 1.0
 
     @classmethod
     def of(
@@ -43,9 +45,10 @@ class Change:
         edits: Sequence[Edit],
         *,
         alters_loss: bool = False,
+        longer: float = 1.0,
     ) -> Change:
         """A change of one file."""
-        return cls(name, does, {source.path: tuple(edits)}, alters_loss)
+        return cls(name, does, {source.path: tuple(edits)}, alters_loss, longer)
 
 
 def texts_after(changes: Sequence[Change], sources: Sources) -> dict[str, str]:

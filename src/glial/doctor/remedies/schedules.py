@@ -216,7 +216,8 @@ def longer(case: Case) -> Iterator[Change]:
         if turns is not None:
             says = f"trains {factor:g} times as long"
             name = "more-epochs" if factor == LEAST_LONGER else "many-more-epochs"
-            yield Change.of(name, says, turns.source, [turns.times(factor)])
+            edits = [turns.times(factor)]
+            yield Change.of(name, says, turns.source, edits, longer=factor)
     yield from higher_rate(case)
 
 
@@ -245,12 +246,15 @@ def batch_size(case: Case) -> Iterator[Change]:
         if rows < USUAL_ROWS and turns is not None and turns.source is source:
             edits = [edit, turns.times(10)]
             longer_too = f"{says}, and ten times the epochs"
-            several.append(Change.of("usual-batches-longer", longer_too, source, edits))
+            longer_by = max(1.0, 10 * rows / USUAL_ROWS)
+            name = "usual-batches-longer"
+            several.append(Change.of(name, longer_too, source, edits, longer=longer_by))
         used = max((o.steps for o in optimizers_of(case.evidence)), default=0)
         few = 0 < used * rows / USUAL_ROWS < FEWEST_STEPS
         yield from reversed(several) if few else several
     if turns is not None and rows > USUAL_ROWS:
-        yield Change.of("more-epochs", "trains 10 times as long", turns.source, [turns.times(10)])
+        says = "trains 10 times as long"
+        yield Change.of("more-epochs", says, turns.source, [turns.times(10)], longer=10.0)
 
 
 def _batch(case: Case, rows: float) -> tuple[Source, ast.expr] | None:
