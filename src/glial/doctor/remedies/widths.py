@@ -92,12 +92,11 @@ def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.ar
 def fit_width(case: Case) -> Iterator[Change]:
     """The last layer is given an output for each class."""
     loss, seen = case.loss, case.finding.evidence
-    if loss is None:
-        return
+    if loss is None or case.finding.severity == "note":
+        return  # outputs too many cost nothing, and a class may be met later
     target = loss.target
     lowest = target.min if target is not None else math.nan
     classes = int(max(seen.get("largest_target", -1), seen.get("target", -1)) + 1)
-    classes = int(seen.get("classes", classes))
     single = seen.get("outputs") == 1 and "loss" in seen
     if single and target is not None:
         whole = target.whole and 2 <= len(target.counts) <= 100
