@@ -50,6 +50,13 @@ def test_a_batch_that_is_left_out_is_told_in_the_run(bad, tmp_path):
     assert "loss-not-finite" in {one["problem"] for one in written}
 
 
+def test_a_run_that_is_judged_again_tells_what_was_met(tmp_path):
+    run = trained([40], epochs=1, out=tmp_path / "run")
+    for thing in (run, tmp_path / "run"):
+        assert "loss-not-finite" in {one.problem for one in glial.diagnose(thing)}
+        assert not glial.diagnose(thing, ignore=["loss-not-finite"])
+
+
 def test_without_recovery_the_same_training_is_lost():
     run = trained([40], epochs=2, out=False, set={"train.recovery": False})
     assert run.ended_by == "not_finite"

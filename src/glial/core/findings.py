@@ -102,6 +102,20 @@ def with_known_remedies(findings: Iterable[Finding], known: Iterable[Finding]) -
     ]
 
 
+def on_met_faults(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings on faults that a training met by itself: what else was seen does not tell of them.
+
+    Args:
+        findings: Of that training, as they were told when it ended.
+
+    Example:
+        >>> met = Finding("loss-spike", "note", None, {"step": 7, "met": 1}, "It.", "Do.")
+        >>> on_met_faults([met, replace(met, evidence={})]) == [met]
+        True
+    """
+    return [finding for finding in findings if "met" in finding.evidence]
+
+
 def is_healthy(findings: list[Finding]) -> bool:
     """Whether there is no error and no warning among findings.
 

@@ -76,6 +76,15 @@ class Attempt:
         self.gone = tuple(one for one in control.problems if one not in treated.problems)
         self.new = tuple(one for one in treated.problems if one not in control.problems)
 
+    def harmed(self, *, lower_is_better: bool) -> bool:
+        """Whether a training with it was clearly worse than one without.
+
+        Args:
+            lower_is_better: Whether a lower score is a better one.
+        """
+        turned = [Pair(pair.seed, pair.after, pair.before) for pair in self.pairs]
+        return any(pair.is_clear(lower_is_better=lower_is_better) for pair in turned)
+
     def confirm(self, judgement: Judgement) -> None:
         """Take in what the pairs of all seeds come to.
 

@@ -159,6 +159,7 @@ class _Search:
             if len(queue) > 1 and self._tried_whole() and self._shortens(best, queue):
                 self._screen_shortened(best, queue)
                 return
+            queue.sort(key=self._holds_what_harmed)
             candidate = queue.pop(0)
             to_confirm = self._to_confirm(whole=True)
             if not self.account.can_search(self._times(candidate), to_confirm=to_confirm):
@@ -214,6 +215,15 @@ class _Search:
         attempt.pairs = [pair]
         attempt.gain = pair.gain(lower_is_better=self.patient.lower_is_better)
         return trial
+
+    def _holds_what_harmed(self, treatment: Treatment) -> bool:
+        """Whether it is a combination with a step that by itself made things clearly worse."""
+        worse = [
+            set(one.treatment.steps)
+            for one in self.healing.attempts
+            if one.verdict != "kept" and one.harmed(lower_is_better=self.patient.lower_is_better)
+        ]
+        return any(one < set(treatment.steps) for one in worse)
 
     def _is_promising(self, attempt: Attempt) -> bool:
         lower = self.patient.lower_is_better

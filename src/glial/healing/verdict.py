@@ -10,6 +10,7 @@ import numpy as np
 
 CLEAR = 0.01  # of the larger score: what one pair must differ by to be looked into
 SEEDS = (0, 1, 2)
+ALIKE = 2.0  # times the deviation between gains that their mean must be to be no chance
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class Judgement:
     """What pairs come to.
 
     Attributes:
-        helps: Whether every pair gains, and all together more than the noise; or the treated arm's
-            worst is better than the other's best by more than the treated arm's own noise.
+        helps: Whether every pair gains, and the mean gain is more than the noise, or more than
+            twice the deviation between the gains themselves; or the treated arm's worst is better
+            than the other's best by more than the treated arm's own noise.
         gain: The mean over pairs; infinite where a control had no score.
         noise: The pooled standard deviation between seeds of both arms.
 
@@ -82,8 +84,9 @@ class Judgement:
 def judge(pairs: Sequence[Pair], *, lower_is_better: bool) -> Judgement:
     """Whether a treatment helps.
 
-    Trainings that break differ wildly between seeds, which is part of what is wrong with them. So
-    arms that are apart altogether are held against the noise of the treated one alone.
+    Both arms of a pair split and begin alike, so gains may be alike where scores are not. And
+    trainings that break differ wildly between seeds, which is part of what is wrong with them: arms
+    that are apart altogether are held against the noise of the treated one alone.
 
     Args:
         pairs: Trainings of several seeds.
@@ -100,7 +103,15 @@ def judge(pairs: Sequence[Pair], *, lower_is_better: bool) -> Judgement:
     noise = pooled_deviation([[x for x in arm if x is not None] for arm in arms])
     gain = -math.inf if not gains or -math.inf in gains else sum(gains) / len(gains)
     helps = bool(gains) and min(gains) > 0
-    return Judgement(helps and (gain > noise or _are_apart(pairs, lower_is_better)), gain, noise)
+    surely = gain > noise or _are_alike(gains) or _are_apart(pairs, lower_is_better)
+    return Judgement(helps and surely, gain, noise)
+
+
+def _are_alike(gains: Sequence[float]) -> bool:
+    """Whether the mean gain is far from chance by how little gains differ: t of 3.5 of three."""
+    if len(gains) < len(SEEDS) or not all(map(math.isfinite, gains)):
+        return False
+    return sum(gains) / len(gains) > ALIKE * pooled_deviation([gains])
 
 
 def _are_apart(pairs: Sequence[Pair], lower_is_better: bool) -> bool:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from glial.core.errors import GlialError, InputError
 from glial.core.files import read_json
-from glial.core.findings import Finding, distinct, with_known_remedies
+from glial.core.findings import Finding, distinct, on_met_faults, with_known_remedies
 from glial.doctor.diagnosis import Sensitivity, diagnose
 from glial.doctor.evidence import Evidence
 from glial.doctor.evidence.table import evidence_files, load_evidence
@@ -204,8 +204,10 @@ def examine_run(
     kept = [load_evidence(path) for path in evidence_files(folder)]
     if kept:
         findings = distinct(f for one in kept for f in diagnose(one, sensitivity, ignore))
-        if (folder / "findings.json").exists():  # what mends them hangs on the plan
-            findings = with_known_remedies(findings, _read(folder / "findings.json", list[Finding]))
+        if (folder / "findings.json").exists():
+            told = _read(folder / "findings.json", list[Finding])
+            findings = with_known_remedies(findings, told)  # what mends them hangs on the plan
+            findings += [one for one in on_met_faults(told) if not is_ignored(one, ignore)]
         several = f"the run has {len(kept)} networks, each of which was judged"
         return Verdict(findings, kept[0], note=several if len(kept) > 1 else None)
     findings = _read(folder / "findings.json", list[Finding])
