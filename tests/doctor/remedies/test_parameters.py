@@ -164,3 +164,21 @@ def test_what_is_only_told_stays_cut_off() -> None:
     """
     program = Program(text).loss(backward_at="backward").model("net")
     assert not program.parameter("body.weight", optimizer="opt", missed=9).mended(LOST)
+
+
+def test_a_term_that_the_network_returns_is_added_to_the_loss() -> None:
+    text = """
+        net = Net()
+        opt = torch.optim.Adam(net.parameters())
+        for x in xs:
+            rebuilt, book_loss = net(x)
+            loss = F.mse_loss(rebuilt, x)
+            loss.backward()
+            opt.step()
+    """
+    made = left_out(text, "net", "book.weight").loss(at="loss =", backward_at=".backward")
+    made.evidence.models[0].parameters[0].optimizer = "opt"
+    told = ["- loss = F.mse_loss(rebuilt, x)", "+ loss = F.mse_loss(rebuilt, x) + book_loss"]
+    assert made.first(LOST) == told
+    taken = left_out(text.replace("opt.step()", "opt.step(); print(book_loss)"), "net", "book.weight")
+    assert taken.loss(at="loss =", backward_at=".backward").all(LOST) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 
 from glial.doctor.evidence import ParameterSeen
@@ -10,6 +11,7 @@ from glial.doctor.remedies.case import Case, Remedy
 from glial.doctor.remedies.change import Change
 from glial.doctor.remedies.source import Edit, Source, last_name
 
+_TERM = re.compile(r"loss|penal|kl|reg|commit|aux|diverg", re.IGNORECASE)
 _GROWS = ("add_module", "register_module", "append", "extend", "insert")
 
 
@@ -159,6 +161,41 @@ def _whole_loop(source: Source, statement: ast.stmt) -> ast.stmt:
     return parent if alone and isinstance(parent, ast.For | ast.If) else statement
 
 
+def add_lost_term(case: Case) -> Iterator[Change]:
+    """A term that the network returns for the loss, and nothing takes, is added to it."""
+    backward = case.backward
+    call = backward.node if backward is not None else None
+    if (
+        backward is None
+        or not isinstance(call, ast.Call)
+        or not isinstance(call.func, ast.Attribute)
+    ):
+        return
+    source, around = backward.source, backward.source.function_of(call)
+    names = [n for n in source.nodes if isinstance(n, ast.Name) and source.function_of(n) is around]
+    read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    lost = [
+        name
+        for name in names
+        if isinstance(source.parents[name], ast.Tuple)
+        and isinstance(name.ctx, ast.Store)
+        and name.id not in read
+        and _TERM.search(name.id)
+    ]
+    sums = [
+        statement
+        for statement in source.assignments(source.code(call.func.value))
+        if isinstance(statement, ast.Assign)
+        and statement.lineno <= call.lineno
+        and isinstance(statement.value, ast.Call | ast.BinOp | ast.Name)
+    ]
+    for name in lost:
+        for statement in sums[-1:]:
+            edit = source.wrap(statement.value, f"{{}} + {name.id}")
+            does = f"adds {name.id}, which nothing takes, to the loss"
+            yield Change.of("add-term", does, source, [edit], alters_loss=True)
+
+
 def join_again(case: Case) -> Iterator[Change]:
     """What cuts layers off from the loss is taken away."""
     if not any(p.trainable and p.optimizer and not p.reached for p in _untrained(case)):
@@ -208,5 +245,11 @@ def _only_told(source: Source, node: ast.AST) -> bool:
 
 
 TABLE: Mapping[str, tuple[Remedy, ...]] = {
-    "untrained-parameters": (make_optimizer_later, give_all_parameters, unfreeze, join_again),
+    "untrained-parameters": (
+        make_optimizer_later,
+        give_all_parameters,
+        unfreeze,
+        add_lost_term,
+        join_again,
+    ),
 }
