@@ -298,6 +298,19 @@ def weights_of(model: ModelSeen) -> list[ParameterSeen]:
     ]
 
 
+def is_called(model: ModelSeen, parameter: ParameterSeen) -> bool:
+    """Whether a parameter's layer was seen in a forward pass.
+
+    Example:
+        >>> is_called(ModelSeen("net", "Linear"), ParameterSeen("weight", "", [2, 2]))
+        False
+    """
+    return any(
+        layer.name == parameter.layer or layer.name.startswith(f"{parameter.layer}.")
+        for layer in model.layers
+    )
+
+
 def noise_scale(optimizer: OptimizerSeen, rows: int) -> float:
     """The number of rows at which the noise of a gradient is as large as the gradient itself.
 

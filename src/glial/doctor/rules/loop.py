@@ -11,6 +11,7 @@ from glial.doctor.measures import (
     CLASSES,
     DISTANCES,
     ENOUGH,
+    is_called,
     main_loss,
     optimizers_of,
     outcome,
@@ -154,7 +155,7 @@ def untrained_parameters(evidence: Evidence, sensitivity: float) -> Iterator[Fin
 
 def _left_out(evidence: Evidence, model: ModelSeen) -> Iterator[Finding]:
     lost = [p for p in model.parameters if p.optimizer is None and p.trainable]
-    lost = [p for p in lost if _is_called(model, p)]
+    lost = [p for p in lost if is_called(model, p)]
     if not lost:
         return
     share = sum(_size(p) for p in lost) / max(1, model.size)
@@ -174,7 +175,7 @@ def _left_out(evidence: Evidence, model: ModelSeen) -> Iterator[Finding]:
 
 def _cut_off(evidence: Evidence, model: ModelSeen) -> Iterator[Finding]:
     cut = [p for p in model.parameters if p.optimizer and p.missed >= ENOUGH and not p.reached]
-    cut = [p for p in cut if _is_called(model, p)]
+    cut = [p for p in cut if is_called(model, p)]
     if not cut:
         return
     share = sum(_size(p) for p in cut) / max(1, model.size)
@@ -214,7 +215,7 @@ def _cut_at(evidence: Evidence, model: ModelSeen, cut: list[ParameterSeen]) -> P
 def frozen_parameters(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Parameters that were set not to be trained, in a network that falls short."""
     for model in trained_models(evidence):
-        frozen = [p for p in model.parameters if not p.trainable and _is_called(model, p)]
+        frozen = [p for p in model.parameters if not p.trainable and is_called(model, p)]
         share = sum(_size(p) for p in frozen) / max(1, model.size)
         if not frozen or len(frozen) == len(model.parameters):
             continue
@@ -292,14 +293,6 @@ def cross_sample_leak(evidence: Evidence, sensitivity: float) -> Iterator[Findin
         at=axis[0].at if axis else None,
         since_step=probe.step,
         source="Braiek, Khomh (2023), Testing feedforward neural networks training programs, TOSEM",
-    )
-
-
-def _is_called(model: ModelSeen, parameter: ParameterSeen) -> bool:
-    """Whether the parameter's layer was seen in a forward pass."""
-    return any(
-        layer.name == parameter.layer or layer.name.startswith(f"{parameter.layer}.")
-        for layer in model.layers
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence
-from glial.doctor.measures import main_loss
+from glial.doctor.measures import ENOUGH, is_called, main_loss, path_in, trained_models
 
 _VASWANI = "Vaswani et al. (2017), Attention is all you need, section 3.1"
+_POSITIONS = "Vaswani et al. (2017), Attention is all you need, section 3.5"
+_OF_PLACES = re.compile(r"(^|_)(pos|wpe|positions?|positional|places?)(_|$)", re.IGNORECASE)
 
 
 def target_in_input(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
@@ -105,8 +108,30 @@ def unmasked_padding(evidence: Evidence, sensitivity: float) -> Iterator[Finding
 
 
 def missing_position(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Order matters, and the network cannot see it."""
+    """Order matters, and the network cannot see it, or leaves out what was made for it."""
     probe, loss = evidence.probe("tokens"), main_loss(evidence)
+    for model in trained_models(evidence):
+        for parameter in model.parameters:
+            name = parameter.name if not parameter.layer else parameter.layer
+            if (
+                _OF_PLACES.search(name.rpartition(".")[2])
+                and parameter.optimizer is not None
+                and parameter.missed >= ENOUGH
+                and not parameter.reached
+                and not is_called(model, parameter)
+            ):
+                yield Finding(
+                    "missing-position",
+                    "warning",
+                    path_in(evidence, model, name),
+                    {"steps_without_gradient": parameter.missed},
+                    f"{name} is made to tell places apart, and nothing uses it",
+                    "add it to the embeddings of the tokens",
+                    at=parameter.at,
+                    since_step=1,
+                    source=_POSITIONS,
+                )
+                return
     if probe is None or loss is None or probe.numbers.get("next_token", 0.0) < 0.95:
         return
     if probe.numbers.get("sees_order", 1.0) < 0.05:
@@ -120,5 +145,5 @@ def missing_position(evidence: Evidence, sensitivity: float) -> Iterator[Finding
             "add position embeddings, or rotary ones",
             at=loss.at,
             since_step=1,
-            source="Vaswani et al. (2017), Attention is all you need, section 3.5",
+            source=_POSITIONS,
         )
