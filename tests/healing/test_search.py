@@ -34,6 +34,7 @@ class Fake:
     offers: dict[str, list[Treatment]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     can_shorten: bool = False
+    part: float = 1.0  # of its time that a training spends training
     lower_is_better: bool = False
     measured_by: str = "val accuracy"
     stops_at: int | None = None
@@ -46,10 +47,10 @@ class Fake:
         name = treatment.name
         self.made.append((name, seed, share))
         score = self.scores[name][seed]
-        seconds = self.seconds.get(name, 10.0) * share
+        seconds = self.seconds.get(name, 10.0) * (1 - self.part + self.part * share)
         failed = None if score is not None or name in self.without_metric else "ValueError"
         found = [finding(problem) for problem in self.shows.get(name, ())]
-        return Trial(score, seconds, 0.9 * seconds, found, Evidence(), failed)
+        return Trial(score, seconds, self.part * seconds, found, Evidence(), failed)
 
     def candidates(self, trial, treatment):
         return self.offers.get(treatment.name, [])
@@ -169,6 +170,15 @@ def test_what_takes_too_long_to_be_screened_is_confirmed_where_nothing_else_help
     healing = heal(patient)
     assert verdicts(healing) == {"c": "not-tried", "a": "dropped", "b": "kept"}
     assert (healing.search_cost, healing.trainings) == (1.0, 7)
+
+
+def test_where_parts_of_trainings_cost_much_whole_ones_are_made():
+    scores = {"": [0.5] * 3, "a": [0.5] * 3, "b": [0.8] * 3}
+    offers = {"": [treat(name) for name in "abc"]}
+    patient = Fake(scores, {"": (RATE,)}, offers, can_shorten=True, part=0.6)
+    healing = heal(patient)
+    assert verdicts(healing) == {"a": "dropped", "b": "kept", "c": "not-tried"}
+    assert all(share == 1.0 for _, _, share in patient.made)
 
 
 def test_candidates_are_screened_on_parts_of_a_training_after_the_first():

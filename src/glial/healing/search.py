@@ -16,7 +16,7 @@ from glial.healing.verdict import SEEDS, Pair, judge
 logger = logging.getLogger(__name__)
 
 SHORT = 0.25  # the share of a training that candidates are screened on where there are several
-WORTH_SHORTENING = 0.5  # of its time a training must spend training
+WORTH_SHORTENING = 2  # candidates that parts of trainings must leave room for
 # What shows only at the end of a training, or by its length.
 NEEDS_THE_WHOLE = {"undertrained", "overfitting", "schedule-collapse", "batch-size-unsuitable"}
 
@@ -183,13 +183,13 @@ class _Search:
         to_confirm = self._to_confirm(whole=False)
         if best.short is None:
             best.short = self.patient.train(best.treatment, seed=SEEDS[0], share=SHORT)
-            times = self._times(best.treatment)
+            times = self._times(best.treatment, SHORT) / SHORT
             self.account.charge(best.short, share=SHORT, times=times, searching=True)
         for candidate in queue:
             if not self._can_be_short(candidate):
                 self._too_long += [candidate] if candidate.longer > 1 else []
                 continue
-            expected = SHORT * self._times(candidate)
+            expected = self._times(candidate, SHORT)
             if not self.account.can_search(expected, to_confirm=to_confirm, share=SHORT):
                 self.healing.stopped = "budget"
                 continue
@@ -205,7 +205,8 @@ class _Search:
         trial = self.patient.train(treatment, seed=SEEDS[0], share=share)
         attempt.stage = "screened"
         attempt.seconds += trial.seconds
-        self.account.charge(trial, share=share, times=self._times(treatment), searching=True)
+        times = self._times(treatment, share) / share
+        self.account.charge(trial, share=share, times=times, searching=True)
         attempt.why = trial.failed
         if trial.failed is None and trial.score is None:
             attempt.verdict = "unverified"
@@ -277,11 +278,11 @@ class _Search:
                 attempt.seconds += trial.seconds if arm is trials else 0.0
             yield Pair(seed, self._arm[seed].score, trials[seed].score)
 
-    def _times(self, treatment: Treatment) -> float:
-        """How many times as long as the control a treatment is expected to take."""
+    def _times(self, treatment: Treatment, share: float = 1.0) -> float:
+        """How many times as long as the control a part of a treatment is expected to take."""
         control = self.healing.before[SEEDS[0]]
         part = control.training_seconds / control.seconds if control.seconds > 0 else 1.0
-        return 1.0 + (treatment.longer - 1.0) * min(1.0, part)
+        return 1.0 + (share * treatment.longer - 1.0) * min(1.0, part)
 
     def _attempt_of(self, treatment: Treatment) -> Attempt:
         return next(one for one in self.healing.attempts if one.treatment is treatment)
@@ -294,12 +295,15 @@ class _Search:
         return any(attempt.stage is not None for attempt in self.healing.attempts)
 
     def _shortens(self, best: _Base, queue: list[Treatment]) -> bool:
-        """Whether parts of trainings are to be made, and more than one candidate can have one."""
-        trial = best.whole
-        pays = trial.training_seconds >= WORTH_SHORTENING * trial.seconds
-        several = sum(map(self._can_be_short, queue)) > 1
-        first_is_whole = not self._can_be_short(queue[0])
-        return self.patient.can_shorten and pays and several and not first_is_whole
+        """Whether parts of trainings are to be made: more candidates can be tried by them."""
+        short = [one for one in queue if self._can_be_short(one)]
+        if not self.patient.can_shorten or queue[0] not in short or len(short) < WORTH_SHORTENING:
+            return False
+        wanted = [*([] if best.short else [best.treatment]), *short[:WORTH_SHORTENING]]
+        expected = sum(self._times(one, SHORT) for one in wanted)
+        to_confirm = self._to_confirm(whole=False)
+        share = SHORT * len(wanted)
+        return self.account.can_search(expected, to_confirm=to_confirm, share=share)
 
     @staticmethod
     def _can_be_short(treatment: Treatment) -> bool:
