@@ -212,5 +212,5 @@ def test_players_get_the_same_rate() -> None:
         players=[PlayersSeen("G", "D")],
     )
     found = proposed(case)
-    assert found["balanced-rates"] == text.replace("1e-6", "0.002")
+    assert found["balanced-rates"] == text.replace("1e-6", "0.001")
     assert found["others-rate"] == text.replace("0.002", "1e-6")

@@ -40,9 +40,9 @@ class Arrays:
         if model is None:
             return None
         if model.train_at is not None:
-            found = self._network_call(model.train_at)
-            if found is not None:
-                return found
+            called = self._network_calls(model.train_at)
+            if called:
+                return called[0]
         source = self.case.sources.of(loss.at if loss else model.at)
         if source is None:
             return None
@@ -58,12 +58,12 @@ class Arrays:
         model = self.case.model
         places = [seen.at for seen in model.asked] if model is not None else []
         places += [model.eval_at] if model is not None and not places else []
-        found = [one for place in places if (one := self._network_call(place)) is not None]
+        found = [one for place in places for one in self._network_calls(place)]
         taught = self.training_call
         return [one for one in found if taught is None or one.node is not taught.node]
 
-    def _network_call(self, place: Place | None) -> Found | None:
-        """The call of a network at a line: of its own name, or else of a variable's."""
+    def _network_calls(self, place: Place | None) -> list[Found]:
+        """The calls of a network at a line: by its own name, or else one by a variable's."""
         model = self.case.model
         held = [
             one
@@ -71,16 +71,16 @@ class Arrays:
             if isinstance(one.node, ast.Call) and (one.node.args or one.node.keywords)
         ]
         name = model.name.rpartition(".")[2] if model is not None else ""
-        for one in held:
-            if isinstance(one.node, ast.Call) and last_name(one.node.func) == name:
-                return one
-        for one in held:
-            function = one.node.func if isinstance(one.node, ast.Call) else None
+        functions = [(one, one.node.func) for one in held if isinstance(one.node, ast.Call)]
+        own = [one for one, function in functions if last_name(function) == name]
+        if own:
+            return own
+        for one, function in functions:
             if isinstance(function, ast.Name) and _is_held(one.source, function):
-                return one
+                return [one]
             if isinstance(function, ast.Attribute) and one.source.code(function.value) == "self":
-                return one
-        return None
+                return [one]
+        return []
 
     # -- arrays
 

@@ -15,7 +15,10 @@ FASTER = 4.0  # by which a judge may learn faster than what it judges
 
 
 def balanced(case: Case) -> Iterator[Change]:
-    """The rate of the player that steps oddly becomes the other's; the other's becomes its."""
+    """The rate of the player that steps oddly becomes the other's; the other's becomes its.
+
+    A maker gets half of its judge's: it is not to run ahead of what the judge has learnt.
+    """
     maker, judge = _players(case)
     if maker is None or judge is None:
         return
@@ -29,7 +32,7 @@ def balanced(case: Case) -> Iterator[Change]:
     both = (("balanced-rates", odd, other), ("others-rate", other, odd))
     for name, one, near in both:
         if rates[one.name] > 0 and rates[near.name] > 0:
-            factor = rates[near.name] / rates[one.name]
+            factor = rates[near.name] / rates[one.name] / (2 if one is maker else 1)
             yield from _changed(case, one, factor, name)
 
 
