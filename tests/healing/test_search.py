@@ -61,18 +61,23 @@ def verdicts(healing: Healing):
 
 
 def test_what_is_healthy_is_left_alone():
-    patient = Fake({"": [0.9]}, offers={"": [treat("a")]})
+    patient = Fake({"": [0.9]})
     healing = heal(patient)
     assert (healing.stopped, healing.kept, patient.made) == ("healthy", None, [("", 0, 1.0)])
     assert (healing.trainings, healing.search_cost, healing.attempts) == (1, 0, [])
 
 
-def test_notes_are_no_reason_to_heal():
-    class Noted(Fake):
-        def train(self, treatment, *, seed, share=1.0):
-            return Trial(0.9, 1.0, 1.0, [finding(RATE, "note")])
+def test_what_a_patient_offers_without_a_problem_is_tried_once():
+    scores = {"": [0.5] * 3, "a": [0.9] * 3, "b": [0.9] * 3}
+    offers = {"": [treat("a"), treat("b")], "a": [treat("b", before=treat("a").steps)]}
+    healing = heal(Fake(scores, offers=offers))
+    assert verdicts(healing) == {"a": "kept", "b": "not-tried"}
+    assert healing.stopped == "done"
 
-    assert heal(Noted({}, offers={"": [treat("a")]})).stopped == "healthy"
+
+def test_without_a_metric_and_a_problem_nothing_is_tried():
+    healing = heal(Fake({"": [None]}, offers={"": [treat("a")]}, without_metric=("",)))
+    assert (healing.stopped, healing.attempts) == ("healthy", [])
 
 
 def test_what_has_no_remedy_is_said_to_have_none():

@@ -150,6 +150,7 @@ class ScriptPatient:
         In front stands the likeliest remedy of the first finding. Where there are several errors,
         or no error and several warnings, the likeliest remedies of all of them that follow from
         no other come next, together, then the others of the first finding, then those of the next.
+        Notes come last, and only of the script as it is: whether they matter is what trying shows.
 
         Args:
             trial: A watched training with the treatment.
@@ -162,9 +163,10 @@ class ScriptPatient:
             return []
         sources = self._sources if treatment.is_control else Sources(treatment.texts)
         graves = [finding for finding in trial.findings if finding.severity != "note"]
+        notes = [one for one in trial.findings if one not in graves and treatment.is_control]
         found = [
             (finding, change)
-            for finding in graves
+            for finding in (*graves, *notes)
             for change in changes(Case(finding, trial.evidence, sources))
         ]
         sets = [[one] for one in found]

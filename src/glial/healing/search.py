@@ -26,7 +26,7 @@ def heal(
 ) -> Healing:
     """Look for a treatment that helps, and keep it only if it does.
 
-    The first training is the diagnosis. Where it shows an error or a warning, remedies are
+    The first training is the diagnosis. Where the patient knows remedies for it, they are
     screened on pairs of one seed, the best of the first cause in front: whole trainings, or
     shortened ones where there are several to choose from. What is better by a clear margin is
     extended while errors are left. Screening costs at most two trainings. The best is trained
@@ -106,12 +106,12 @@ class _Search:
             return
         while True:
             trial, treatment = self._arm[SEEDS[0]], healing.kept or nothing
-            if not trial.problems:
-                healing.stopped = "done" if healing.attempts else "healthy"
-                return
-            candidates = self._fresh(self.patient.candidates(trial, treatment))
+            candidates: list[Treatment] = []
+            if trial.problems or self._may_be_better(trial):
+                candidates = self._fresh(self.patient.candidates(trial, treatment))
             if not candidates:
-                healing.stopped = "done" if healing.attempts else "no-remedy"
+                none = "no-remedy" if trial.problems else "healthy"
+                healing.stopped = "done" if healing.attempts else none
                 return
             healing.stopped = "done"
             self._promising, self._too_long = [], []
@@ -121,6 +121,10 @@ class _Search:
                 return
             healing.kept, self._arm = kept
             healing.after = self._arm
+
+    def _may_be_better(self, trial: Trial) -> bool:
+        """Whether a training without errors or warnings is worth trying something on."""
+        return self.healing.kept is None and trial.score is not None
 
     def settled(self) -> Healing:
         """The healing, with what it cost."""

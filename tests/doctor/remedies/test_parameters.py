@@ -180,5 +180,5 @@ def test_a_term_that_the_network_returns_is_added_to_the_loss() -> None:
     made.evidence.models[0].parameters[0].optimizer = "opt"
     told = ["- loss = F.mse_loss(rebuilt, x)", "+ loss = F.mse_loss(rebuilt, x) + book_loss"]
     assert made.first(LOST) == told
-    taken = left_out(text.replace("opt.step()", "opt.step(); print(book_loss)"), "net", "book.weight")
+    taken = left_out(text.replace("opt.step()", "opt.step(); print(book_loss)"), "net", "book.w")
     assert taken.loss(at="loss =", backward_at=".backward").all(LOST) == []

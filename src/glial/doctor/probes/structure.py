@@ -108,9 +108,10 @@ def probe_noise(replay: Replay) -> dict[str, float]:
 
 def probe_tokens(replay: Replay) -> dict[str, float]:
     """For networks over sequences of tokens: what each place can see, and what it must predict."""
-    entry = only_call(replay)
+    entry = only_call(replay) or last_call(replay)
     if entry is None:
         return {}
+    is_only = only_call(replay) is not None
     inputs = [value for value in tensors_in((entry.args, entry.kwargs)) if is_plain(value)]
     outputs = next((v for v in tensors_in(entry.result) if is_plain(v) and v.dim() == 3), None)
     if outputs is None or outputs.shape[1] < 4:
@@ -128,6 +129,8 @@ def probe_tokens(replay: Replay) -> dict[str, float]:
         found["same_token"] = _agreement(target, tokens)
         found["two_ahead"] = _agreement(target[:, :-2], tokens[:, 2:])
         found["one_behind"] = _agreement(target[:, 1:], tokens[:, :-1])
+    if not is_only:  # what was computed from the same tokens before would not change with them
+        return found
     base = answer(replay, entry, {}, outputs)
     changed = tokens.detach().clone()
     changed[:, -1] = tokens.roll(1, 0)[:, -1]
@@ -172,6 +175,16 @@ def only_call(replay: Replay) -> Entry | None:
     entries = replay.round.tape.slice_to(replay.root)
     calls = [entry for entry in entries if entry.is_model]
     return calls[0] if len(calls) == 1 else None
+
+
+def last_call(replay: Replay) -> Entry | None:
+    """The last of the networks' calls that the last loss depends on.
+
+    Args:
+        replay: The round.
+    """
+    entries = replay.round.tape.slice_to(replay.root)
+    return next((entry for entry in reversed(entries) if entry.is_model), None)
 
 
 def answer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 from glial.core.findings import Finding
@@ -25,6 +26,7 @@ from glial.doctor.measures import (
 FEWEST_UNITS = 4
 FEWEST_WEIGHTS = 8  # whose deviation says how they were drawn
 ABSURD = 10.0  # times the loss of a constant answer that a first loss is, and what signals grow by
+_IS_BIAS = re.compile(r"(^|\.)bias(_[ih]h_l\d+(_reverse)?)?$")
 FAR_BIAS = 5.0  # where tanh and sigmoid are flat, and inputs of scale 1 rarely reach
 VANISHING = 1e-3  # signals that shrink by so much in one layer are as good as lost
 LOST = 0.05  # the share of the first layer's variation over rows that a layer is still given
@@ -65,10 +67,10 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
     found = outcome(evidence)
     absurd = found is not None and found.start > ABSURD * found.constant > 0
     lags = found is not None and found.lags
-    if not (suffers(evidence) or absurd or lags):
+    badly = suffers(evidence) or lags
+    yield from _far_biases(evidence, sensitivity * (1.0 if badly else 0.5))
+    if not (badly or absurd):
         return
-    if lags or suffers(evidence):
-        yield from _far_biases(evidence, sensitivity)
     for model in trained_models(evidence):
         normed = any(layer.kind in NORMS for layer in model.layers)
         for weight in weights_of(model):
@@ -101,7 +103,7 @@ def bad_initial_scale(evidence: Evidence, sensitivity: float) -> Iterator[Findin
 def _far_biases(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Biases of hidden layers that begin so far from nought that units cannot answer to rows."""
     for model in trained_models(evidence):
-        biases = [p for p in model.parameters if len(p.shape) == 1 and p.name.endswith("bias")]
+        biases = [p for p in model.parameters if len(p.shape) == 1 and _IS_BIAS.search(p.name)]
         for bias in biases[:-1]:
             size = bias.weight.first / math.sqrt(max(1, bias.shape[0]))
             if size > FAR_BIAS / sensitivity:
