@@ -38,7 +38,7 @@ class Program:
         return Place(FILE, next(n for n, line in enumerate(lines, 1) if piece in line))
 
     def _placed(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        places = ("at", "made_at", "backward_at", "cleared_at", "cut_at", "eval_at")
+        places = ("at", "made_at", "backward_at", "cleared_at", "cut_at", "eval_at", "train_at")
         made = {k: self.at(v) if k in places else v for k, v in values.items()}
         for name in ("outputs", "target"):
             if name in made:

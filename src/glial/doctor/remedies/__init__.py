@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from glial.doctor.remedies import (
     augmentation,
+    collapses,
     data,
     labels,
     layers,
@@ -63,6 +64,7 @@ _FAMILIES: tuple[Mapping[str, tuple[Remedy, ...]], ...] = (
     layers.TABLE,
     penalties.TABLE,
     players.TABLE,
+    collapses.TABLE,
     data.LAST,
 )
 
