@@ -229,6 +229,21 @@ def patient(pattern=r"score +(\S+)", *, lower=False):
     return ScriptPatient(script_of(Path("train.py")), metric)
 
 
+def test_remedies_are_told_places_as_evidence_has_them(watching, monkeypatch):
+    places = []
+
+    def remedy(case):
+        places.append(case.finding.at)
+        return iter(())
+
+    monkeypatch.setattr(remedies, "REMEDIES", {STEEP.problem: (remedy,)})
+    one = patient()
+    trial = one.train(Treatment(), seed=0)
+    from_here = [replace(STEEP, at=Place("train.py", 1))]
+    assert one.candidates(replace(trial, findings=from_here), Treatment()) == []
+    assert places == [Place(str(Path("train.py").absolute()), 1)]
+
+
 def test_a_script_is_healed_of_several_errors(watching):
     one = patient()
     healing = heal(one)

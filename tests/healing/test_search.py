@@ -127,6 +127,19 @@ def test_gains_that_are_alike_are_kept_however_seeds_differ():
     assert healing.noise > healing.attempts[0].gain
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ([0.6, 0.9, 0.6], [0.9, 0.9, 0.9], "kept"),  # it went well once, by luck
+        ([0.6, 0.9, 0.9], [0.9, 0.9, 0.9], "dropped"),  # more often than not
+        ([0.6, 0.95, 0.6], [0.9, 0.95, 0.9], "dropped"),  # better than some with it
+    ],
+)
+def test_what_always_goes_well_is_better_than_what_sometimes_does(before, after, verdict):
+    patient = Fake({"": before, "a": after}, {"": (RATE,)}, {"": [treat("a")]})
+    assert verdicts(heal(patient)) == {"a": verdict}
+
+
 def test_what_harmed_by_itself_is_not_combined_before_what_may_help_alone():
     scores = {"": [0.5] * 3, "a": [0.3] * 3, "a + b": [0.6] * 3, "b": [0.9] * 3}
     offers = {"": [treat("a"), treat("a", "b"), treat("b")]}

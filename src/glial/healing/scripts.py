@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from glial.core.errors import GlialError, InputError
-from glial.core.findings import Finding
+from glial.core.findings import Finding, Place
 from glial.doctor.causes import LEADS_TO, consequences
 from glial.doctor.diagnosis import Sensitivity
 from glial.doctor.evidence import Evidence
@@ -167,7 +168,7 @@ class ScriptPatient:
         found = [
             (finding, change)
             for finding in (*graves, *notes)
-            for change in changes(Case(finding, trial.evidence, sources))
+            for change in changes(Case(_placed(finding), trial.evidence, sources))
         ]
         sets = [[one] for one in found]
         together = _together(found, graves)
@@ -237,6 +238,14 @@ class ScriptPatient:
             self._loss = loss.name
             return True
         return loss.name == self._loss and not treatment.alters_loss
+
+
+def _placed(finding: Finding) -> Finding:
+    """A finding whose place is told as evidence tells places: from the root."""
+    at = finding.at
+    if at is None:
+        return finding
+    return replace(finding, at=Place(str(Path(at.file).absolute()), at.line))
 
 
 def _together(

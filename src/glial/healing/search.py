@@ -250,7 +250,7 @@ class _Search:
             attempt.pairs = []
             for pair in self._pairs(attempt, trials):
                 attempt.pairs.append(pair)
-                if pair.gain(lower_is_better=self.patient.lower_is_better) <= 0:
+                if pair.gain(lower_is_better=self.patient.lower_is_better) < 0:
                     break  # it is not kept, whatever the others say
             attempt.confirm(judge(attempt.pairs, lower_is_better=self.patient.lower_is_better))
             logger.info("%s: %s", attempt.treatment.name, attempt.verdict)
