@@ -296,12 +296,16 @@ def test_what_follows_from_another_error_is_not_treated_with_it(watching, monkey
     assert names == ["take-mean", "lower-rate", "raise-rate"]
 
 
-def test_notes_are_not_treated_and_nothing_seen_is_nothing_to_treat(watching):
-    watching.findings = [Finding("dead-units", "note", "0", {}, "It is.", "Do.")]
+def test_notes_are_tried_last_and_only_of_the_script_as_it_is(watching):
+    note = Finding("dead-units", "note", "0", {}, "It is.", "Do.")
+    watching.findings = [note, STEEP]
     one = patient()
     trial = one.train(Treatment(), seed=0)
-    assert one.candidates(trial, Treatment()) == []
-    assert heal(patient()).stopped == "healthy"
+    tried = one.candidates(trial, Treatment())
+    assert [one.name for one in tried] == ["lower-rate", "raise-rate", "keep-alive"]
+    after = replace(trial, findings=[note])
+    assert one.candidates(after, tried[0]) == []
+    assert [one.name for one in one.candidates(after, Treatment())] == ["keep-alive"]
 
 
 def test_seeds_are_moved(watching):
@@ -486,7 +490,7 @@ def test_the_command_heals_and_tells(watching, capsys):
 def test_the_command_writes_where_it_is_asked_to(watching, capsys):
     assert main([*HEAL, "--write"]) == 1
     out = capsys.readouterr().out
-    assert "kept: writes rate = 1 writes total = 0 (lower-rate + take-mean)" in out
+    assert "kept: writes rate = 1; writes total = 0 (lower-rate + take-mean)" in out
     assert "\n-rate = 9\n" in out
     assert "+rate = 1\n" in out
     assert f"written: {Path('train.py').absolute()}; what it held:" in out
