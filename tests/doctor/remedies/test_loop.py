@@ -208,6 +208,27 @@ def test_a_sign_that_is_missing_is_put(before: str, after: str) -> None:
     assert program.first("gradient-ascent", at=before) == [f"- {before}", f"+ {after}"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("p += lr * dp", "p -= lr * dp"), ("p.add_(dp, alpha=lr_grad)", "p.sub_(dp, alpha=lr_grad)")],
+)
+def test_a_step_by_hand_goes_the_other_way(before: str, after: str) -> None:
+    text = f"""
+for rows in batches:
+    grads = torch.autograd.grad(loss_of(rows), params)
+    for p, dp in zip(params, grads):
+        {before}
+"""
+    program = Program(text).loss("hand-written", at="grads =")
+    assert program.all("gradient-ascent", at="grads =") == [
+        [f"- {before}", f"+ {after}"],
+        [
+            "- grads = torch.autograd.grad(loss_of(rows), params)",
+            "+ grads = torch.autograd.grad(-loss_of(rows), params)",
+        ],
+    ]
+
+
 def test_maximize_is_taken_away() -> None:
     text = "opt = Adam(net.parameters(), lr=1e-3, maximize=True)\nopt.step()\n"
     program = Program(text).optimizer("opt", "Adam", made_at="Adam(", settings={"maximize": 1.0})

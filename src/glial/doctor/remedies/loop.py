@@ -198,10 +198,21 @@ def descend(case: Case) -> Iterator[Change]:
     source = case.sources.of(at)
     if found or source is None or at is None:
         return
+    for statement in _updates_by_hand(source, at.line):
+        for edit in _turned(source, statement, statement.lineno):
+            yield Change.of(name, does, source, [edit])
     does = "gives the loss the sign with which it is to fall"
     for statement in simple_at(source, at.line):
         for edit in _signed(source, statement):
             yield Change.of(name, does, source, [edit], alters_loss=True)
+
+
+def _updates_by_hand(source: Source, line: int) -> Iterator[ast.stmt]:
+    """What is done with gradients that ``torch.autograd.grad`` gave at a line, in the same loop."""
+    for call in source.calls_at(line, "grad"):
+        for loop in source.loops_of(call)[:1]:
+            inside = [node for node in ast.walk(loop) if isinstance(node, ast.AugAssign | ast.Expr)]
+            yield from (node for node in inside if node.lineno > line)
 
 
 def _signed(source: Source, statement: ast.stmt) -> Iterator[Edit]:
@@ -211,12 +222,14 @@ def _signed(source: Source, statement: ast.stmt) -> Iterator[Edit]:
             continue
         kind = last_name(call.func)
         given = source.operand(call)
-        if kind in ("softplus", "logsigmoid") and given is not None and given in call.args:
+        if kind in ("softplus", "logsigmoid", "grad") and given is not None and given in call.args:
             yield source.replace(given, _negative(source, given))
         elif kind in _LABELS:
             end = source.span(call.func)[1]
             yield Edit(end - len(kind), end, _LABELS[kind])
     value = getattr(statement, "value", None)
+    if isinstance(value, ast.Call) and last_name(value.func) == "grad":
+        return  # of several numbers
     if isinstance(statement, ast.Assign | ast.Return) and isinstance(value, ast.expr):
         yield source.replace(value, _negative(source, value))
 
