@@ -210,7 +210,7 @@ def test_a_sign_that_is_missing_is_put(before: str, after: str) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("p += lr * dp", "p -= lr * dp"), ("p.add_(dp, alpha=lr_grad)", "p.sub_(dp, alpha=lr_grad)")],
+    [("p += lr * dp", "p -= lr * dp"), ("p.add_(lr_grad * dp)", "p.sub_(lr_grad * dp)")],
 )
 def test_a_step_by_hand_goes_the_other_way(before: str, after: str) -> None:
     text = f"""
@@ -226,6 +226,20 @@ for rows in batches:
             "- grads = torch.autograd.grad(loss_of(rows), params)",
             "+ grads = torch.autograd.grad(-loss_of(rows), params)",
         ],
+    ]
+
+
+def test_a_step_by_hand_after_a_backward_pass_goes_the_other_way() -> None:
+    text = """
+for rows in batches:
+    loss.backward()
+    for p in net.parameters():
+        p.data.add_(p.grad, alpha=lr)
+    total += loss.item()
+"""
+    program = Program(text).loss("hand-written", at="backward")
+    assert program.all("gradient-ascent", at="backward") == [
+        ["- p.data.add_(p.grad, alpha=lr)", "+ p.data.add_(p.grad, alpha=-lr)"]
     ]
 
 

@@ -208,8 +208,8 @@ def descend(case: Case) -> Iterator[Change]:
 
 
 def _updates_by_hand(source: Source, line: int) -> Iterator[ast.stmt]:
-    """What is done with gradients that ``torch.autograd.grad`` gave at a line, in the same loop."""
-    for call in source.calls_at(line, "grad"):
+    """What is done with gradients that were taken at a line, later in the same loop."""
+    for call in source.calls_at(line, "grad", "backward"):
         for loop in source.loops_of(call)[:1]:
             inside = [node for node in ast.walk(loop) if isinstance(node, ast.AugAssign | ast.Expr)]
             yield from (node for node in inside if node.lineno > line)
@@ -260,7 +260,12 @@ def _turned(source: Source, statement: ast.stmt, line: int) -> Iterator[Edit]:
             edit = source.unwrap(node)
             yield from [edit] if edit else []
         elif isinstance(node, ast.Attribute) and node.attr in ("add_", "sub_") and by_hand:
-            end = source.span(node)[1]
+            call, end = source.parents[node], source.span(node)[1]
+            given = call.keywords if isinstance(call, ast.Call) else []
+            for value in [k.value for k in given if k.arg == "alpha"]:
+                if not isinstance(value, ast.UnaryOp):  # whose sign was taken away above
+                    yield source.replace(value, _negative(source, value))
+                return
             yield Edit(end - 4, end, "sub_" if node.attr == "add_" else "add_")
 
 
