@@ -53,6 +53,23 @@ def test_arrays_are_found_from_the_calls(spelling: str) -> None:
     assert [one.name for one in arrays.asked] == [asked]
 
 
+@pytest.mark.parametrize(
+    ("written", "mean", "std", "expected"),
+    [
+        ("(0.13,), (255 * 0.31,)", 7e-6, 0.0039, "(0.13,), (0.31,)"),
+        ("(0.13,), (20,)", 0.0, 0.01, "(0.13,), (0.2,)"),
+        ("mean=[0.0], std=[1.0]", 120.0, 60.0, "mean=[120], std=[60]"),
+    ],
+)
+def test_what_normalises_pictures_is_given_their_scale(
+    written: str, mean: float, std: float, expected: str
+) -> None:
+    script = LOADER.format(f"ready = transforms.Normalize({written})")
+    seen = TensorSeen(shape=[32, 1, 8, 8], dtype="float32", count=2048, mean=mean, std=std)
+    scaled = after(case_of("constant-input", script, inputs=seen), "fit-normalize")
+    assert f"ready = transforms.Normalize({expected})\n" in scaled
+
+
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_inputs_are_scaled_by_numbers_of_training_rows(spelling: str) -> None:
     text, x, _, asked = SPELLINGS[spelling]

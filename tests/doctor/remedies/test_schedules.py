@@ -69,6 +69,16 @@ def test_a_schedule_is_stepped_once_an_epoch() -> None:
     assert "s = torch.optim.lr_scheduler.ConstantLR(o, factor=1.0)" in found["constant-rate"]
 
 
+def test_a_schedule_that_a_function_steps_is_stepped_where_it_is_called() -> None:
+    made = "s = StepLR(o, step_size=10, gamma=0.1)\n"
+    function = "def train(d, s):\n    for x in d:\n        o.step()\n        s.step()\n"
+    epochs = "for e in range(20):\n    train(d, s)\n    test()\n"
+    found = scheduled(made, function + epochs)
+    assert found["schedule-per-epoch"].endswith("    train(d, s)\n    s.step()\n    test()\n")
+    assert "        o.step()\nfor e" in found["schedule-per-epoch"]
+    assert "schedule-per-epoch" not in scheduled(made, function)  # nobody calls it
+
+
 def test_a_schedule_that_would_still_leave_nothing_is_replaced() -> None:
     made = "from torch.optim.lr_scheduler import ExponentialLR\ns = ExponentialLR(o, gamma=0.5)\n"
     loop = "for e in range(20):\n    for x in d:\n        o.step()\n    s.step()\n"

@@ -23,7 +23,8 @@ from glial.doctor.remedies.case import Case
 from glial.doctor.remedies.change import Change
 from glial.doctor.remedies.flow import Flow
 from glial.doctor.remedies.networks import before_training, network_statement
-from glial.doctor.remedies.source import Source
+from glial.doctor.remedies.numbers import value_of
+from glial.doctor.remedies.source import Edit, Source
 from glial.doctor.remedies.variables import Array
 
 UNEVEN = 20.0  # columns are scaled one by one where scales differ by more
@@ -174,6 +175,41 @@ def is_uneven(seen: TensorSeen) -> bool:
     return sizes[-1] > UNEVEN * middle or middle > UNEVEN * low or sizes[-1] > UNEVEN * sizes[0] * 5
 
 
+def fit_normalize(case: Case) -> Iterator[Change]:
+    """What torchvision's ``Normalize`` divides by, and subtracts, gives inputs a scale of 1."""
+    seen = inputs_seen(case)
+    if seen is None or not 0 < seen.std < math.inf:
+        return
+    for source in case.files:
+        edits: list[Edit] = []
+        for call in source.calls("Normalize"):
+            named = {k.arg: k.value for k in call.keywords}
+            given = [named.get("mean"), named.get("std")]
+            given = [
+                one or part for one, part in zip(given, [*call.args, None, None], strict=False)
+            ]
+            means, stds = (getattr(one, "elts", []) for one in given)
+            for mean, std in zip(means, stds, strict=False):
+                center, size = value_of(mean), value_of(std)
+                if center is None or not size:
+                    return
+                edits.append(source.replace(std, _near(source, std, size * seen.std)))
+                if abs(seen.mean) > seen.std:
+                    edits.append(source.replace(mean, f"{center + seen.mean * size:.4g}"))
+        if edits:
+            says = "normalises by what gives inputs a mean near 0 and a deviation near 1"
+            yield Change.of("fit-normalize", says, source, edits)
+
+
+def _near(source: Source, node: ast.expr, wanted: float) -> str:
+    """A number: a factor of what is written, if that is near enough, or else to four digits."""
+    for kept in (node.left, node.right) if isinstance(node, ast.BinOp) else ():
+        value = value_of(kept)
+        if value is not None and value > 0 and abs(math.log(value / wanted)) < math.log(1.5):
+            return source.code(kept)
+    return f"{wanted:.4g}"
+
+
 def scale_before(case: Case) -> Iterator[Change]:
     """The network's own first step subtracts what was seen to be the mean, and divides."""
     seen, model = inputs_seen(case), case.model
@@ -308,7 +344,7 @@ def _reaches(source: Source, array: Array, statement: ast.stmt) -> bool:
 
 
 TABLE = {
-    "unscaled-input": (without_factor, scale_columns, scale_before),
-    "constant-input": (without_factor, scale_columns, scale_before),
+    "unscaled-input": (without_factor, fit_normalize, scale_columns, scale_before),
+    "constant-input": (without_factor, fit_normalize, scale_columns, scale_before),
     "unscaled-target": (scale_targets,),
 }

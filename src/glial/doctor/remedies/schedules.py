@@ -177,16 +177,34 @@ def _once_an_epoch(
 ) -> list[Edit]:
     loops = source.loops_of(stepped)
     statement = source.statement(stepped)
-    if last_name(call.func) not in EPOCH_LIKE or len(loops) < 2:
+    if last_name(call.func) not in EPOCH_LIKE or not isinstance(statement, ast.Expr):
         return []
-    if not isinstance(statement, ast.Expr) or statement not in loops[0].body:
+    if not loops or statement not in loops[0].body:
+        return []
+    after = _caller(source, stepped) if len(loops) == 1 else (loops[0], source.code(statement))
+    if after is None:
         return []
     count = turns.value if turns is not None else None
     gamma = next((value_of(k.value) for k in call.keywords if k.arg == "gamma"), None)
     size = next((value_of(k.value) for k in call.keywords if k.arg == "step_size"), None) or 1.0
     if count and gamma and gamma ** (count / size) < LEFT:
         return []  # that would leave no rate either
-    return [source.remove(statement), source.after(loops[0], source.code(statement))]
+    return [source.remove(statement), source.after(*after)]
+
+
+def _caller(source: Source, stepped: ast.Call) -> tuple[ast.stmt, str] | None:
+    """Where the function that steps through batches is called each epoch, and the step there."""
+    function, owner = source.function_of(stepped), getattr(stepped.func, "value", None)
+    if function is None or not isinstance(owner, ast.Name):
+        return None
+    names = [one.arg for one in function.args.args]
+    calls = [one for one in source.calls(function.name) if source.loops_of(one)]
+    if len(calls) != 1 or owner.id not in names:
+        return None
+    (call,) = calls
+    given = [k.value for k in call.keywords if k.arg == owner.id]
+    given = given or call.args[names.index(owner.id) :][:1]
+    return (source.statement(call), f"{source.code(given[0])}.step()") if given else None
 
 
 def _length(
