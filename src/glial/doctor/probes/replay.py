@@ -7,6 +7,8 @@ import copy
 import io
 import random
 from collections.abc import Iterator, Mapping
+from types import CellType, FunctionType
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,14 +127,35 @@ class Replay:
         return kept.tape.replay([root], self.twins, given)[0]
 
 
+def _rebound(function: FunctionType, copies: Mapping[int, Any]) -> FunctionType:
+    """A function made within a module, as minGPT's ``mlpf``, that uses the copies of its parts."""
+    cells = []
+    for cell in function.__closure__ or ():
+        try:
+            held = cell.cell_contents
+        except ValueError:  # nothing was put there yet
+            cells.append(cell)
+            continue
+        cells.append(CellType(copies[id(held)]) if id(held) in copies else cell)
+    made = FunctionType(
+        function.__code__, function.__globals__, function.__name__, None, tuple(cells)
+    )
+    made.__defaults__, made.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+    return made
+
+
 def _twin(model: nn.Module) -> nn.Module:
     # What a network keeps of its last call (an attention map, a penalty) cannot be copied.
     kept = [value for module in model.modules() for value in tensors_in(dict(vars(module)))]
+    copies: dict[int, Any] = {id(v): v.detach().clone() for v in kept if not v.is_leaf}
     try:
-        twin = copy.deepcopy(model, {id(v): v.detach().clone() for v in kept if not v.is_leaf})
+        twin = copy.deepcopy(model, copies)
     except Exception as error:
         raise CannotReplayError(f"{type(model).__name__} cannot be copied: {error}") from error
     for module in twin.modules():
+        for name, value in vars(module).items():
+            if isinstance(value, FunctionType) and value.__closure__:
+                vars(module)[name] = _rebound(value, copies)
         for hooks in (
             module._forward_hooks,
             module._forward_pre_hooks,

@@ -135,7 +135,7 @@ class RoundProbes:
         # Passed over or not: a round that waits for its test keeps all others looked at.
         self._lines += is_tested and number != self._early
         if is_tested and self._state and kept.tested is not None:
-            self._attempt(lambda: self._test(kept, previous, number == self._early, step))
+            self._attempt(lambda: self._test(kept, previous, number, step))
         self._state = {}
         if self._can_afford(STEPS_IN_ALL * A_STEP * self._pass):
             self.fit(step)
@@ -167,10 +167,10 @@ class RoundProbes:
         finally:
             self._spent += time.perf_counter() - start
 
-    def _test(self, kept: Round, previous: Round | None, is_early: bool, step: int) -> None:
+    def _test(self, kept: Round, previous: Round | None, number: int, step: int) -> None:
         replay = Replay(kept, self._state)
-        if is_early:
-            self._test_early(replay, step)
+        if number == self._early:
+            self._test_early(replay, number, step)
             return
         for watch in kept.steps if len(kept.steps) == 1 else []:
             found = probe_line(replay, watch.changes(), previous, step)
@@ -183,11 +183,15 @@ class RoundProbes:
                 replay.reset()
                 self._make(name, test, replay, step)
 
-    def _test_early(self, replay: Replay, step: int) -> None:
+    def _test_early(self, replay: Replay, number: int, step: int) -> None:
         for name, test in _TESTS.items():
             replay.reset()
             seen = self._make(name, test, replay, step)
             if seen is not None and name == "repeat" and not _faithful(seen.numbers):
+                if number < self._latest:  # an evaluation may have drawn numbers within it
+                    self._early = number + 1
+                    self._evidence.probes.remove(seen)
+                    return
                 note = "the round gives another loss when it is made again"
                 self._evidence.not_checked.append(NotChecked("*", note))
                 return
