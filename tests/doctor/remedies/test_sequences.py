@@ -93,6 +93,16 @@ def test_attention_that_is_masked_is_left_alone() -> None:
     )
 
 
+def test_a_mask_that_is_only_made_hides_nothing() -> None:
+    script = BLOCKS.format(*FORMS["by hand"])
+    script = script.replace(
+        "super().__init__()", "super().__init__()\n        torch.ones(1).tril()"
+    )
+    case = case_of("target-in-input", script, numbers=NEXT, kind="Reader")
+    assert "torch.ones(1).tril()" in script
+    assert "masked_fill" in after(case, "mask-later")
+
+
 SAME = {"targets_that_are_the_token_itself": 1.0}
 
 LANGUAGE = """
@@ -248,3 +258,21 @@ def test_positions_that_were_made_and_forgotten_are_added() -> None:
     assert new(script, mended) == [
         "x = self.embed(tokens) + self.places(torch.arange(tokens.size(1), device=tokens.device))"
     ]
+
+
+def test_what_an_embedding_gave_is_used() -> None:
+    script = BLOCKS.format(*FORMS["encoder"])
+    script = script.replace(
+        "self.attention =", "self.pos_emb = nn.Embedding(64, d)\n        self.attention ="
+    )
+    line = "x = self.embed(tokens)\n"
+    assert line in script
+    lines = [
+        "place = self.pos_emb(torch.arange(tokens.size(1)))",
+        "token = self.embed(tokens)",
+        "x = self.drop(token)",
+    ]
+    script = script.replace(line, "\n        ".join(lines) + "\n")
+    for problem in ("untrained-parameters", "missing-position"):
+        mended = after(case_of(problem, script, kind="Reader"), "use-embedding")
+        assert new(script, mended) == ["x = self.drop(token + place)"]

@@ -131,7 +131,7 @@ def _masked(source: Source, kind: ast.ClassDef, forward: ast.FunctionDef) -> Ite
         if kind in source.ancestors(call) and not _has(call, "attn_mask") and len(call.args) == 3:
             yield source.argument(call, "is_causal", "True")
     for call in source.calls("softmax"):
-        if kind in source.ancestors(call) and not _is_masked(source, kind):
+        if kind in source.ancestors(call) and not _is_masked(forward):
             scores = _scores(source, call)
             if scores is not None:
                 text = closed(source, scores)
@@ -140,10 +140,10 @@ def _masked(source: Source, kind: ast.ClassDef, forward: ast.FunctionDef) -> Ite
                 yield source.replace(scores, f'{text}.masked_fill({hidden}, float("-inf"))')
 
 
-def _is_masked(source: Source, kind: ast.ClassDef) -> bool:
+def _is_masked(forward: ast.FunctionDef) -> bool:
     return any(
         isinstance(node, ast.Call) and last_name(node.func) in ("masked_fill", "tril", "triu")
-        for node in ast.walk(kind)
+        for node in ast.walk(forward)  # a mask that is only made hides nothing
     )
 
 
@@ -357,8 +357,37 @@ def add_positions(case: Case) -> Iterator[Change]:
         return
 
 
+def use_lost_places(case: Case) -> Iterator[Change]:
+    """What an embedding gave that nothing takes is added to what another one gave."""
+    for source, kind in _classes(case):
+        forward = _forward(kind)
+        if forward is None:
+            continue
+        names = [node for node in ast.walk(forward) if isinstance(node, ast.Name)]
+        read = [name for name in names if isinstance(name.ctx, ast.Load)]
+        given = [
+            one.targets[0]
+            for one in ast.walk(forward)
+            if isinstance(one, ast.Assign)
+            and isinstance(one.value, ast.Call)
+            and isinstance(one.targets[0], ast.Name)
+            and re.search(r"emb|wte|wpe|tok|pos", last_name(one.value.func))
+        ]
+        named = [one.id for one in given if isinstance(one, ast.Name)]
+        lost = [name for name in named if name not in {one.id for one in read}]
+        taken = [one for one in read if one.id in named]
+        if len(lost) == 1 and taken:
+            first = min(taken, key=lambda one: (one.lineno, one.col_offset))
+            inner = isinstance(source.parents[first], ast.BinOp | ast.Attribute)
+            text = f"{first.id} + {lost[0]}"
+            edit = source.replace(first, f"({text})" if inner else text)
+            does = f"adds {lost[0]}, which nothing takes, to {first.id}"
+            yield Change.of("use-embedding", does, source, [edit])
+
+
 TABLE = {
     "target-in-input": (mask_later,),
     "unmasked-padding": (pack_rows, mask_padding),
-    "missing-position": (add_positions,),
+    "missing-position": (use_lost_places, add_positions),
+    "untrained-parameters": (use_lost_places,),
 }
