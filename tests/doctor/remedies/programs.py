@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from glial.core.findings import Finding, Place, Severity
+from glial.core.findings import Finding, Place
 from glial.doctor.evidence import (
     Evidence,
     LayerSeen,
@@ -84,11 +84,10 @@ class Program:
         where: str | None = None,
         numbers: Mapping[str, int | float] | None = None,
         means: str = "",
-        severity: Severity = "error",
     ) -> list[str]:
         """The text after each change, the likeliest first."""
         place, seen = self.at(at), dict(numbers or {})
-        finding = Finding(problem, severity, where, seen, means, "", at=place)
+        finding = Finding(problem, "error", where, seen, means, "", at=place)
         sources = Sources({FILE: self.text})
         found = changes(Case(finding, self.evidence, sources))
         return [texts_after([change], sources)[FILE] for change in found]

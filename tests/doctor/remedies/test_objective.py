@@ -239,12 +239,16 @@ def test_an_output_for_each_class_wherever_the_number_is_written(
     assert told[1] == line
 
 
-def test_outputs_that_were_never_asked_for_stay() -> None:
-    text = "net = nn.Sequential(nn.Linear(4, 3))\nloss = F.cross_entropy(net(x), y)\n"
+def test_outputs_that_are_never_asked_for_go_unless_evaluation_may_ask() -> None:
+    text = "net = nn.Sequential(nn.Linear(4, 9))\nloss = F.cross_entropy(net(x), y)\n"
     made = Program(text).model("net").layer("0", "Linear", "net =")
-    made = made.loss(at="loss =", model="net", output_layer="0")
-    numbers = {"outputs": 3, "classes": 2}
-    assert made.all("wrong-output-width", numbers=numbers, severity="note") == []
+    target = {**counted(0, 2), "shape": [8]}
+    made = made.loss(at="loss =", model="net", output_layer="0", target=target)
+    numbers = {"outputs": 9, "classes": 3}
+    told = made.first("wrong-output-width", numbers=numbers)
+    assert told[1] == "+ net = nn.Sequential(nn.Linear(4, 3))"
+    made.evidence.rows.unseen_classes = ["4"]
+    assert made.all("wrong-output-width", numbers=numbers) == []
 
 
 def test_a_width_that_is_computed_is_written_down() -> None:

@@ -92,11 +92,13 @@ def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.ar
 def fit_width(case: Case) -> Iterator[Change]:
     """The last layer is given an output for each class."""
     loss, seen = case.loss, case.finding.evidence
-    if loss is None or case.finding.severity == "note":
-        return  # outputs too many cost nothing, and a class may be met later
+    if loss is None or case.evidence.rows.unseen_classes:
+        return  # what training shows is not all that is asked for
     target = loss.target
     lowest = target.min if target is not None else math.nan
     classes = int(max(seen.get("largest_target", -1), seen.get("target", -1)) + 1)
+    if "classes" in seen and target is not None:  # there are more outputs than that
+        classes = int(target.max) + 1
     single = seen.get("outputs") == 1 and "loss" in seen
     if single and target is not None:
         whole = target.whole and 2 <= len(target.counts) <= 100
