@@ -299,3 +299,11 @@ def test_channels_are_moved_to_the_front_wherever_the_network_is_called() -> Non
         "loss = loss_fn(net(xb.permute(0, 3, 1, 2)), yb)",
         "print(accuracy(net(x_test.permute(0, 3, 1, 2)), y_test))",
     ]
+
+
+def test_what_is_rebuilt_is_compared_as_it_was_given() -> None:
+    script = LOADER.format("pass").replace("(net(xb), yb)", "(net(xb), xb * 16)")
+    assert "(net(xb), xb * 16)" in script
+    case = case_of("unscaled-target", script)
+    assert "(net(xb), xb)" in after(case, "rebuild-as-given")
+    assert "rebuild-as-given" not in names(case_of("unscaled-target", LOADER.format("pass")))

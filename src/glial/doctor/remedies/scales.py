@@ -299,6 +299,23 @@ def scale_targets(case: Case) -> Iterator[Change]:
     )
 
 
+def rebuild_as_given(case: Case) -> Iterator[Change]:
+    """What is to be rebuilt is compared on the scale on which the network is given it."""
+    call, taught = case.loss_call, Arrays(case).training_call
+    if call is None or taught is None or call.source is not taught.source:
+        return
+    if not isinstance(call.node, ast.Call) or not isinstance(taught.node, ast.Call):
+        return
+    source = call.source
+    given = {source.code(one) for one in taught.node.args}
+    for one in [*call.node.args, *(k.value for k in call.node.keywords)]:
+        for factor in factors(one):
+            if factor.node is one and source.code(factor.kept) in given:
+                says = f"compares with what the network is given, not with {factor.size:g} times it"
+                edit = source.replace(one, source.code(factor.kept))
+                yield Change.of("rebuild-as-given", says, source, [edit], alters_loss=True)
+
+
 def _compared(arrays: Arrays, name: str) -> list[ast.expr]:
     """What the loss compares: the network's answers and the targets, where it is computed."""
     case, taught = arrays.case, arrays.training_call
@@ -346,5 +363,6 @@ def _reaches(source: Source, array: Array, statement: ast.stmt) -> bool:
 TABLE = {
     "unscaled-input": (without_factor, fit_normalize, scale_columns, scale_before),
     "constant-input": (without_factor, fit_normalize, scale_columns, scale_before),
-    "unscaled-target": (scale_targets,),
+    "unscaled-target": (rebuild_as_given, scale_targets),
+    "wrong-output-activation": (rebuild_as_given,),
 }
