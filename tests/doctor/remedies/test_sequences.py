@@ -37,6 +37,9 @@ class Reader(nn.Module):
         layer = nn.TransformerEncoderLayer(d, 2, 16, dropout=0.0, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
         self.mha = nn.MultiheadAttention(d, 2, batch_first=True)
+        other = nn.TransformerDecoderLayer(d, 2, 16, dropout=0.0, batch_first=True)
+        self.decoder = nn.TransformerDecoder(other, 1)
+        self.whole = nn.Transformer(d, 2, 1, 1, 16, dropout=0.0, batch_first=True)
         self.head = nn.Linear(d, vocab)
 
     def forward(self, tokens):
@@ -56,6 +59,8 @@ FORMS = {
     "encoder": ("return v", "self.encoder(x)"),
     "multihead": ("return v", "self.mha(x, x, x)[0]"),
     "function": ("return F.scaled_dot_product_attention(q, k, v)", "self.attention(x)"),
+    "decoder": ("return v", "self.decoder(x, torch.zeros_like(x))"),
+    "whole": ("return v", "self.whole(torch.zeros_like(x), x)"),
     "by hand": (
         "scores = q @ k.transpose(-2, -1) / 3\n        return F.softmax(scores, dim=-1) @ v",
         "self.attention(x)",
@@ -276,3 +281,23 @@ def test_what_an_embedding_gave_is_used() -> None:
     for problem in ("untrained-parameters", "missing-position"):
         mended = after(case_of(problem, script, kind="Reader"), "use-embedding")
         assert new(script, mended) == ["x = self.drop(token + place)"]
+
+
+def test_targets_are_shifted_where_a_function_gives_them() -> None:
+    script = LANGUAGE.format("x, y = batch(i)", "x", "logits.transpose(1, 2), y")
+    script = script.replace(
+        "net = Reader()",
+        "def batch(i):\n    x, z = rows[:, i : i + 25], rows[:, i : i + 25]\n    return x, z\n\n"
+        "net = Reader()",
+    )
+    case = case_of("target-in-input", script, numbers=SAME, kind="Reader")
+    (line,) = new(script, after(case, "shift-targets"))
+    assert line == "x, z = rows[:, i : i + 25], rows[:, i + 1:i + 26]"
+
+
+def test_a_decoder_is_given_what_it_said_before() -> None:
+    script = LANGUAGE.format("source, y = pair(i); x = y", "source, x", "logits.mT, y")
+    script += "begun = torch.full((len(rows), 1), START)\n"
+    case = case_of("target-in-input", script, numbers=SAME, kind="Reader")
+    (line,) = new(script, after(case, "shift-targets"))
+    assert line.endswith("x = torch.cat([torch.full_like(y[:, :1], START), y[:, :-1]], 1)")

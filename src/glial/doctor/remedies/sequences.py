@@ -1,4 +1,4 @@
-"""Sequences: what a place may see, what it has to predict, where it stands, where rows end."""
+"""Sequences: what a place may see, and where rows end."""
 
 from __future__ import annotations
 
@@ -7,72 +7,13 @@ import re
 from collections.abc import Iterator
 
 from glial.doctor.remedies.alterations import closed, number
-from glial.doctor.remedies.arrays import Arrays, fresh
+from glial.doctor.remedies.arrays import fresh
 from glial.doctor.remedies.case import Case
 from glial.doctor.remedies.change import Change
+from glial.doctor.remedies.classes import calls_in, classes_of, forward_of, has, is_true, made_in
 from glial.doctor.remedies.source import Edit, Source, last_name
 
-LONGEST = 512  # places that get an embedding, at least
 RECURRENT = ("LSTM", "GRU", "RNN")
-
-
-def network_class(case: Case) -> tuple[Source, ast.ClassDef] | None:
-    """The class of the network, or of the layer that the finding is about."""
-    model, call = case.model, Arrays(case).training_call
-    if model is None:
-        return None
-    for source in (case.sources.of(model.at), call.source if call else None):
-        for node in source.nodes if source is not None else ():
-            if isinstance(node, ast.ClassDef) and node.name == model.kind and source is not None:
-                return source, node
-    return None
-
-
-def _classes(case: Case) -> Iterator[tuple[Source, ast.ClassDef]]:
-    """The network's class, and then the others of its file: blocks are often their own."""
-    found = network_class(case)
-    if found is not None:
-        source, own = found
-        yield found
-        for node in source.nodes:
-            if isinstance(node, ast.ClassDef) and node is not own:
-                yield source, node
-
-
-def _forward(kind: ast.ClassDef) -> ast.FunctionDef | None:
-    return next(
-        (n for n in kind.body if isinstance(n, ast.FunctionDef) and n.name == "forward"), None
-    )
-
-
-def _made(source: Source, kind: ast.ClassDef, *names: str) -> dict[str, ast.Call]:
-    """Attributes of a class that hold a layer of some kinds, and the calls that make these."""
-    found = {}
-    for node in ast.walk(kind):
-        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
-            continue
-        if last_name(node.value.func) in names:
-            found[source.code(node.targets[0])] = node.value
-    return found
-
-
-def _calls_of(source: Source, function: ast.AST, names: dict[str, ast.Call]) -> list[ast.Call]:
-    return [
-        node
-        for node in ast.walk(function)
-        if isinstance(node, ast.Call) and source.code(node.func) in names
-    ]
-
-
-def _has(call: ast.Call, *names: str) -> bool:
-    return any(keyword.arg in names for keyword in call.keywords)
-
-
-def _is_true(call: ast.Call, name: str) -> bool:
-    return any(
-        k.arg == name and isinstance(k.value, ast.Constant) and k.value.value is True
-        for k in call.keywords
-    )
 
 
 # -- what a place may see
@@ -84,8 +25,8 @@ def mask_later(case: Case) -> Iterator[Change]:
         return
     edits: list[Edit] = []
     last: Source | None = None
-    for source, kind in _classes(case):
-        forward = _forward(kind)
+    for source, kind in classes_of(case):
+        forward = forward_of(kind)
         if forward is not None and (last is None or last is source):
             edits += _masked(source, kind, forward)
             last = source
@@ -100,12 +41,13 @@ def mask_later(case: Case) -> Iterator[Change]:
 
 
 def _masked(source: Source, kind: ast.ClassDef, forward: ast.FunctionDef) -> Iterator[Edit]:
-    layers = _made(source, kind, "TransformerEncoder", "TransformerEncoderLayer")
-    first = any(_is_true(call, "batch_first") for call in source.calls("TransformerEncoderLayer"))
+    layers = made_in(source, kind, "TransformerEncoder", "TransformerEncoderLayer")
+    made_of = source.calls("TransformerEncoderLayer", "TransformerDecoderLayer")
+    first = any(is_true(call, "batch_first") for call in made_of)
     torch, more = source.refer("torch")
     nn, imports = source.refer("torch.nn")
-    for call in _calls_of(source, forward, layers):
-        if call.args and not _has(call, "mask", "src_mask", "is_causal") and len(call.args) == 1:
+    for call in calls_in(source, forward, layers):
+        if call.args and not has(call, "mask", "src_mask", "is_causal") and len(call.args) == 1:
             whole = layers[source.code(call.func)]
             name = "mask" if last_name(whole.func) == "TransformerEncoder" else "src_mask"
             given = closed(source, call.args[0])
@@ -116,11 +58,22 @@ def _masked(source: Source, kind: ast.ClassDef, forward: ast.FunctionDef) -> Ite
             yield from imports
             yield source.argument(call, name, mask)
             yield source.argument(call, "is_causal", "True")
-    attention = _made(source, kind, "MultiheadAttention")
-    for call in _calls_of(source, forward, attention):
-        if len(call.args) == 3 and not _has(call, "attn_mask"):
+    whole_ones = made_in(source, kind, "Transformer", "TransformerDecoder")
+    for call in calls_in(source, forward, whole_ones):
+        if len(call.args) == 2 and not has(call, "tgt_mask"):
+            made = whole_ones[source.code(call.func)]
+            decodes = last_name(made.func) == "TransformerDecoder"
+            axis = 1 if is_true(made, "batch_first") or (decodes and first) else 0
+            given = closed(source, call.args[0 if decodes else 1])
+            size = f"{given}.size({axis}), device={given}.device"
+            mask = f"{nn}.Transformer.generate_square_subsequent_mask({size})"
+            yield from imports
+            yield source.argument(call, "tgt_mask", mask)
+    attention = made_in(source, kind, "MultiheadAttention")
+    for call in calls_in(source, forward, attention):
+        if len(call.args) == 3 and not has(call, "attn_mask"):
             given = closed(source, call.args[0])
-            axis = 1 if _is_true(attention[source.code(call.func)], "batch_first") else 0
+            axis = 1 if is_true(attention[source.code(call.func)], "batch_first") else 0
             size = f"{given}.size({axis})"
             mask = (
                 f"{torch}.ones({size}, {size}, dtype={torch}.bool, device={given}.device).triu(1)"
@@ -128,7 +81,7 @@ def _masked(source: Source, kind: ast.ClassDef, forward: ast.FunctionDef) -> Ite
             yield from more
             yield source.argument(call, "attn_mask", mask)
     for call in source.calls("scaled_dot_product_attention"):
-        if kind in source.ancestors(call) and not _has(call, "attn_mask") and len(call.args) == 3:
+        if kind in source.ancestors(call) and not has(call, "attn_mask") and len(call.args) == 3:
             yield source.argument(call, "is_causal", "True")
     for call in source.calls("softmax"):
         if kind in source.ancestors(call) and not _is_masked(forward):
@@ -177,19 +130,19 @@ def _scores(source: Source, call: ast.Call) -> ast.expr | None:
 
 def pack_rows(case: Case) -> Iterator[Change]:
     """Recurrent layers read rows as far as these go."""
-    for source, kind in _classes(case):
-        forward = _forward(kind)
+    for source, kind in classes_of(case):
+        forward = forward_of(kind)
         if forward is None:
             continue
-        layers = _made(source, kind, *RECURRENT)
-        for call in _calls_of(source, forward, layers):
+        layers = made_in(source, kind, *RECURRENT)
+        for call in calls_in(source, forward, layers):
             if not call.args or _is_packed(source, forward, call.args[0]):
                 continue
             lengths, more = _lengths(source, kind, forward)
             if lengths is None:
                 continue
             pack, imports = source.refer("torch.nn.utils.rnn.pack_padded_sequence")
-            first = _is_true(layers[source.code(call.func)], "batch_first")
+            first = is_true(layers[source.code(call.func)], "batch_first")
             text = f"{pack}({{}}, {lengths}.cpu(), batch_first={first}, enforce_sorted=False)"
             edits = [*imports, *more, source.wrap(call.args[0], text)]
             statement = source.statement(call)
@@ -225,8 +178,8 @@ def _is_packed(source: Source, forward: ast.FunctionDef, node: ast.expr) -> bool
 
 def _tokens(source: Source, kind: ast.ClassDef, forward: ast.FunctionDef) -> str | None:
     """What the tokens are called that ``forward`` embeds."""
-    embeddings = _made(source, kind, "Embedding")
-    for call in _calls_of(source, forward, embeddings):
+    embeddings = made_in(source, kind, "Embedding")
+    for call in calls_in(source, forward, embeddings):
         if call.args and isinstance(call.args[0], ast.Name):
             return call.args[0].id
     return None
@@ -234,7 +187,7 @@ def _tokens(source: Source, kind: ast.ClassDef, forward: ast.FunctionDef) -> str
 
 def _filling(source: Source, kind: ast.ClassDef) -> str:
     """The number that rows are filled up with."""
-    for call in _made(source, kind, "Embedding").values():
+    for call in made_in(source, kind, "Embedding").values():
         for keyword in call.keywords:
             if keyword.arg == "padding_idx":
                 return source.code(keyword.value)
@@ -264,19 +217,19 @@ def _first_of(function: ast.FunctionDef) -> ast.stmt:
 
 def mask_padding(case: Case) -> Iterator[Change]:
     """Attention and means leave out what rows are filled up with."""
-    for source, kind in _classes(case):
-        forward = _forward(kind)
+    for source, kind in classes_of(case):
+        forward = forward_of(kind)
         tokens = _tokens(source, kind, forward) if forward is not None else None
         if forward is None or tokens is None:
             continue
         padding = f"{tokens} == {_filling(source, kind)}"
         edits: list[Edit] = []
-        encoders = _made(source, kind, "TransformerEncoder", "TransformerEncoderLayer")
-        for call in _calls_of(source, forward, encoders):
-            if not _has(call, "src_key_padding_mask"):
+        encoders = made_in(source, kind, "TransformerEncoder", "TransformerEncoderLayer")
+        for call in calls_in(source, forward, encoders):
+            if not has(call, "src_key_padding_mask"):
                 edits.append(source.argument(call, "src_key_padding_mask", padding))
-        for call in _calls_of(source, forward, _made(source, kind, "MultiheadAttention")):
-            if not _has(call, "key_padding_mask"):
+        for call in calls_in(source, forward, made_in(source, kind, "MultiheadAttention")):
+            if not has(call, "key_padding_mask"):
                 edits.append(source.argument(call, "key_padding_mask", padding))
         (known,) = fresh(source, "known")
         for node in ast.walk(forward):
@@ -294,100 +247,7 @@ def mask_padding(case: Case) -> Iterator[Change]:
             )
 
 
-# -- where a place stands
-
-
-def add_positions(case: Case) -> Iterator[Change]:
-    """Each place is told where it stands."""
-    for source, kind in _classes(case):
-        forward = _forward(kind)
-        if forward is None:
-            continue
-        embeddings = _made(source, kind, "Embedding")
-        calls = [
-            call
-            for call in _calls_of(source, forward, embeddings)
-            if call.args and isinstance(call.args[0], ast.Name)
-        ]
-        if not calls:
-            continue
-        call = calls[0]
-        tokens = source.code(call.args[0])
-        torch, more = source.refer("torch")
-        unused = [
-            name
-            for name, made in embeddings.items()
-            if not any(
-                source.code(n) == name for n in ast.walk(forward) if isinstance(n, ast.Attribute)
-            )
-            and made is not embeddings[source.code(call.func)]
-        ]
-        places = f"{torch}.arange({tokens}.size(1), device={tokens}.device)"
-        if unused:
-            edits = [*more, source.wrap(call, f"{{}} + {unused[0]}({places})")]
-        else:
-            made = embeddings[source.code(call.func)]
-            if len(made.args) < 2:
-                continue
-            width = source.code(made.args[1])
-            function = source.code(made.func)
-            name = "self.position"
-            if any(source.code(n) == name for n in ast.walk(kind) if isinstance(n, ast.Attribute)):
-                name = "self.place_embedding"
-            shapes = case.model.inputs.get("train", []) if case.model else []
-            longest = max([LONGEST, *(s.shape[1] for s in shapes if len(s.shape) == 2)])
-            line = f"{name} = {function}({longest}, {width})"
-            edits = [
-                *more,
-                source.after(source.statement(made), line),
-                source.wrap(call, f"{{}} + {name}({places})"),
-            ]
-        parent = source.parents[call]
-        if isinstance(parent, ast.BinOp | ast.Attribute | ast.Call) and call is not getattr(
-            parent, "func", None
-        ):
-            last = edits.pop()
-            edits.append(Edit(last.start, last.end, f"({last.text})"))
-        yield Change.of(
-            "add-positions",
-            "adds an embedding of its place to that of each token",
-            source,
-            edits,
-        )
-        return
-
-
-def use_lost_places(case: Case) -> Iterator[Change]:
-    """What an embedding gave that nothing takes is added to what another one gave."""
-    for source, kind in _classes(case):
-        forward = _forward(kind)
-        if forward is None:
-            continue
-        names = [node for node in ast.walk(forward) if isinstance(node, ast.Name)]
-        read = [name for name in names if isinstance(name.ctx, ast.Load)]
-        given = [
-            one.targets[0]
-            for one in ast.walk(forward)
-            if isinstance(one, ast.Assign)
-            and isinstance(one.value, ast.Call)
-            and isinstance(one.targets[0], ast.Name)
-            and re.search(r"emb|wte|wpe|tok|pos", last_name(one.value.func))
-        ]
-        named = [one.id for one in given if isinstance(one, ast.Name)]
-        lost = [name for name in named if name not in {one.id for one in read}]
-        taken = [one for one in read if one.id in named]
-        if len(lost) == 1 and taken:
-            first = min(taken, key=lambda one: (one.lineno, one.col_offset))
-            inner = isinstance(source.parents[first], ast.BinOp | ast.Attribute)
-            text = f"{first.id} + {lost[0]}"
-            edit = source.replace(first, f"({text})" if inner else text)
-            does = f"adds {lost[0]}, which nothing takes, to {first.id}"
-            yield Change.of("use-embedding", does, source, [edit])
-
-
 TABLE = {
     "target-in-input": (mask_later,),
     "unmasked-padding": (pack_rows, mask_padding),
-    "missing-position": (use_lost_places, add_positions),
-    "untrained-parameters": (use_lost_places,),
 }

@@ -10,7 +10,7 @@ from glial.doctor.remedies.alterations import number
 from glial.doctor.remedies.arrays import Arrays
 from glial.doctor.remedies.case import Case
 from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source
+from glial.doctor.remedies.source import Edit, Source, last_name
 
 ENDS = re.compile(r"(?:^|_)(?:dones?|terminals?|terminated|ended|ends?|over|last)(?:_|$)")
 
@@ -45,7 +45,7 @@ def shift_targets(case: Case) -> Iterator[Change]:
             if name in inputs:
                 yield _shifted(source, _apart(source, name, call.node, loss.node))
     for name in targets:
-        for node in _slices_of(source, name, call.node):
+        for node in _slices_of(source, name):
             moved = _moved(source, node, by)
             if moved is not None:
                 yield _shifted(source, [moved])
@@ -99,16 +99,21 @@ def _unshifted(source: Source, loss: ast.Call) -> list[Edit]:
     return edits if len(edits) > 1 else []
 
 
-def _slices_of(source: Source, name: str, near: ast.AST) -> Iterator[ast.Subscript]:
+def _slices_of(source: Source, name: str, hops: int = 3) -> Iterator[ast.Subscript]:
     """The slices that cut a variable, where it is set or in the function that gives it."""
     for one in reversed(source.assignments(name)):
         if not isinstance(one, ast.Assign):
             continue
         value: ast.expr = one.value
-        if isinstance(value, ast.Tuple):
-            names = [source.code(t) for t in getattr(one.targets[0], "elts", [])]
-            if name in names:
-                value = value.elts[names.index(name)]
+        names = [source.code(t) for t in getattr(one.targets[0], "elts", [])]
+        if isinstance(value, ast.Tuple) and name in names:
+            value = value.elts[names.index(name)]
+        elif isinstance(value, ast.Call) and hops:
+            for given in _returned(source, value):
+                if isinstance(given, ast.Tuple) and name in names:
+                    given = given.elts[names.index(name)]
+                if isinstance(given, ast.Name):
+                    yield from _slices_of(source, given.id, hops - 1)
         found = [
             n
             for n in ast.walk(value)
@@ -117,6 +122,15 @@ def _slices_of(source: Source, name: str, near: ast.AST) -> Iterator[ast.Subscri
         ]
         if found:
             yield found[0]
+
+
+def _returned(source: Source, call: ast.Call) -> Iterator[ast.expr]:
+    """What a function of the file returns where it is called."""
+    for function in source.nodes:
+        if isinstance(function, ast.FunctionDef) and function.name == last_name(call.func):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Return) and node.value is not None:
+                    yield node.value
 
 
 def _moved(source: Source, node: ast.Subscript, by: int) -> Edit | None:
@@ -159,6 +173,36 @@ def _plus(source: Source, node: ast.expr, by: int) -> str:
     return f"{source.code(node)} {'+' if by > 0 else '-'} {abs(by)}"
 
 
+def shift_inputs(case: Case) -> Iterator[Change]:
+    """A decoder is given what it must say from a start on, and without its end."""
+    if case.finding.evidence.get("targets_that_are_the_token_itself", 0.0) <= 0.95:
+        return
+    call, loss = Arrays(case).training_call, case.loss_call
+    if call is None or loss is None or loss.source is not call.source:
+        return
+    source = call.source
+    if not isinstance(loss.node, ast.Call) or not isinstance(call.node, ast.Call):
+        return
+    starts = [
+        source.code(one.args[1])
+        for one in source.calls("full")
+        if len(one.args) > 1 and isinstance(one.args[0], ast.Tuple) and one.args[0].elts
+        if number(one.args[0].elts[-1]) == 1
+    ]
+    asked = {n.id for n in _names([*loss.node.args[1:], *(k.value for k in loss.node.keywords)])}
+    for given in call.node.args[1:] if starts else ():
+        made = source.assignments(source.code(given))
+        values = [one.value for one in made if isinstance(one, ast.Assign)]
+        for value in [*(v for v in values if isinstance(v, ast.Name)), given]:
+            if isinstance(value, ast.Name) and value.id in asked:
+                torch, more = source.refer("torch")
+                y = value.id
+                begun = f"{torch}.full_like({y}[:, :1], {starts[0]})"
+                text = f"{torch}.cat([{begun}, {y}[:, :-1]], 1)"
+                yield _shifted(source, [*more, source.replace(value, text)])
+                return
+
+
 def stop_at_ends(case: Case) -> Iterator[Change]:
     """Values of what follows count only where something follows."""
     if "unused_marks" not in case.finding.evidence:
@@ -194,6 +238,6 @@ def stop_at_ends(case: Case) -> Iterator[Change]:
 
 
 TABLE = {
-    "target-in-input": (shift_targets,),
+    "target-in-input": (shift_inputs, shift_targets),
     "wrong-target": (shift_targets, stop_at_ends),
 }
