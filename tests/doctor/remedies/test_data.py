@@ -307,3 +307,14 @@ def test_what_is_rebuilt_is_compared_as_it_was_given() -> None:
     case = case_of("unscaled-target", script)
     assert "(net(xb), xb)" in after(case, "rebuild-as-given")
     assert "rebuild-as-given" not in names(case_of("unscaled-target", LOADER.format("pass")))
+
+
+def test_targets_are_found_of_a_loss_that_is_known_by_its_gradient() -> None:
+    script = LOADER.format("y_train[3] = float('nan')").replace(
+        "loss = loss_fn(net(xb), yb)  # learns  # loss\n        loss.backward()",
+        "loss = ((net(xb) - yb) ** 2).mean()  # learns\n        loss.backward()  # loss",
+    )
+    assert "loss.backward()  # loss" in script
+    case = case_of("missing-values", script)
+    assert Arrays(case).targets is not None
+    assert gone(script, after(case, "keep-values")) == ["y_train[3] = float('nan')"]

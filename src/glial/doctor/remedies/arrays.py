@@ -153,7 +153,7 @@ class Arrays:
             for one in (*(k.value for k in named), *call.node.args):
                 if not _depends(call.source, one, answers):
                     yield one
-        found = self.case.statement(self.case.loss.at if self.case.loss else None)
+        found = self.case.loss_statement
         if found is None or found.source is not taught.source:
             return
         source = found.source

@@ -193,6 +193,21 @@ class Case:
         return next(iter(named or found), None)
 
     @property
+    def loss_statement(self) -> Found | None:
+        """Where the loss is computed, also one that is only known by its gradient being taken."""
+        found = self.statement(self.loss.at if self.loss is not None else None)
+        value = getattr(found.node, "value", None) if found is not None else None
+        if found is None or not isinstance(value, ast.Call) or last_name(value.func) != "backward":
+            return found
+        source, owner = found.source, getattr(value.func, "value", None)
+        computed = [
+            one
+            for one in source.assignments(source.code(owner) if owner is not None else "")
+            if isinstance(one, ast.Assign) and one.lineno < value.lineno
+        ]
+        return Found(source, computed[-1]) if computed else found
+
+    @property
     def loss_module(self) -> Found | None:
         """Where the loss was made, if it is a module: of several made in one line, its own."""
         if self.loss is None:

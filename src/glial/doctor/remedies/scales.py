@@ -328,7 +328,7 @@ def _compared(arrays: Arrays, name: str) -> list[ast.expr]:
             return []
         named = [k.value for k in call.node.keywords if k.arg in ("input", "target")]
         return [*call.node.args[:2], *named]
-    found = case.statement(case.loss.at if case.loss else None)
+    found = case.loss_statement
     if found is None or found.source is not source:
         return []
     answers = arrays.answers(source)
