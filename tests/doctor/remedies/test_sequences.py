@@ -98,6 +98,17 @@ def test_attention_that_is_masked_is_left_alone() -> None:
     )
 
 
+@pytest.mark.parametrize("form", ["by hand", "by method"])
+def test_a_softmax_over_who_attends_is_turned(form: str) -> None:
+    right = BLOCKS.format(*FORMS[form])
+    wrong = right.replace("dim=-1) @ v", "dim=-2) @ v").replace("softmax(-1)", "softmax(-2)")
+    assert wrong != right
+    case = case_of("target-in-input", wrong, numbers=NEXT, kind="Reader")
+    assert after(case, "attend-to-keys") == right
+    healthy = case_of("target-in-input", right, numbers=NEXT, kind="Reader")
+    assert "attend-to-keys" not in names(healthy)
+
+
 def test_a_mask_that_is_only_made_hides_nothing() -> None:
     script = BLOCKS.format(*FORMS["by hand"])
     script = script.replace(

@@ -19,6 +19,19 @@ RECURRENT = ("LSTM", "GRU", "RNN")
 # -- what a place may see
 
 
+def attend_to_keys(case: Case) -> Iterator[Change]:
+    """The weights of what a place attends to, and not those of who attends to it, add up to 1."""
+    for source, kind in classes_of(case):
+        for call in source.calls("softmax"):
+            given = [k.value for k in call.keywords if k.arg in ("dim", "axis")]
+            given = given or call.args[-1:]
+            over_queries = given and source.code(given[0]) == "-2"
+            if kind in source.ancestors(call) and over_queries and _scores(source, call):
+                does = "lets the softmax of attention run over what is attended to"
+                edit = source.replace(given[0], "-1")
+                yield Change.of("attend-to-keys", does, source, [edit])
+
+
 def mask_later(case: Case) -> Iterator[Change]:
     """Attention sees no later place."""
     if "targets_that_are_the_next_token" not in case.finding.evidence:
@@ -248,6 +261,6 @@ def mask_padding(case: Case) -> Iterator[Change]:
 
 
 TABLE = {
-    "target-in-input": (mask_later,),
+    "target-in-input": (attend_to_keys, mask_later),
     "unmasked-padding": (pack_rows, mask_padding),
 }
