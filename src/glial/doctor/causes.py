@@ -142,7 +142,13 @@ LEADS_TO: dict[str, tuple[str, ...]] = {
         "bad-initial-loss",
     ),
     # Learning rate and optimiser.
-    "gradient-ascent": ("exploding-gradient", "loss-not-decreasing"),
+    "gradient-ascent": (  # the last three were learned from repairs
+        "exploding-gradient",
+        "loss-not-decreasing",
+        "learning-rate-too-high",
+        "players-unbalanced",
+        "mode-collapse",
+    ),
     "wrong-optimizer-setting": (
         "learning-rate-too-high",
         "learning-rate-too-low",
