@@ -199,13 +199,14 @@ class Case:
         value = getattr(found.node, "value", None) if found is not None else None
         if found is None or not isinstance(value, ast.Call) or last_name(value.func) != "backward":
             return found
-        source, owner = found.source, getattr(value.func, "value", None)
-        computed = [
-            one
-            for one in source.assignments(source.code(owner) if owner is not None else "")
-            if isinstance(one, ast.Assign) and one.lineno < value.lineno
-        ]
-        return Found(source, computed[-1]) if computed else found
+        return _computed(found.source, value) or found
+
+    @property
+    def descended(self) -> Found | None:
+        """Where what the gradient is taken of is assigned last: ``loss = ...``."""
+        found = self.backward
+        call = found.node if found is not None else None
+        return _computed(found.source, call) if found and isinstance(call, ast.Call) else None
 
     @property
     def loss_module(self) -> Found | None:
@@ -240,6 +241,19 @@ class Case:
         ]
         several = len(alike) == len(found) and layer.name in alike
         return found[alike.index(layer.name) if several else 0]
+
+
+def _computed(source: Source, backward: ast.Call) -> Found | None:
+    """The last assignment, in its function, of what a call of ``backward`` is made of."""
+    owner = getattr(backward.func, "value", None)
+    before = [
+        one
+        for one in source.assignments(source.code(owner) if owner is not None else "")
+        if isinstance(one, ast.Assign)
+        and one.lineno <= backward.lineno
+        and source.function_of(one) is source.function_of(backward)
+    ]
+    return Found(source, before[-1]) if before else None
 
 
 def _is_given_parameters(call: ast.Call) -> bool:

@@ -50,13 +50,13 @@ def keep_variance(case: Case) -> Iterator[Change]:
     Source:
         Bardes, Ponce, LeCun (2022), "VICReg", equation 1.
     """
-    backward, called = case.backward, Arrays(case).training_call
-    call = backward.node if backward is not None else None
-    if backward is None or called is None or called.source is not backward.source:
+    summed, called = case.descended, Arrays(case).training_call
+    value = getattr(summed.node, "value", None) if summed is not None else None
+    if summed is None or called is None or called.source is not summed.source:
         return
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+    if not isinstance(value, ast.Call | ast.BinOp | ast.Name | ast.UnaryOp):
         return
-    source, around = backward.source, backward.source.function_of(call)
+    source, around = summed.source, summed.source.function_of(value)
     if source.function_of(called.node) is not around or not isinstance(called.node, ast.Call):
         return
     network = source.code(called.node.func)
@@ -68,20 +68,14 @@ def keep_variance(case: Case) -> Iterator[Change]:
         and isinstance(statement.value, ast.Call)
         and source.code(statement.value.func) == network
         and source.function_of(statement) is around
-        and statement.lineno <= call.lineno
+        and statement.lineno <= value.lineno
     ]
     vectors = list(dict.fromkeys(given)) or [source.code(called.node)]
-    sums = [
-        statement
-        for statement in source.assignments(source.code(call.func.value))
-        if isinstance(statement, ast.Assign) and statement.lineno <= call.lineno
-    ]
     torch, imported = source.refer("torch")
     terms = " + ".join(f"{torch}.relu(1 - ({one}.var(0) + 1e-4).sqrt()).mean()" for one in vectors)
-    for statement in sums[-1:]:
-        edits = [*imported, source.wrap(statement.value, f"{{}} + {terms}")]
-        does = "adds to the loss what units lack of a deviation of 1 over a batch"
-        yield Change.of("keep-variance", does, source, edits, alters_loss=True)
+    edits = [*imported, source.wrap(value, f"{{}} + {terms}")]
+    does = "adds to the loss what units lack of a deviation of 1 over a batch"
+    yield Change.of("keep-variance", does, source, edits, alters_loss=True)
 
 
 TABLE: Mapping[str, tuple[Remedy, ...]] = {

@@ -163,36 +163,18 @@ def _whole_loop(source: Source, statement: ast.stmt) -> ast.stmt:
 
 def add_lost_term(case: Case) -> Iterator[Change]:
     """A term that the network returns for the loss, and nothing takes, is added to it."""
-    backward = case.backward
-    call = backward.node if backward is not None else None
-    if (
-        backward is None
-        or not isinstance(call, ast.Call)
-        or not isinstance(call.func, ast.Attribute)
-    ):
+    summed = case.descended
+    value = getattr(summed.node, "value", None) if summed is not None else None
+    if summed is None or not isinstance(value, ast.Call | ast.BinOp | ast.Name):
         return
-    source, around = backward.source, backward.source.function_of(call)
+    source, around = summed.source, summed.source.function_of(value)
     names = [n for n in source.nodes if isinstance(n, ast.Name) and source.function_of(n) is around]
     read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
-    lost = [
-        name
-        for name in names
-        if isinstance(source.parents[name], ast.Tuple)
-        and isinstance(name.ctx, ast.Store)
-        and name.id not in read
-        and _TERM.search(name.id)
-    ]
-    sums = [
-        statement
-        for statement in source.assignments(source.code(call.func.value))
-        if isinstance(statement, ast.Assign)
-        and statement.lineno <= call.lineno
-        and isinstance(statement.value, ast.Call | ast.BinOp | ast.Name)
-    ]
-    for name in lost:
-        for statement in sums[-1:]:
-            edit = source.wrap(statement.value, f"{{}} + {name.id}")
+    for name in names:
+        lost = isinstance(name.ctx, ast.Store) and name.id not in read
+        if lost and isinstance(source.parents[name], ast.Tuple) and _TERM.search(name.id):
             does = f"adds {name.id}, which nothing takes, to the loss"
+            edit = source.wrap(value, f"{{}} + {name.id}")
             yield Change.of("add-term", does, source, [edit], alters_loss=True)
 
 

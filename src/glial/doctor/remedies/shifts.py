@@ -26,30 +26,41 @@ def shift_targets(case: Case) -> Iterator[Change]:
         by = 2
     else:
         return
-    call, loss = Arrays(case).training_call, case.loss_call
-    if call is None or loss is None or loss.source is not call.source:
+    found = _calls(case)
+    if found is None:
         return
-    source = call.source
-    if not isinstance(loss.node, ast.Call) or not isinstance(call.node, ast.Call):
-        return
+    source, call, loss = found
     if by == -1:
-        edits = _unshifted(source, loss.node)
+        edits = _unshifted(source, loss)
         if edits:
             yield _shifted(source, edits)
-    targets = [
-        n.id for n in _names(loss.node.args[1:]) + _names([k.value for k in loss.node.keywords])
-    ]
-    inputs = [n.id for n in _names(call.node.args)]
+    targets = _asked(loss)
+    inputs = [n.id for n in _names(call.args)]
     if by == 1:
         for name in targets:
             if name in inputs:
-                yield _shifted(source, _apart(source, name, call.node, loss.node))
+                yield _shifted(source, _apart(source, name, call, loss))
     for name in targets:
         for node in _slices_of(source, name):
             moved = _moved(source, node, by)
             if moved is not None:
                 yield _shifted(source, [moved])
                 return
+
+
+def _calls(case: Case) -> tuple[Source, ast.Call, ast.Call] | None:
+    """Where the network is called to learn, and its loss, if they stand in one file."""
+    call, loss = Arrays(case).training_call, case.loss_call
+    if call is None or loss is None or loss.source is not call.source:
+        return None
+    if not isinstance(loss.node, ast.Call) or not isinstance(call.node, ast.Call):
+        return None
+    return call.source, call.node, loss.node
+
+
+def _asked(loss: ast.Call) -> list[str]:
+    """The variables that a loss is given as its targets."""
+    return [n.id for n in _names([*loss.args[1:], *(k.value for k in loss.keywords)])]
 
 
 def _shifted(source: Source, edits: list[Edit]) -> Change:
@@ -177,20 +188,18 @@ def shift_inputs(case: Case) -> Iterator[Change]:
     """A decoder is given what it must say from a start on, and without its end."""
     if case.finding.evidence.get("targets_that_are_the_token_itself", 0.0) <= 0.95:
         return
-    call, loss = Arrays(case).training_call, case.loss_call
-    if call is None or loss is None or loss.source is not call.source:
+    found = _calls(case)
+    if found is None:
         return
-    source = call.source
-    if not isinstance(loss.node, ast.Call) or not isinstance(call.node, ast.Call):
-        return
+    source, call, loss = found
     starts = [
         source.code(one.args[1])
         for one in source.calls("full")
         if len(one.args) > 1 and isinstance(one.args[0], ast.Tuple) and one.args[0].elts
         if number(one.args[0].elts[-1]) == 1
     ]
-    asked = {n.id for n in _names([*loss.node.args[1:], *(k.value for k in loss.node.keywords)])}
-    for given in call.node.args[1:] if starts else ():
+    asked = _asked(loss)
+    for given in call.args[1:] if starts else ():
         made = source.assignments(source.code(given))
         values = [one.value for one in made if isinstance(one, ast.Assign)]
         for value in [*(v for v in values if isinstance(v, ast.Name)), given]:

@@ -110,28 +110,10 @@ def unmasked_padding(evidence: Evidence, sensitivity: float) -> Iterator[Finding
 def missing_position(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Order matters, and the network cannot see it, or leaves out what was made for it."""
     probe, loss = evidence.probe("tokens"), main_loss(evidence)
-    for model in trained_models(evidence):
-        for parameter in model.parameters:
-            name = parameter.name if not parameter.layer else parameter.layer
-            if (
-                _OF_PLACES.search(name.rpartition(".")[2])
-                and parameter.optimizer is not None
-                and parameter.missed >= ENOUGH
-                and not parameter.reached
-                and not is_called(model, parameter)
-            ):
-                yield Finding(
-                    "missing-position",
-                    "warning",
-                    path_in(evidence, model, name),
-                    {"steps_without_gradient": parameter.missed},
-                    f"{name} is made to tell places apart, and nothing uses it",
-                    "add it to the embeddings of the tokens",
-                    at=parameter.at,
-                    since_step=1,
-                    source=_POSITIONS,
-                )
-                return
+    unused = list(_unused_places(evidence))
+    yield from unused[:1]
+    if unused:
+        return
     if probe is None or loss is None or probe.numbers.get("next_token", 0.0) < 0.95:
         return
     if probe.numbers.get("sees_order", 1.0) < 0.05:
@@ -147,3 +129,25 @@ def missing_position(evidence: Evidence, sensitivity: float) -> Iterator[Finding
             since_step=1,
             source=_POSITIONS,
         )
+
+
+def _unused_places(evidence: Evidence) -> Iterator[Finding]:
+    """Embeddings of places that are made and trained, and that no forward pass takes."""
+    for model in trained_models(evidence):
+        for parameter in model.parameters:
+            name = parameter.layer or parameter.name
+            waits = parameter.missed >= ENOUGH and not parameter.reached
+            if parameter.optimizer is None or not waits or is_called(model, parameter):
+                continue
+            if _OF_PLACES.search(name.rpartition(".")[2]):
+                yield Finding(
+                    "missing-position",
+                    "warning",
+                    path_in(evidence, model, name),
+                    {"steps_without_gradient": parameter.missed},
+                    f"{name} is made to tell places apart, and nothing uses it",
+                    "add it to the embeddings of the tokens",
+                    at=parameter.at,
+                    since_step=1,
+                    source=_POSITIONS,
+                )
