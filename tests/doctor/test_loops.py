@@ -637,3 +637,52 @@ def test_rows_that_are_answered_alike_suffer_whatever_the_loss(scale, expected):
 
     told = [one.problem for one in watched(train).findings if one.severity != "note"]
     assert told[:1] == expected
+
+
+class Closed(torch.nn.Module):
+    """Keeps a function of its own parts, as minGPT's blocks do; drops some of what comes out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = torch.nn.ModuleDict(
+            {"one": torch.nn.Linear(6, 8), "two": torch.nn.Linear(8, 3)}
+        )
+        parts = self.parts
+        self.both = lambda x: parts["two"](torch.tanh(parts["one"](x)))
+        self.drop = torch.nn.Dropout(0.3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.drop(self.both(x))
+
+
+@pytest.mark.parametrize(("drawn_after", "step"), [((), 2), ((1,), 3), ((1, 2, 3), None)])
+def test_rounds_of_closed_functions_and_of_numbers_drawn_between_are_made_again(drawn_after, step):
+    """What an evaluation draws within one round does not keep the next from being tested."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(40, 6, generator=generator), torch.arange(40) % 3
+    model = Closed()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+
+    @torch.no_grad()
+    def evaluate() -> None:
+        model(x)  # in training mode, so that it drops
+
+    def train() -> None:
+        for made in range(12):
+            if made in drawn_after:
+                evaluate()
+            loss = F.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    doctor = watched(train)
+    assert doctor.evidence is not None
+    found = doctor.evidence.probe("repeat")
+    assert found is not None
+    told = [note.why for note in doctor.evidence.not_checked]
+    if step is None:
+        assert told == ["the round gives another loss when it is made again"]
+    else:
+        assert (found.step, told) == (step, [])
+        assert found.numbers["again"] == pytest.approx(found.numbers["loss"], rel=1e-6)
