@@ -17,6 +17,10 @@ INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
 # Compiled code is kept, whatever the machine's habit: the tests start Glial some hundred times.
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 WORKERS ?= 2
+# Shapes that annotations promise are checked in the fast tests; they add half to a training's time.
+SHAPES := --jaxtyping-packages=glial.data,glial.functional,glial.models,glial.nn,glial.objectives,glial.tasks,beartype.beartype
+FAST := $(PYTEST) $(SHAPES) -m "not slow" -n $(WORKERS) --dist worksteal
+SLOW := $(PYTEST) -m slow -n $(WORKERS) --dist worksteal
 DATA := breast-cancer
 
 .PHONY: help demo dev quick test check format docs names clean
@@ -48,10 +52,10 @@ dev: $(VENV)/.dev ## set up everything that development needs
 	@echo "ready. Next: make check test" >&2
 
 quick: $(VENV)/.dev ## the fast tests, under a minute
-	@$(PYTEST) -m "not slow" -n $(WORKERS) --dist worksteal --hypothesis-profile=quick
+	@$(FAST) --hypothesis-profile=quick
 
 test: $(VENV)/.dev ## the whole suite: tests, doctests, and every block of the documents
-	@$(PYTEST) -n $(WORKERS) --dist worksteal
+	@failed=0; $(FAST) || failed=$$?; $(SLOW) || failed=$$?; exit $$failed
 
 check: $(VENV)/.dev ## lint, types, layers, spelling, pins
 	@$(BIN)/ruff check .

@@ -172,6 +172,20 @@ def test_a_layer_that_two_others_take_is_no_pair():
     assert named(watched(lambda: fit(Forked())), "missing-nonlinearity") == []
 
 
+def test_a_layer_that_also_goes_around_a_block_is_no_pair():
+    class Around(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.first, self.last = nn.Linear(2, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+            self.shortcut = nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x)
+            return self.last(torch.relu(torch.tanh(self.first(x)) + self.shortcut(x)))
+
+    assert named(watched(lambda: fit(Around())), "missing-nonlinearity") == []
+
+
 @pytest.mark.parametrize("kind", ["separable", "bottleneck", "inverted"])
 def test_convolutions_that_are_meant_to_be_linear_between(kind):
     images = torch.randn(64, 4, 6, 6)

@@ -119,6 +119,8 @@ def outcome(evidence: Evidence, loss: LossSeen | None = None) -> Outcome | None:
     end = sum(good[-tenth:]) / tenth
     base = loss.constant if loss.constant > 1e-12 else good[0]
     skill = 1 - end / base if base > 0 else math.nan
+    if loss.constant < 0 and end > loss.constant:
+        skill = 0.0  # as of densities, whose logarithms know no bound
     return Outcome(
         good[0],
         end,

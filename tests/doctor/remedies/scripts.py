@@ -31,8 +31,12 @@ def case_of(
     where: str | None = None,
     numbers: dict[str, float] | None = None,
     kind: str = "Sequential",
+    at: str | None = None,
 ) -> Case:
-    """What is known of a script: the lines marked ``# learns``, ``# asks`` and ``# loss``."""
+    """What is known of a script: the lines marked ``# learns``, ``# asks`` and ``# loss``.
+
+    The finding is at the first line that holds ``at``; at the loss without.
+    """
     lines = text.splitlines()
     marked = {
         mark: [Place(FILE, n) for n, line in enumerate(lines, 1) if f"# {mark}" in line]
@@ -57,7 +61,9 @@ def case_of(
     )
     loaders = [LoaderSeen("loader", at=at, training=True) for at in marked["loader"]]
     evidence = Evidence(models=[model], losses=[seen], loaders=loaders)
-    finding = Finding(problem, "error", where, numbers or {}, "It.", "Do.", at=seen.at)
+    found = [Place(FILE, n) for n, line in enumerate(lines, 1) if at and at in line]
+    place = found[0] if found else seen.at
+    finding = Finding(problem, "error", where, numbers or {}, "It.", "Do.", at=place)
     return Case(finding, evidence, Sources({FILE: text}))
 
 

@@ -292,6 +292,28 @@ def test_losses_that_are_no_distances_keep_their_targets() -> None:
     assert names(case) == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        (
+            "x = torch.from_numpy(images).reshape(-1, 3, 16, 20)",
+            "x = torch.from_numpy(images).reshape(-1, 16, 20, 3).permute(0, 3, 1, 2)",
+        ),
+        (
+            "x = images.reshape(len(images), 3, height, width)",
+            "x = images.reshape(len(images), height, width, 3).transpose(0, 3, 1, 2)",
+        ),
+    ],
+)
+def test_images_that_a_reshape_scattered_are_permuted(wrong: str, right: str) -> None:
+    script = LOADER.format(wrong)
+    numbers = {"channels": 3, "height": 16, "width": 20, "roughness_with_channels_last": 0.4}
+    mended = after(case_of("wrong-layout", script, numbers=numbers), "channels-first")
+    assert new(script, mended) == [right]
+    other = case_of("wrong-layout", LOADER.format("x = a.view(-1, 1, 16, 20)"), numbers=numbers)
+    assert names(other) == []
+
+
 def test_channels_are_moved_to_the_front_wherever_the_network_is_called() -> None:
     script = LOADER.format("pass")
     lines = new(script, after(case_of("wrong-layout", script), "channels-first"))

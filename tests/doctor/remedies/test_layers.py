@@ -13,7 +13,7 @@ from tests.doctor.remedies.seen import (
     proposed,
 )
 
-from glial.doctor.evidence import LayerSeen, ParameterSeen, Series
+from glial.doctor.evidence import LayerSeen, LossSeen, ParameterSeen, Series
 
 
 def linear_chain(text: str, *parts: str) -> list[LayerSeen]:
@@ -136,6 +136,53 @@ def test_squashing_activations_become_relu(text: str, kind: str, line: str) -> N
     layers = chain("Linear", kind, "Linear", at=[None, place(text, "y ="), None])
     case = case_of(text, "vanishing-gradient", models=[network(*layers)], where="0")
     assert lines_changed(text, proposed(case)["relu-inside"]) == [line]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_body_whose_outputs_others_take_has_no_outputs_of_its_own(answers: bool) -> None:
+    text = (
+        "from torch import nn\n"
+        "net = nn.Sequential(*[m for _ in range(6) for m in (nn.Linear(8, 8), nn.Sigmoid())])\n"
+    )
+    at = place(text, "range")
+    layers = chain("Linear", "Sigmoid", "Linear", "Sigmoid", at=[at] * 4)
+    case = case_of(
+        text,
+        "vanishing-gradient",
+        models=[network(*layers)],
+        losses=[LossSeen("mse_loss", model="net" if answers else "head")],
+        where="0",
+    )
+    found = proposed(case)
+    assert ("relu-inside" in found) is not answers
+    assert ("fewer-layers" in found) is not answers
+    if not answers:
+        assert "nn.ReLU())])" in found["relu-inside"]
+        assert "range(2)" in found["fewer-layers"]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "begun_by_he"),
+    [
+        ("torch.randn(64, 50) * 20", "torch.randn(64, 50) * (2 / 64) ** 0.5"),
+        ("20 * torch.randn(64, n)", "(2 / 64) ** 0.5 * torch.randn(64, n)"),
+        ("torch.randn((64, 50))", "torch.randn((64, 50)) * (2 / 64) ** 0.5"),
+        ("torch.randn(64, 50) / 0.05", "torch.randn(64, 50) * (2 / 64) ** 0.5"),
+    ],
+)
+def test_weights_drawn_by_hand_get_the_deviation_of_their_inputs(
+    drawn: str, begun_by_he: str
+) -> None:
+    text = f"import torch\nw = {drawn}\nb = torch.randn(50)\ny = x @ w + b\n"
+    seen = ParameterSeen("w", "", [64, 50], std=20.0)
+    case = case_of(
+        text,
+        "bad-initial-scale",
+        optimizer_in(text, made_at="w ="),
+        models=[network(parameters=[seen])],
+        where="net",
+    )
+    assert lines_changed(text, proposed(case)["scaled-weights"]) == [f"w = {begun_by_he}"]
 
 
 def test_a_gate_stays_a_sigmoid() -> None:

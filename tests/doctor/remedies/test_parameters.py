@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 from tests.doctor.remedies.programs import Program
+
+from glial.doctor.evidence import PlayersSeen
 
 LOST = "untrained-parameters"
 
@@ -182,3 +186,53 @@ def test_a_term_that_the_network_returns_is_added_to_the_loss() -> None:
     assert made.first(LOST) == told
     taken = left_out(text.replace("opt.step()", "opt.step(); print(book_loss)"), "net", "book.w")
     assert taken.loss(at="loss =", backward_at=".backward").all(LOST) == []
+
+
+PENALISED = """
+    judge = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+    opt = torch.optim.Adam(judge.parameters())
+    for real, fake in games:
+        slope = torch.autograd.grad(judge(fake).sum(), fake, create_graph=True)[0]
+        penalty = (slope.norm(dim=1) - 1).square().mean()
+        loss = judge(fake).mean() - judge(real).mean()
+        loss.backward()
+        opt.step()
+"""
+
+
+def game(text: str) -> Program:
+    program = Program("from torch import nn\nimport torch\n" + textwrap.dedent(text).lstrip("\n"))
+    program = program.optimizer(made_at="Adam(", kind="Adam", at=".step(", model="judge")
+    program = program.model("judge", calls={"train": 9}).layer("0", "Linear", at="Linear(2, 8)")
+    program = program.loss("hand-written", at="- judge(real)", backward_at=".backward()")
+    program.evidence.losses[-1].model = "judge"
+    program.evidence.players.append(PlayersSeen("maker", "judge"))
+    return program
+
+
+def test_a_penalty_that_is_computed_and_not_taken_is_added() -> None:
+    found = game(PENALISED).all(
+        "players-unbalanced",
+        at="- judge(real)",
+        where="judge",
+        numbers={"spread_of_answers": 9.0},
+    )
+    assert found[0] == [
+        "- loss = judge(fake).mean() - judge(real).mean()",
+        "+ loss = judge(fake).mean() - judge(real).mean() + penalty",
+    ]
+
+
+def test_a_judge_without_a_penalty_is_normalised() -> None:
+    text = PENALISED.replace("penalty =", "seen =")
+    (found,) = game(text).all(
+        "players-unbalanced",
+        at="- judge(real)",
+        where="judge",
+        numbers={"spread_of_answers": 9.0},
+    )
+    assert found == [
+        "+ for layer in list(judge.modules()):",
+        "+ if isinstance(layer, nn.Linear):",
+        "+ nn.utils.parametrizations.spectral_norm(layer)",
+    ]

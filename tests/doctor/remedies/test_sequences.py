@@ -109,6 +109,38 @@ def test_a_softmax_over_who_attends_is_turned(form: str) -> None:
     assert "attend-to-keys" not in names(healthy)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        (
+            "att = q @ k.transpose(-2, -1) * 100",
+            "att = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5",
+        ),
+        ("att = 3 * (q @ k.mT) / 2", "att = q @ k.mT / q.shape[-1] ** 0.5"),
+        ("att = torch.matmul(q, k.mT)", "att = torch.matmul(q, k.mT) / q.shape[-1] ** 0.5"),
+        (
+            'att = torch.einsum("bqd,bkd->bqk", q, k)',
+            'att = torch.einsum("bqd,bkd->bqk", q, k) / q.shape[-1] ** 0.5',
+        ),
+        ("att = q.bmm(k.mT) * 9", "att = q.bmm(k.mT) / q.shape[-1] ** 0.5"),
+    ],
+)
+def test_what_attention_compares_is_scaled(wrong: str, right: str, tmp_path: Path) -> None:
+    form = "{}\n        return torch.softmax(att, -1) @ v"
+    script = BLOCKS.format(form.format(wrong), "self.attention(x)")
+    case = case_of("saturated-units", script, at="torch.softmax", kind="Reader")
+    mended = after(case, "scale-scores")
+    assert new(script, mended) == [right]
+    ran(tmp_path, mended)
+
+
+def test_a_softmax_of_something_else_is_not_scaled() -> None:
+    form = "att = self.qkv(q)\n        return torch.softmax(att, -1) @ v"
+    script = BLOCKS.format(form, "self.attention(x)")
+    case = case_of("saturated-units", script, at="torch.softmax", kind="Reader")
+    assert "scale-scores" not in names(case)
+
+
 def test_a_mask_that_is_only_made_hides_nothing() -> None:
     script = BLOCKS.format(*FORMS["by hand"])
     script = script.replace(

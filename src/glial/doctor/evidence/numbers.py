@@ -78,6 +78,8 @@ class TensorSeen:
         spread: Mean over columns of the standard deviation over the rows of one batch.
         in_order: Of targets with one number a row, how alike neighbours are in the order they
             came: 0 in shuffled data, 1 in sorted data. NaN elsewhere.
+        channels_last: Of images, how rough they are where the same numbers are read with the
+            channels last, as a share of how rough they are; NaN elsewhere.
 
     Example:
         >>> TensorSeen(shape=[32, 10]).count
@@ -101,3 +103,4 @@ class TensorSeen:
     constant: float = 0.0
     spread: float = math.nan
     in_order: float = math.nan
+    channels_last: float = math.nan

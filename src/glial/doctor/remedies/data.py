@@ -224,6 +224,9 @@ def is_tensor(array: Array) -> bool:
 
 def channels_first(case: Case) -> Iterator[Change]:
     """Images' channels are moved to the front."""
+    if "roughness_with_channels_last" in case.finding.evidence:
+        yield from _permuted(case)
+        return
     arrays = Arrays(case)
     calls = [one for one in (arrays.training_call, *arrays.asking_calls) if one is not None]
     files: dict[str, tuple[Edit, ...]] = {}
@@ -234,6 +237,26 @@ def channels_first(case: Case) -> Iterator[Change]:
             files[call.source.path] = (*files.get(call.source.path, ()), edit)
     if files:
         yield Change("channels-first", "moves the channels of images to the front", files)
+
+
+def _permuted(case: Case) -> Iterator[Change]:
+    """Reshapes that put channels in front permute the axes instead."""
+    sizes = [float(case.finding.evidence[key]) for key in ("channels", "height", "width")]
+    for source in case.files:
+        edits: list[Edit] = []
+        for call in source.calls("reshape", "view"):
+            of, given = getattr(call.func, "value", None), [number(one) for one in call.args[1:]]
+            if of is None or len(given) != 3 or given[0] != sizes[0]:
+                continue
+            if any(one not in (None, size) for one, size in zip(given, sizes, strict=True)):
+                continue
+            rows, channels, height, width = map(source.code, call.args)
+            moved = "permute" if "torch" in source.code(call) else "transpose"
+            text = f"{source.code(of)}.reshape({rows}, {height}, {width}, {channels})"
+            edits.append(source.replace(call, f"{text}.{moved}(0, 3, 1, 2)"))
+        if edits:
+            does = "permutes the axes of images, which reshaping them scatters"
+            yield Change.of("channels-first", does, source, edits)
 
 
 def of_lost_numbers(remedy: Remedy) -> Remedy:

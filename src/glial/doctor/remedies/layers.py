@@ -173,7 +173,7 @@ def _swapped(
     if len(own) < len(others) and function == "relu":
         return  # most are what the others would become
     edits: dict[str, list[Edit]] = {}
-    last = case.model.layers[-1].at if case.model.layers else None
+    last = case.model.layers[-1].at if case.model.layers and _answers(case, case.model) else None
     for layer in inner_layers(case.model):
         source = case.sources.of(layer.at)
         if layer.kind not in kinds or source is None or layer.at is None:
@@ -185,6 +185,11 @@ def _swapped(
     if edits:
         each = {path: tuple(dict.fromkeys(several)) for path, several in edits.items()}
         yield Change(name, f"takes {module} between the layers", each)
+
+
+def _answers(case: Case, model: ModelSeen) -> bool:
+    """Whether a loss takes what a network gives, rather than other networks."""
+    return not case.evidence.losses or any(x.model == model.name for x in case.evidence.losses)
 
 
 def _other(source: Source, call: ast.Call, module: str, function: str) -> list[Edit]:
@@ -228,12 +233,14 @@ def normalised(case: Case) -> Iterator[Change]:
 
 
 def _hidden(case: Case, model: ModelSeen) -> list[tuple[Source, ast.Call]]:
-    """The calls that make a network's linear layers, but for that of its last one."""
+    """The calls that make a network's linear layers, but for that of what is its answer."""
     found: dict[ast.Call, Source] = {}
     for layer in model.layers:
         source = case.sources.of(layer.at)
         if layer.kind == "Linear" and source is not None and layer.at is not None:
             found |= dict.fromkeys(source.calls_at(layer.at.line, "Linear"), source)
+    if not _answers(case, model):
+        return [(source, call) for call, source in found.items()]
     last = next((one for one in reversed(model.layers) if one.kind in LINEAR), None)
     ends = case.sources.of(last.at) if last is not None else None
     made = ends.calls_at(last.at.line, "Linear") if ends and last and last.at else []

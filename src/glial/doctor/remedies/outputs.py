@@ -144,9 +144,11 @@ def turn_axis(case: Case) -> Iterator[Change]:
     source = case.sources.of(at)
     if source is not None and at is not None:
         for call in source.calls_at(at.line, *_AXES):
-            edit = _along_last(source, call)
+            edit, of = _along_last(source, call), case.finding.evidence.get("of", -1)
             if edit is not None:
-                does = f"lets {last_name(call.func)} run over the last axis, not over the rows"
+                axis = "last" if of == -1 else "classes'"
+                does = f"lets {last_name(call.func)} run over the {axis} axis, not over the rows"
+                edit = Edit(edit.start, edit.end, f"{of}")
                 yield Change.of("last-axis", does, source, [edit])
 
 

@@ -162,7 +162,7 @@ def _whole_loop(source: Source, statement: ast.stmt) -> ast.stmt:
 
 
 def add_lost_term(case: Case) -> Iterator[Change]:
-    """A term that the network returns for the loss, and nothing takes, is added to it."""
+    """A term that is computed beside the loss, and that nothing takes, is added to it."""
     summed = case.descended
     value = getattr(summed.node, "value", None) if summed is not None else None
     if summed is None or not isinstance(value, ast.Call | ast.BinOp | ast.Name):
@@ -170,9 +170,12 @@ def add_lost_term(case: Case) -> Iterator[Change]:
     source, around = summed.source, summed.source.function_of(value)
     names = [n for n in source.nodes if isinstance(n, ast.Name) and source.function_of(n) is around]
     read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    block = source.parents[source.statement(value)]
     for name in names:
         lost = isinstance(name.ctx, ast.Store) and name.id not in read
-        if lost and isinstance(source.parents[name], ast.Tuple) and _TERM.search(name.id):
+        above = source.parents[source.statement(name)] is block and name.lineno < value.lineno
+        beside = above or isinstance(source.parents[name], ast.Tuple)
+        if lost and beside and _TERM.search(name.id):
             does = f"adds {name.id}, which nothing takes, to the loss"
             edit = source.wrap(value, f"{{}} + {name.id}")
             yield Change.of("add-term", does, source, [edit], alters_loss=True)

@@ -1,4 +1,4 @@
-"""Two players: rates that are brought together, and less momentum."""
+"""Two players: rates that are brought together, a smoother judge, and less momentum."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from glial.doctor.evidence import OptimizerSeen
 from glial.doctor.measures import optimizers_of
 from glial.doctor.remedies.case import Case
 from glial.doctor.remedies.change import Change
+from glial.doctor.remedies.making import held, weighted_kinds
+from glial.doctor.remedies.parameters import add_lost_term
 from glial.doctor.remedies.rates import with_rate
 
 FASTER = 4.0  # by which a judge may learn faster than what it judges
@@ -24,6 +26,8 @@ def balanced(case: Case) -> Iterator[Change]:
         return
     rates = {o.name: o.settings.get("lr", 0.0) for o in (maker, judge)}
     at = case.finding.at
+    if "spread_of_answers" in case.finding.evidence:
+        return
     odd, other = (maker, judge) if at is not None and at == maker.made_at else (judge, maker)
     if "ratio_of_rates" not in case.finding.evidence:
         yield from _changed(case, judge, 1 / FASTER, "slower-judge")
@@ -34,6 +38,32 @@ def balanced(case: Case) -> Iterator[Change]:
         if rates[one.name] > 0 and rates[near.name] > 0:
             factor = rates[near.name] / rates[one.name] / (2 if one is maker else 1)
             yield from _changed(case, one, factor, name)
+
+
+def smooth(case: Case) -> Iterator[Change]:
+    """A judge whose answers change no faster than its rows: by a penalty, or by its weights.
+
+    Source:
+        Gulrajani et al. (2017), "Improved training of Wasserstein GANs"; Miyato et al. (2018),
+        "Spectral normalization for generative adversarial networks".
+    """
+    if "ratio_of_rates" in case.finding.evidence:
+        return
+    yield from add_lost_term(case)
+    judges = {players.judge for players in case.evidence.players}
+    judge = case.model
+    for place in held(case) if judge is not None and judge.name in judges else ():
+        kinds, imported = weighted_kinds(case, place.source)
+        call, also = place.source.refer("torch.nn.utils.parametrizations.spectral_norm")
+        lines = (
+            f"for layer in list({place.name}.modules()):\n"
+            f"    if isinstance(layer, {kinds}):\n"
+            f"        {call}(layer)"
+        )
+        edits = [*dict.fromkeys([place.insert(lines), *imported, *also])]
+        does = f"normalises the weights of {place.name} spectrally"
+        yield Change.of("spectral-norm", does, place.source, edits)
+        return
 
 
 def varied(case: Case) -> Iterator[Change]:
@@ -78,6 +108,6 @@ def _changed(case: Case, optimizer: OptimizerSeen, factor: float, name: str) -> 
 
 
 TABLE = {
-    "players-unbalanced": (balanced,),
+    "players-unbalanced": (balanced, smooth),
     "mode-collapse": (balanced, varied),
 }

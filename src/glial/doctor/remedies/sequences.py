@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from glial.doctor.remedies.alterations import closed, number
 from glial.doctor.remedies.arrays import fresh
@@ -14,6 +15,7 @@ from glial.doctor.remedies.classes import calls_in, classes_of, forward_of, has,
 from glial.doctor.remedies.source import Edit, Source, last_name
 
 RECURRENT = ("LSTM", "GRU", "RNN")
+PRODUCTS = ("matmul", "bmm", "einsum")
 
 
 # -- what a place may see
@@ -114,28 +116,67 @@ def _is_masked(forward: ast.FunctionDef) -> bool:
 
 
 def _scores(source: Source, call: ast.Call) -> ast.expr | None:
-    """What a softmax of products of queries and keys is given; None of any other."""
+    """What a softmax of products of queries and keys is given, if it has a name."""
+    given = _given(source, call)
+    return given if isinstance(given, ast.Name) and _products(source, call) else None
+
+
+def _given(source: Source, call: ast.Call) -> ast.expr | None:
+    """What a softmax is given, written as a function or as a method."""
     own = isinstance(call.func, ast.Attribute) and source.code(call.func.value) not in (
         source.modules.values()
     )
     given = call.func.value if own and isinstance(call.func, ast.Attribute) else None
-    given = given if given is not None else next(iter(call.args), None)
-    if not isinstance(given, ast.Name):
-        return None
-    function = source.function_of(call)
-    made = [
-        node
-        for one in source.assignments(given.id)
-        if isinstance(one, ast.Assign) and source.function_of(one) is function
-        for node in ast.walk(one.value)
-    ]
-    products = ("matmul", "bmm", "einsum")
-    multiplied = any(
-        isinstance(node, ast.MatMult)
-        or (isinstance(node, ast.Call) and last_name(node.func) in products)
-        for node in made
-    )
-    return given if multiplied else None
+    return given if given is not None else next(iter(call.args), None)
+
+
+def _products(source: Source, call: ast.Call) -> list[tuple[ast.expr, ast.expr]]:
+    """The products that a softmax is given, each with its first factor: queries by keys."""
+    given, function = _given(source, call), source.function_of(call)
+    made = [given] if given is not None else []
+    if isinstance(given, ast.Name):
+        assigned = source.assignments(given.id)
+        made += [
+            one.value
+            for one in assigned
+            if isinstance(one, ast.Assign) and source.function_of(one) is function
+        ]
+    found: list[tuple[ast.expr, ast.expr]] = []
+    for node in (node for one in made for node in ast.walk(one)):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            found.append((node, node.left))
+        elif isinstance(node, ast.Call) and last_name(node.func) in PRODUCTS and node.args:
+            is_function = source.code(getattr(node.func, "value", node)) in source.modules.values()
+            factors = node.args[1:] if last_name(node.func) == "einsum" else node.args
+            if is_function and factors:
+                found.append((node, factors[0]))
+            elif isinstance(node.func, ast.Attribute) and not is_function:
+                found.append((node, node.func.value))
+    return found
+
+
+def scale_scores(case: Case) -> Iterator[Change]:
+    """What attention compares is divided by the root of the number of features.
+
+    Source:
+        Vaswani et al. (2017), "Attention is all you need", section 3.2.1.
+    """
+    for found in case.calls(case.finding.at, "softmax"):
+        source, call = found.source, found.node
+        products = _products(source, call) if isinstance(call, ast.Call) else []
+        for product, queries in products[:1]:
+            whole: ast.AST = product
+            while _is_scaled(above := source.parents.get(whole)):
+                whole = above
+            told = source.code(product), closed(source, queries)
+            edit = source.replace(whole, "{} / {}.shape[-1] ** 0.5".format(*told))
+            does = "divides what attention compares by the root of its number of features"
+            yield Change.of("scale-scores", does, source, [edit])
+
+
+def _is_scaled(node: ast.AST | None) -> TypeGuard[ast.BinOp]:
+    """Whether a node multiplies or divides by something."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div)
 
 
 # -- where rows end
@@ -261,6 +302,7 @@ def mask_padding(case: Case) -> Iterator[Change]:
 
 
 TABLE = {
+    "saturated-units": (scale_scores,),
     "target-in-input": (attend_to_keys, mask_later),
     "unmasked-padding": (pack_rows, mask_padding),
 }

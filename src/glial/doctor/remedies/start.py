@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from glial.doctor.evidence import ParameterSeen
 from glial.doctor.measures import NORMS, weights_of
@@ -175,9 +175,51 @@ def initialised(case: Case) -> Iterator[Change]:
         yield Change.of("he-init", says, place.source, [*edits])
 
 
+def scaled(case: Case) -> Iterator[Change]:
+    """Tensors that a script draws itself for weights get He's deviation for their inputs."""
+    shapes = [tuple(weight.shape) for weight in _badly_begun(case) if len(weight.shape) == 2]
+    for source in case.files:
+        edits: list[Edit] = []
+        for call in source.calls("randn"):
+            first = call.args[0] if call.args else None
+            sizes = first.elts if isinstance(first, ast.Tuple | ast.List) else call.args
+            if len(sizes) == 2 and any(_may_be(sizes, shape) for shape in shapes):
+                edits += _by_he(source, call, sizes)
+        if edits:
+            says = "draws weights with He's deviation for the number of inputs"
+            yield Change.of("scaled-weights", says, source, edits)
+
+
+def _may_be(sizes: Sequence[ast.expr], shape: tuple[int, ...]) -> bool:
+    """Whether sizes, as far as they are numbers, are those of a shape."""
+    known = [value_of(size) for size in sizes]
+    return all(one in (None, size) for one, size in zip(known, shape, strict=True))
+
+
+def _by_he(source: Source, call: ast.Call, sizes: Sequence[ast.expr]) -> list[Edit]:
+    """The factor of a drawn tensor, or one where it has none."""
+    statement = source.statement(call)
+    names = [source.code(one) for one in getattr(statement, "targets", [])]
+    # Inputs come first where they stand to the left of the product, as in x @ w.
+    left = any(
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.MatMult)
+        and source.code(node.right) in names
+        for node in source.nodes
+    )
+    deviation = f"(2 / {source.code(sizes[0 if left else 1])}) ** 0.5"
+    parent = source.parents.get(call)
+    if not isinstance(parent, ast.BinOp) or not isinstance(parent.op, ast.Mult | ast.Div):
+        return [source.wrap(call, f"{{}} * {deviation}")]
+    if isinstance(parent.op, ast.Div):
+        return [source.replace(parent, f"{source.code(call)} * {deviation}")]
+    factor = parent.right if parent.left is call else parent.left
+    return [source.replace(factor, deviation)]
+
+
 TABLE = {
     "symmetric-units": (reset_or_corrected, initialised),
-    "bad-initial-scale": (reset_or_corrected, initialised),
+    "bad-initial-scale": (reset_or_corrected, scaled, initialised),
     "bad-initial-loss": (corrected,),
     "dead-units": (corrected,),
     "saturated-units": (corrected,),

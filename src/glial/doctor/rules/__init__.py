@@ -81,6 +81,7 @@ RULES: tuple[Rule, ...] = (
     gradients.exploding_gradient,
     layers.dead_units,
     layers.saturated_units,
+    layers.saturated_attention,
     layers.activation_collapse,
     linearity.missing_nonlinearity,
     layers.misplaced_activation,

@@ -14,12 +14,17 @@ LOOKS, LEAST_STEPS = 6, 100
 APART = 10.0
 ALIKE, MISSED = 0.3, 0.2
 ALWAYS, FADED = 0.99, 0.02
+UNBOUNDED, STEEP = {"mean", "sum", "sub", "add", "neg", "rsub"}, 2.0
 
 
 def players_unbalanced(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """One player learns so much faster that the other has nothing to learn from."""
     for players in evidence.players:
-        found = _apart(evidence, players, sensitivity) or _won(evidence, players, sensitivity)
+        found = (
+            _apart(evidence, players, sensitivity)
+            or _won(evidence, players, sensitivity)
+            or _steep(evidence, players, sensitivity)
+        )
         if found is not None:
             yield found
             return
@@ -80,6 +85,34 @@ def _won(evidence: Evidence, players: PlayersSeen, sensitivity: float) -> Findin
         since_step=told.steps[len(told) // 2],
         source="Arjovsky, Bottou (2017), Towards principled methods for training generative "
         "adversarial networks",
+    )
+
+
+def _steep(evidence: Evidence, players: PlayersSeen, sensitivity: float) -> Finding | None:
+    """A critic that may answer anything, and whose answers differ more than what it is shown."""
+    judge = model_of(evidence, players.judge)
+    layers = judge.layers if judge is not None else []
+    losses = [x for x in evidence.losses if x.model == players.judge and not math.isnan(x.judges)]
+    bounded = any(set(loss.functions) - UNBOUNDED for loss in losses)
+    if not losses or bounded or len(layers) < 2 or not len(layers[0].input_std):
+        return None
+    # Answers of slope 1 at most cannot lie further apart than the rows.
+    rows = layers[0].input_std.mean(0.25) * math.sqrt(math.prod(layers[0].input_shape[1:]))
+    answers = layers[-1].std.mean(0.25) if len(layers[-1].std) else math.nan
+    if not answers > STEEP / sensitivity * rows:
+        return None
+    return Finding(
+        "players-unbalanced",
+        "warning",
+        players.judge,
+        {"spread_of_answers": answers, "spread_of_rows": rows},
+        f"the answers of {players.judge} lie {answers / rows:.1f} times as far apart as the rows: "
+        "nothing keeps it smooth, and its loss can fall without end",
+        "add a penalty on its gradient (WGAN-GP), or normalise its weights spectrally",
+        at=losses[0].at,
+        since_step=1,
+        source="Gulrajani et al. (2017), Improved training of Wasserstein GANs, section 4; Miyato "
+        "et al. (2018), Spectral normalization",
     )
 
 

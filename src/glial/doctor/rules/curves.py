@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
 from glial.core.findings import Finding
-from glial.doctor.evidence import Evidence, Series
+from glial.doctor.evidence import Evidence, LossSeen, Series
 from glial.doctor.measures import (
     CLASSES,
     answered_in_evaluation,
@@ -169,32 +170,48 @@ def overfitting(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
 
 
 def undertrained(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Stopped while the loss was still falling, far from what is possible."""
-    loss, found = main_loss(evidence), outcome(evidence)
-    if loss is None or found is None or len(optimizers_of(evidence)) != 1 or not found.finite:
-        return
-    if found.steps < 6 or not found.suffers or evidence.stopped:
-        return
-    if found.steps >= ENOUGH_TO_BEGIN and found.skill < BEGUN:
-        return  # more of the same would teach as little
-    if any(underfitting(evidence, sensitivity)):
-        return  # more steps would not widen it
-    fall = _late_fall(loss.value.values)
-    if fall < 0.3 / sensitivity:
-        return
-    steps = loss.value.steps[-1]
-    yield Finding(
-        "undertrained",
-        "warning",
-        None,
-        {"steps": steps, "share_of_the_last_third": fall, "skill": found.skill},
-        f"the loss was still falling when training ended after {steps} steps: the last third "
-        f"of them made {fall:.0%} of its fall",
-        "train for more epochs",
-        at=loss.at,
-        since_step=steps,
-        source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3",
-    )
+    """Stopped while the loss was still falling, far from what is possible.
+
+    A note where it is less far, and of networks that are trained in turn: told to who asks for
+    more, and tried where repairs are.
+    """
+    alone = len(optimizers_of(evidence)) == 1
+    trained = [main_loss(evidence)] if alone else _in_turn(evidence)
+    for loss in trained:
+        found = outcome(evidence, loss)
+        if loss is None or found is None or not found.finite:
+            continue
+        badly = alone and found.suffers
+        if found.steps < (6 if badly else 20):
+            continue
+        if not found.lags or (found.steps >= ENOUGH_TO_BEGIN and found.skill < BEGUN):
+            continue  # more of the same would teach as little
+        if evidence.stopped or any(underfitting(evidence, sensitivity)):
+            return  # more steps would not widen it
+        fall = _late_fall(loss.value.values)
+        if fall < 0.3 / sensitivity:
+            continue
+        steps = loss.value.steps[-1]
+        yield Finding(
+            "undertrained",
+            "warning" if badly else "note",
+            None if alone else loss.model,
+            {"steps": steps, "share_of_the_last_third": fall, "skill": found.skill},
+            f"the loss was still falling when training ended after {steps} steps: the last third "
+            f"of them made {fall:.0%} of its fall",
+            "train for more epochs" if alone else f"train {loss.model} for more epochs",
+            at=loss.at,
+            since_step=steps,
+            source="Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.3",
+        )
+
+
+def _in_turn(evidence: Evidence) -> list[LossSeen]:
+    """The losses of networks of which one is trained after the other."""
+    used = [loss for loss in evidence.losses if len(loss.value) and loss.model]
+    spans = sorted((loss.value.steps[0], loss.value.steps[-1]) for loss in used)
+    apart = all(one[1] < next_[0] for one, next_ in itertools.pairwise(spans))
+    return used if apart and not evidence.players else []
 
 
 def _late_fall(values: list[float]) -> float:

@@ -18,6 +18,7 @@ from glial.doctor.measures import (
     trained_models,
 )
 
+SMOOTHER, NO_ROUGHER = 0.7, 0.95  # than as they are: surely, and by more than chance
 LARGE_STAND_IN = 20.0  # beside numbers that networks expect near 1
 
 _LECUN = "LeCun, Bottou, Orr, Müller (1998), Efficient backprop, section 4.3"
@@ -178,8 +179,9 @@ def missing_values(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
 
 
 def wrong_layout(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Channels last where convolutions expect them first."""
+    """Channels last where convolutions expect them first, or scattered over the image."""
     for model in trained_models(evidence):
+        yield from _scattered_channels(evidence, model, sensitivity)
         first = next((layer for layer in model.layers if layer.kind == "Conv2d"), None)
         if first is None or model.layers[0] is not first or len(first.input_shape) != 4:
             continue
@@ -195,6 +197,31 @@ def wrong_layout(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
                 at=first.at,
                 since_step=1,
                 source="PyTorch documentation, Conv2d (N, C, H, W)",
+            )
+
+
+def _scattered_channels(
+    evidence: Evidence, model: ModelSeen, sensitivity: float
+) -> Iterator[Finding]:
+    """Images that are smoother where their numbers are read with the channels last."""
+    found = outcome(evidence)
+    for seen in float_inputs(model)[:1]:
+        surely = seen.channels_last < SMOOTHER * sensitivity
+        if seen.channels_last < NO_ROUGHER:
+            _, channels, height, width = seen.shape
+            lags = found is not None and found.lags
+            yield Finding(
+                "wrong-layout",
+                "error" if surely else "warning" if lags else "note",
+                None,
+                {"channels": channels, "height": height, "width": width}
+                | {"roughness_with_channels_last": seen.channels_last},
+                f"read as [{height}, {width}, {channels}], images are {seen.channels_last:.0%} as "
+                "rough: their channels were last, and a reshape has scattered them",
+                "permute the axes in place of reshaping: x.permute(0, 3, 1, 2)",
+                at=model.at,
+                since_step=1,
+                source="PyTorch documentation, Tensor.view and Tensor.permute",
             )
 
 

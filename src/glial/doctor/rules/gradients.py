@@ -57,10 +57,11 @@ def vanishing_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Findi
 
 
 def squashed_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
-    """Hidden sigmoids that pass little of the gradient on, in a network that lags."""
+    """Hidden sigmoids that pass little of the gradient on: a note where nothing seems to lack."""
     found = outcome(evidence)
-    if found is None or not found.finite or not found.lags:
+    if found is not None and not found.finite:
         return
+    lags = found is not None and found.lags
     for model in trained_models(evidence):
         weights = [w for w in weights_of(model) if len(w.gradient) >= ENOUGH and w.trainable]
         sigmoids = [one for one in inner_layers(model) if one.kind.lower() == "sigmoid"]
@@ -70,7 +71,7 @@ def squashed_gradient(evidence: Evidence, sensitivity: float) -> Iterator[Findin
         if 1e-3 * last <= first < 0.2 * sensitivity * last:
             yield Finding(
                 "vanishing-gradient",
-                "warning",
+                "warning" if lags else "note",
                 path_in(evidence, model, weights[0].layer),
                 {"first_layer": first, "last_layer": last, "sigmoids": len(sigmoids)},
                 f"{len(sigmoids)} sigmoids, whose slope is at most a quarter, leave the first "

@@ -27,7 +27,9 @@ FEWEST_UNITS = 4
 FEWEST_WEIGHTS = 8  # whose deviation says how they were drawn
 ABSURD = 10.0  # times the loss of a constant answer that a first loss is, and what signals grow by
 _IS_BIAS = re.compile(r"(^|\.)bias(_[ih]h_l\d+(_reverse)?)?$")
+_IS_RECURRENT = re.compile(r"(^|\.)weight_ih_l0$")  # weights of inputs, of the first layer
 FAR_BIAS = 5.0  # where tanh and sigmoid are flat, and inputs of scale 1 rarely reach
+FEWEST_PLACES = 3  # between which attention chooses
 VANISHING = 1e-3  # signals that shrink by so much in one layer are as good as lost
 LOST = 0.05  # the share of the first layer's variation over rows that a layer is still given
 
@@ -42,7 +44,8 @@ def _fan_in(parameter: ParameterSeen) -> int:
 def symmetric_units(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     """Units of a hidden layer that begin equal, and stay so."""
     for model in trained_models(evidence):
-        for weight in weights_of(model)[:-1]:
+        of_inputs = [p for p in model.parameters if _IS_RECURRENT.search(p.name)]
+        for weight in [*of_inputs, *weights_of(model)[:-1]]:
             begun, left = weight.equal_units, weight.equal_units_last
             if begun < 0.5 or weight.shape[0] < 2:
                 continue
@@ -184,6 +187,32 @@ def saturated_units(evidence: Evidence, sensitivity: float) -> Iterator[Finding]
                     source=_GLOROT,
                 )
                 break
+
+
+def saturated_attention(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
+    """Attention that looks at one place only from the first step, so that it cannot learn where."""
+    found = outcome(evidence)
+    if found is not None and not found.finite:
+        return
+    for model in trained_models(evidence):
+        for layer in inner_layers(model):
+            if layer.kind.lower() != "softmax" or layer.output_shape[2:] < [FEWEST_PLACES]:
+                continue
+            share = layer.saturated.mean(0.1, end=False) if len(layer.saturated) else 0.0
+            if share > 0.5 / sensitivity:
+                yield Finding(
+                    "saturated-units",
+                    "warning" if found is not None and found.lags else "note",
+                    path_in(evidence, model, layer.name),
+                    {"saturated_share": share},
+                    f"from the start {share:.0%} of the rows of {layer.name} give all their weight "
+                    "to one place: no gradient is left to move it elsewhere",
+                    "divide what is compared by the root of its number of features",
+                    at=layer.at,
+                    since_step=layer.saturated.steps[0],
+                    source="Vaswani et al. (2017), Attention is all you need, section 3.2.1",
+                )
+                return
 
 
 def activation_collapse(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:

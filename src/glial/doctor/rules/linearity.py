@@ -89,13 +89,22 @@ def _linear_pairs(model: ModelSeen, most: int) -> list[tuple[LayerSeen, LayerSee
     """Linear layers of which only the second, or few, take what the first gives, or scaled."""
     layers = {layer.name: layer for layer in model.layers}
     takers: dict[str, list[LayerSeen]] = {}
+    passed: dict[str, set[str]] = {}  # on by layers that change nothing, as around a block
     for layer in model.layers:
-        for name, kind in layer.history if layer.kind not in STRAIGHT else []:
+        for name, kind in layer.history:
             if kind in (*LINEAR, *CONVOLUTIONS) and name in layers:
-                takers.setdefault(name, []).append(layer)
+                if layer.kind in STRAIGHT:
+                    passed.setdefault(name, set()).add(layer.name)
+                else:
+                    takers.setdefault(name, []).append(layer)
             if kind not in STRAIGHT:
                 break
-    few = {name: several for name, several in takers.items() if len(several) <= most}
+    few = {
+        name: several
+        for name, several in takers.items()
+        if len(several) <= most
+        and passed.get(name, set()) <= {before for one in several for before, _ in one.history}
+    }
     both = [(layers[name], after) for name, several in few.items() for after in several]
     # Bottlenecks and separable convolutions are what whole families of networks are made of.
     plain = [p for p in both if p[1].kind not in CONVOLUTIONS or not is_factored(*p)]

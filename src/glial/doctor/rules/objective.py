@@ -239,15 +239,15 @@ def wrong_axis(evidence: Evidence, sensitivity: float) -> Iterator[Finding]:
     yield from _recurrence_over_rows(evidence)
     for loss in evidence.losses:
         for number in loss.over_rows[:1]:
-            name = loss.functions[number]
+            name, axis = loss.functions[number], 1 if len(loss.outputs.shape) > 2 else -1
             yield Finding(
                 "wrong-axis",
                 "error" if suffers(evidence) else "warning",
                 None,
-                {"dim": 0, "rows": loss.batch_sizes[1] if loss.batch_sizes else 0},
+                {"dim": 0, "of": axis, "rows": loss.batch_sizes[1] if loss.batch_sizes else 0},
                 f"{name} runs over the rows of the batch: what becomes of one depends on the "
                 "others",
-                "use dim=-1",
+                f"use dim={axis}",
                 at=loss.functions_at[number] or loss.at,
                 since_step=1,
                 source=GOODFELLOW,

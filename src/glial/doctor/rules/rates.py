@@ -382,10 +382,10 @@ def batch_size_unsuitable(evidence: Evidence, sensitivity: float) -> Iterator[Fi
     data = max([0, *(o.rows for o in evidence.loaders if o.training)]) or evidence.rows.distinct
     whole = (rows := rows // positions(evidence, loss)) >= max(256, 0.9 * data)
     came_closer = found.finite and found.end < found.start  # more steps would bring it further
-    if whole and found.suffers and came_closer and loss.value.steps[-1] <= 100:
+    if whole and found.lags and came_closer and loss.value.steps[-1] <= 100:
         yield Finding(
             "batch-size-unsuitable",
-            "warning",
+            "warning" if found.suffers else "note",
             None,
             {"rows": rows, "steps": loss.value.steps[-1]},
             f"batches of {rows} rows leave only {loss.value.steps[-1]} steps",

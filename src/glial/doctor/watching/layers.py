@@ -146,9 +146,10 @@ class LayerWatch:
         ]
         bounds = _FLAT.get(layer.kind.lower())
         if bounds is not None:
-            beyond = (flat < bounds[0]) | (flat > bounds[1])
-            if layer.kind.lower() == "softmax":
-                beyond = (flat > bounds[1]).any(-1)
+            if layer.kind.lower() == "softmax":  # of what shares one total, the largest counts
+                beyond = value.detach().amax(int(layer.settings.get("dim", -1))) > bounds[1]
+            else:
+                beyond = (flat < bounds[0]) | (flat > bounds[1])
             numbers.append(beyond.float().mean())
         mean, std, largest, zero, spread, dead, *saturated = torch.stack(numbers).tolist()
         if not largest < float("inf"):  # NaN or infinite

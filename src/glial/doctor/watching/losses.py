@@ -359,14 +359,14 @@ def _expanded(entry: Entry) -> list[list[int]] | None:
 
 
 def _over_rows(entry: Entry) -> bool:
-    """Whether a table of outputs is normalised over its rows; a square one compares rows."""
+    """Whether outputs are normalised over rows; a square table compares rows."""
     place = {"softmax": 1, "log_softmax": 1, "normalize": 2}.get(entry.name)
     given = entry.given()
-    if place is None or not given or given[0].dim() != 2:
+    if place is None or not given or given[0].dim() < 2:
         return False
     dim = entry.kwargs.get("dim", entry.args[place] if len(entry.args) > place else None)
-    rows, columns = given[0].shape
-    return dim in (0, -2) and rows > 1 and rows != columns
+    rows, *others = given[0].shape
+    return dim in (0, -given[0].dim()) and rows > 1 and others != [rows]
 
 
 def asks_network(entry: Entry) -> bool:

@@ -13,6 +13,7 @@ from glial.doctor.evidence import TensorSeen
 MOST_COLUMNS = 4096
 MOST_VALUES = 1_000_000
 MOST_DIFFERENT = 1000
+MOST_IMAGES, SMALLEST_SIDE = 64, 8
 
 
 def is_plain(value: Any) -> bool:
@@ -88,6 +89,8 @@ class Gathered:
             self._count(good)
         if every:
             self._add_rows(numbers)
+        if every and math.isnan(seen.channels_last):
+            seen.channels_last = channels_last(numbers)
 
     def _count(self, good: Tensor) -> None:
         if self._counts is None or not self._seen.whole:
@@ -147,6 +150,36 @@ class Gathered:
         if self._spreads:
             seen.spread = sum(self._spreads) / len(self._spreads)
         return seen
+
+
+def channels_last(images: Tensor) -> float:
+    """How rough images are, read with the channels last, as a share of how rough they are.
+
+    Far less than 1 where numbers that lay as ``[rows, height, width, channels]`` were reshaped to
+    ``[rows, channels, height, width]``, which takes them apart, and not permuted.
+
+    Args:
+        images: ``[rows, channels, height, width]``.
+
+    Returns:
+        The share; NaN of what is no image of two to four channels, or of one colour.
+
+    Example:
+        >>> ramp = torch.linspace(0, 1, 8).expand(1, 3, 8, 8) + torch.arange(3.0)[:, None, None]
+        >>> scrambled = ramp.permute(0, 2, 3, 1).reshape(1, 3, 8, 8)
+        >>> channels_last(ramp) > 1, channels_last(scrambled) < 0.5
+        (True, True)
+    """
+    if images.dim() != 4 or not 2 <= images.shape[1] <= 4 or min(images.shape[2:]) < SMALLEST_SIDE:
+        return math.nan
+    images = images[:MOST_IMAGES]
+    rows, channels, height, width = images.shape
+    other = images.reshape(rows, height, width, channels).permute(0, 3, 1, 2)
+    rough, read_otherwise = (
+        float(one.diff(dim=2).abs().mean() + one.diff(dim=3).abs().mean())
+        for one in (images, other)
+    )
+    return read_otherwise / rough if rough > 0 else math.nan
 
 
 class Sequence:
