@@ -344,3 +344,37 @@ def test_a_decoder_is_given_what_it_said_before() -> None:
     case = case_of("target-in-input", script, numbers=SAME, kind="Reader")
     (line,) = new(script, after(case, "shift-targets"))
     assert line.endswith("x = torch.cat([torch.full_like(y[:, :1], START), y[:, :-1]], 1)")
+
+
+FILLED = """
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru = nn.GRU(1, 8, batch_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, rows):
+        padded = pad_sequence(rows, batch_first=True)
+        _, last = self.gru(padded)
+        return self.head(last[0])
+
+
+torch.manual_seed(0)
+net = Net()
+for batch in []:
+    loss = nn.functional.cross_entropy(net(batch), labels)  # learns  # loss
+"""
+
+
+def test_rows_that_the_network_fills_up_itself_are_packed(tmp_path: Path) -> None:
+    case = case_of("unmasked-padding", FILLED, kind="Net")
+    short, long = torch.randn(3, 1), torch.randn(9, 1)
+    for text, alike in ((FILLED, False), (after(case, "mask-padding"), True)):
+        net = ran(tmp_path, text)["net"]
+        with torch.no_grad():
+            assert torch.allclose(net([short])[0], net([short, long])[0], atol=1e-6) is alike

@@ -255,6 +255,11 @@ def _lengths(
     for one in forward.args.args:
         if re.search(r"len|size", one.arg):
             return one.arg, []
+    for call in source.calls("pad_sequence"):
+        if source.function_of(call) is forward and call.args:
+            torch, imports = source.refer("torch")
+            count = f"{torch}.tensor([len(row) for row in {source.code(call.args[0])}])"
+            return count, imports
     tokens = _tokens(source, kind, forward)
     if tokens is None:
         return None, []
