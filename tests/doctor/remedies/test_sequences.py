@@ -226,6 +226,18 @@ def test_values_end_where_episodes_end() -> None:
     ]
 
 
+def test_marks_of_the_end_are_known_by_how_they_were_kept() -> None:
+    script = "memory = []\nmemory.append((s, a, r, s2, done))\n" + LANGUAGE.format(
+        "bs, ba, br, bs2, bd = map(torch.tensor, zip(*memory))",
+        "bs",
+        "logits, br + 0.9 * net(bs2).amax(1)",
+    )
+    case = case_of("wrong-target", script, numbers={"unused_marks": 1.0})
+    assert new(script, after(case, "stop-at-ends")) == [
+        "loss = loss_fn(logits, br + 0.9 * net(bs2).amax(1) * (1 - bd.float()))"
+    ]
+
+
 PADDED = """
 import torch
 from torch import nn

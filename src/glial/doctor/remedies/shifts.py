@@ -222,18 +222,16 @@ def stop_at_ends(case: Case) -> Iterator[Change]:
     source = call.source
     function = source.function_of(call.node)
     around = function or source.tree
-    marks = sorted(
-        {
-            n.id
-            for n in ast.walk(around)
-            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and ENDS.search(n.id)
-        }
-    )
+    names = {n.id for n in ast.walk(around) if isinstance(n, ast.Name) and _is_stored(n)}
+    kept = _kept_as(source, around)
+    marks = [new for old, new in kept.items() if ENDS.search(old)]
+    marks += sorted(name for name in names if ENDS.search(name))
+    rewards = {"r", "rs", "R", *(new for old, new in kept.items() if old in ("r", "reward"))}
     for node in ast.walk(around):
         if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
             continue
         reward, later = source.code(node.left), node.right
-        if "rew" not in reward.lower() and reward not in ("r", "rs", "R"):
+        if "rew" not in reward.lower() and reward not in rewards:
             continue
         if isinstance(later, ast.BinOp) and isinstance(later.op, ast.Mult) and marks:
             yield Change.of(
@@ -244,6 +242,30 @@ def stop_at_ends(case: Case) -> Iterator[Change]:
                 alters_loss=True,
             )
             return
+
+
+def _kept_as(source: Source, around: ast.AST) -> dict[str, str]:
+    """What is appended to a memory as a tuple, and what its parts are called when it is read."""
+    kept = [
+        call.args[0].elts
+        for call in source.calls("append")
+        if len(call.args) == 1 and isinstance(call.args[0], ast.Tuple)
+    ]
+    read = [
+        node.elts for node in ast.walk(around) if isinstance(node, ast.Tuple) and _is_stored(node)
+    ]
+    return {
+        old.id: new.id
+        for parts in kept
+        for names in read
+        if len(parts) == len(names)
+        for old, new in zip(parts, names, strict=True)
+        if isinstance(old, ast.Name) and isinstance(new, ast.Name)
+    }
+
+
+def _is_stored(node: ast.Name | ast.Tuple) -> bool:
+    return isinstance(node.ctx, ast.Store)
 
 
 TABLE = {
