@@ -196,9 +196,10 @@ def saturated_attention(evidence: Evidence, sensitivity: float) -> Iterator[Find
         return
     for model in trained_models(evidence):
         for layer in inner_layers(model):
-            if layer.kind.lower() != "softmax" or layer.output_shape[2:] < [FEWEST_PLACES]:
+            looks = layer.kind.lower() == "softmax" and len(layer.output_shape) > 2
+            if not looks or layer.output_shape[-1] < FEWEST_PLACES or not len(layer.saturated):
                 continue
-            share = layer.saturated.mean(0.1, end=False) if len(layer.saturated) else 0.0
+            share = layer.saturated.mean(0.1, end=False)
             if share > 0.5 / sensitivity:
                 yield Finding(
                     "saturated-units",

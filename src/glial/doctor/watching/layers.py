@@ -147,7 +147,8 @@ class LayerWatch:
         bounds = _FLAT.get(layer.kind.lower())
         if bounds is not None:
             if layer.kind.lower() == "softmax":  # of what shares one total, the largest counts
-                beyond = value.detach().amax(int(layer.settings.get("dim", -1))) > bounds[1]
+                axis = int(layer.settings.get("dim", -1))
+                beyond = thinned(value.detach(), axis).amax(axis) > bounds[1]
             else:
                 beyond = (flat < bounds[0]) | (flat > bounds[1])
             numbers.append(beyond.float().mean())
