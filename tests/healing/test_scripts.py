@@ -23,7 +23,7 @@ from glial.doctor.evidence import Evidence, LossSeen, OptimizerSeen, Series
 from glial.doctor.launching import Verdict, script_of
 from glial.doctor.launching.process import Ended
 from glial.doctor.remedies import Change, Sources
-from glial.doctor.remedies.change import texts_after
+from glial.doctor.remedies.program.change import texts_after
 from glial.healing import PrintedMetric, ScriptPatient, Treatment, heal, scripts
 from glial.healing.metrics import evaluation_loss
 from glial.healing.scripts import Interrupted

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from glial.core.findings import Place
 from glial.doctor.evidence import Evidence
 from glial.doctor.remedies import Edit, Source, Sources
-from glial.doctor.remedies.source import edited, last_name
+from glial.doctor.remedies.program.source import edited, last_name
 
 MOST_CALLERS = 5
 RANGES = ("range", "trange")

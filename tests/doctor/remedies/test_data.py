@@ -22,7 +22,7 @@ from tests.doctor.remedies.scripts import (
 
 from glial.doctor.evidence import TensorSeen
 from glial.doctor.remedies import changes
-from glial.doctor.remedies.arrays import Arrays
+from glial.doctor.remedies.program.arrays import Arrays
 
 # The script, and what its training inputs, targets and evaluation inputs are called.
 SPELLINGS = {

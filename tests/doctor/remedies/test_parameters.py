@@ -232,7 +232,7 @@ def test_a_judge_without_a_penalty_is_normalised() -> None:
         numbers={"spread_of_answers": 9.0},
     )
     assert found == [
-        "+ for layer in list(judge.modules()):",
+        "+ for layer in judge.modules():",
         "+ if isinstance(layer, nn.Linear):",
         "+ nn.utils.parametrizations.spectral_norm(layer)",
     ]

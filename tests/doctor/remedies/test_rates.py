@@ -13,7 +13,7 @@ from tests.doctor.remedies.seen import (
 )
 
 from glial.doctor.evidence import Series
-from glial.doctor.remedies.numbers import tidy, written
+from glial.doctor.remedies.program.numbers import tidy, written
 
 HIGH = "learning-rate-too-high"
 # What is written, how the line is known again, and what a tenth of the rate looks like there.

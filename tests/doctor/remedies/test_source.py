@@ -11,7 +11,7 @@ import pytest
 from glial.core.findings import Finding, Place
 from glial.doctor.evidence import Evidence, LossSeen
 from glial.doctor.remedies import Case, Change, Edit, Source, Sources, diff_of, texts_after
-from glial.doctor.remedies.source import edited
+from glial.doctor.remedies.program.source import edited
 
 
 def after(text: str, *edits: Edit) -> str:

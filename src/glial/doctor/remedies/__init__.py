@@ -33,10 +33,10 @@ from glial.doctor.remedies import (
     start,
     widths,
 )
-from glial.doctor.remedies.case import Case, Found, Remedy
-from glial.doctor.remedies.change import Change, diff_of, texts_after
-from glial.doctor.remedies.source import Edit, Source
-from glial.doctor.remedies.sources import Sources
+from glial.doctor.remedies.program.case import Case, Found, Remedy
+from glial.doctor.remedies.program.change import Change, diff_of, texts_after
+from glial.doctor.remedies.program.source import Edit, Source
+from glial.doctor.remedies.program.sources import Sources
 
 __all__ = ["REMEDIES", "Case", "Change", "Edit", "Found", "Source", "Sources", "changes"]
 __all__ += ["Remedy", "diff_of", "texts_after"]

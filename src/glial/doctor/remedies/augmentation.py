@@ -5,16 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from glial.doctor.remedies.alterations import (
+from glial.doctor.remedies.program.alterations import (
     DRAWS,
     RANDOM,
     calls_in,
     number,
 )
-from glial.doctor.remedies.arrays import Arrays
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.arrays import Arrays
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 
 def drop_noise(case: Case) -> Iterator[Change]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from glial.doctor.remedies.arrays import Arrays
-from glial.doctor.remedies.case import Case, Remedy
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import last_name
+from glial.doctor.remedies.program.arrays import Arrays
+from glial.doctor.remedies.program.case import Case, Remedy
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import last_name
 
 
 def stop_gradient(case: Case) -> Iterator[Change]:

@@ -6,7 +6,7 @@ import ast
 import math
 from collections.abc import Iterator
 
-from glial.doctor.remedies.alterations import (
+from glial.doctor.remedies.program.alterations import (
     Write,
     alike,
     alterations,
@@ -15,13 +15,13 @@ from glial.doctor.remedies.alterations import (
     number,
     without,
 )
-from glial.doctor.remedies.arrays import Arrays, fresh
-from glial.doctor.remedies.case import Case, Remedy
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.networks import network_statement
+from glial.doctor.remedies.program.arrays import Arrays, fresh
+from glial.doctor.remedies.program.case import Case, Remedy
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.networks import network_statement
+from glial.doctor.remedies.program.source import Edit, Source, last_name
+from glial.doctor.remedies.program.variables import Array
 from glial.doctor.remedies.scales import inputs_seen
-from glial.doctor.remedies.source import Edit, Source, last_name
-from glial.doctor.remedies.variables import Array
 
 UNEVEN = 20.0  # columns are scaled one by one where scales differ by more
 NEARER = 3.0  # a constant is taken out if that brings the scale so much nearer to 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from glial.doctor.remedies.alterations import (
+from glial.doctor.remedies.data import is_tensor
+from glial.doctor.remedies.program.alterations import (
     DRAWS,
     RANDOM,
     Write,
@@ -16,14 +17,13 @@ from glial.doctor.remedies.alterations import (
     number,
     without,
 )
-from glial.doctor.remedies.arrays import Arrays, fresh
-from glial.doctor.remedies.case import Case, Found
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.data import is_tensor
-from glial.doctor.remedies.networks import before_training
+from glial.doctor.remedies.program.arrays import Arrays, fresh
+from glial.doctor.remedies.program.case import Case, Found
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.networks import before_training
+from glial.doctor.remedies.program.source import Edit, Source, last_name
+from glial.doctor.remedies.program.variables import Array
 from glial.doctor.remedies.rows import keep_rows
-from glial.doctor.remedies.source import Edit, Source, last_name
-from glial.doctor.remedies.variables import Array
 
 CROSS_ENTROPY = ("CrossEntropyLoss", "cross_entropy")
 NEIGHBOURS, AGREED = 10, 0.3  # a label is trusted if so many of its row's neighbours share it

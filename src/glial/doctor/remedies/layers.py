@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator
 
 from glial.doctor.evidence import LayerSeen, ModelSeen
 from glial.doctor.measures import LINEAR, RECTIFIERS, inner_layers, weights_of
-from glial.doctor.remedies.case import Case, Found
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.making import (
+from glial.doctor.remedies.program.case import Case, Found
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.making import (
     calls_of,
     held,
     inserted_after,
     making_of,
     stack_of,
 )
-from glial.doctor.remedies.numbers import named_numbers, value_of, written
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.numbers import named_numbers, value_of, written
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 from glial.doctor.remedies.start import initialised
 from glial.doctor.rules.linearity import is_factored, linear_pairs
 

@@ -6,10 +6,10 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
-from glial.doctor.remedies.case import Case, Found, Remedy
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source, last_name
-from glial.doctor.remedies.taking import simple_at
+from glial.doctor.remedies.program.case import Case, Found, Remedy
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source, last_name
+from glial.doctor.remedies.program.taking import simple_at
 
 _OPTIMIZERS = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam", "RAdam"}
 _OPTIMIZERS |= {"Adamax", "ASGD", "LBFGS", "Rprop", "SparseAdam", "Adafactor", "Muon"}

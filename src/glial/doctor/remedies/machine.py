@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
-from glial.doctor.remedies.case import Case, Remedy
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.case import Case, Remedy
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 _LOW = ("bfloat16", "half", "float16")
 _SEEDS = {"torch": "torch.manual_seed", "numpy": "numpy.random.seed", "random": "random.seed"}

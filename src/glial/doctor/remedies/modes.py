@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from glial.doctor.measures import BATCH_NORMS
-from glial.doctor.remedies.case import Case, Found, Remedy
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.case import Case, Found, Remedy
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 
 def learn_in_training_mode(case: Case) -> Iterator[Change]:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 
 from glial.doctor.evidence import LossSeen
 from glial.doctor.measures import BINARY, DISTANCES
-from glial.doctor.remedies.case import Case, Found, Remedy
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source, last_name
-from glial.doctor.remedies.taking import last_made, simple_at, without_layer
+from glial.doctor.remedies.program.case import Case, Found, Remedy
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source, last_name
+from glial.doctor.remedies.program.taking import last_made, simple_at, without_layer
 from glial.doctor.remedies.widths import widened
 
 # torch's loss functions and the modules that compute them.

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from glial.doctor.measures import BINARY, CONVOLUTIONS, LINEAR
-from glial.doctor.remedies.case import Case, Remedy
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source, last_name
-from glial.doctor.remedies.taking import instead, last_made, made_by, without_layer
+from glial.doctor.remedies.program.case import Case, Remedy
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source, last_name
+from glial.doctor.remedies.program.taking import instead, last_made, made_by, without_layer
 
 _RECURRENT = {"GRU", "LSTM", "RNN", "TransformerEncoderLayer", "TransformerDecoderLayer"}
 _RECURRENT |= {"MultiheadAttention", "Transformer"}

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from glial.doctor.evidence import ParameterSeen
-from glial.doctor.remedies.case import Case, Remedy
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.case import Case, Remedy
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 _TERM = re.compile(r"loss|penal|kl|reg|commit|aux|diverg", re.IGNORECASE)
 _GROWS = ("add_module", "register_module", "append", "extend", "insert")

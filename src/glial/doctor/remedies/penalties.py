@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 from glial.doctor.evidence import LossSeen
 from glial.doctor.measures import main_loss, optimizers_of
-from glial.doctor.remedies.case import Case, Found
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.making import inserted_after, stack_of
-from glial.doctor.remedies.numbers import (
+from glial.doctor.remedies.program.case import Case, Found
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.making import inserted_after, stack_of
+from glial.doctor.remedies.program.numbers import (
     named_numbers,
     number_behind,
     tidy,
     value_of,
     written,
 )
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 SMALL_SHARE = 0.01  # of a loss, that a penalty may be at first
 DECAY, DECOUPLED = 1e-4, 1e-2

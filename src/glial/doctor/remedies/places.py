@@ -6,10 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.classes import calls_in, classes_of, forward_of, made_in
-from glial.doctor.remedies.source import Edit, last_name
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.classes import calls_in, classes_of, forward_of, made_in
+from glial.doctor.remedies.program.source import Edit, last_name
 
 LONGEST = 512  # places that get an embedding, at least
 

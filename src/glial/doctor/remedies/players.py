@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from glial.doctor.evidence import OptimizerSeen
 from glial.doctor.measures import optimizers_of
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.making import held, weighted_kinds
 from glial.doctor.remedies.parameters import add_lost_term
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.making import each_layer, held
 from glial.doctor.remedies.rates import with_rate
 
 FASTER = 4.0  # by which a judge may learn faster than what it judges
@@ -53,14 +53,8 @@ def smooth(case: Case) -> Iterator[Change]:
     judges = {players.judge for players in case.evidence.players}
     judge = case.model
     for place in held(case) if judge is not None and judge.name in judges else ():
-        kinds, imported = weighted_kinds(case, place.source)
-        call, also = place.source.refer("torch.nn.utils.parametrizations.spectral_norm")
-        lines = (
-            f"for layer in list({place.name}.modules()):\n"
-            f"    if isinstance(layer, {kinds}):\n"
-            f"        {call}(layer)"
-        )
-        edits = [*dict.fromkeys([place.insert(lines), *imported, *also])]
+        spectral = "torch.nn.utils.parametrizations.spectral_norm"
+        edits = each_layer(case, place, spectral, "{}(layer)")
         does = f"normalises the weights of {place.name} spectrally"
         yield Change.of("spectral-norm", does, place.source, edits)
         return

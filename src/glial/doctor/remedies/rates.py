@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from glial.doctor.evidence import OptimizerSeen
 from glial.doctor.measures import optimizers_of, trained_models
-from glial.doctor.remedies.case import Case, Found
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.numbers import (
+from glial.doctor.remedies.program.case import Case, Found
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.numbers import (
     Number,
     named_numbers,
     number_behind,
@@ -19,7 +19,7 @@ from glial.doctor.remedies.numbers import (
     value_of,
     written,
 )
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 RATES = ("lr", "learning_rate", "optimizer__lr", "base_lr", "max_lr", "step_size", "eta", "rate")
 PEAKS = {"OneCycleLR": 1, "CyclicLR": 2}  # schedules that set the rate themselves: its position

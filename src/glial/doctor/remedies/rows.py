@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from glial.doctor.remedies.alterations import DRAWS, alterations, index_of, is_random, without
-from glial.doctor.remedies.arrays import Arrays
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.change import Change
+from glial.doctor.remedies.program.alterations import (
+    DRAWS,
+    alterations,
+    index_of,
+    is_random,
+    without,
+)
+from glial.doctor.remedies.program.arrays import Arrays
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.change import Change
 
 
 def keep_rows(case: Case) -> Iterator[Change]:

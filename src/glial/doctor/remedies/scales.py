@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from glial.doctor.evidence import TensorSeen
-from glial.doctor.remedies.alterations import (
+from glial.doctor.remedies.program.alterations import (
     RANDOM,
     Write,
     alterations,
@@ -18,14 +18,14 @@ from glial.doctor.remedies.alterations import (
     scale_of_write,
     without,
 )
-from glial.doctor.remedies.arrays import Arrays, fresh
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.flow import Flow
-from glial.doctor.remedies.networks import before_training, network_statement
-from glial.doctor.remedies.numbers import value_of
-from glial.doctor.remedies.source import Edit, Source
-from glial.doctor.remedies.variables import Array
+from glial.doctor.remedies.program.arrays import Arrays, fresh
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.flow import Flow
+from glial.doctor.remedies.program.networks import before_training, network_statement
+from glial.doctor.remedies.program.numbers import value_of
+from glial.doctor.remedies.program.source import Edit, Source
+from glial.doctor.remedies.program.variables import Array
 
 UNEVEN = 20.0  # columns are scaled one by one where scales differ by more
 CONVERSIONS = ("tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "float", "astype")

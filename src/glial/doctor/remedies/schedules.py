@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from glial.doctor.measures import optimizers_of
-from glial.doctor.remedies.case import Case, Found
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.numbers import labels, named_numbers, number_behind, value_of, written
+from glial.doctor.remedies.program.case import Case, Found
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.numbers import (
+    labels,
+    named_numbers,
+    number_behind,
+    value_of,
+    written,
+)
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 from glial.doctor.remedies.rates import higher_rate
-from glial.doctor.remedies.source import Edit, Source, last_name
 
 EPOCHS = {"epochs", "max_epochs", "num_epochs", "n_epochs", "num_train_epochs", "nb_epochs"}
 EPOCHS |= {"max_steps", "max_iters", "num_steps", "n_steps", "iterations", "EPOCHS", "NUM_EPOCHS"}

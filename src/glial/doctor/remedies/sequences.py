@@ -7,12 +7,19 @@ import re
 from collections.abc import Iterator
 from typing import TypeGuard
 
-from glial.doctor.remedies.alterations import closed, number
-from glial.doctor.remedies.arrays import fresh
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.classes import calls_in, classes_of, forward_of, has, is_true, made_in
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.alterations import closed, number
+from glial.doctor.remedies.program.arrays import fresh
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.classes import (
+    calls_in,
+    classes_of,
+    forward_of,
+    has,
+    is_true,
+    made_in,
+)
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 RECURRENT = ("LSTM", "GRU", "RNN")
 PRODUCTS = ("matmul", "bmm", "einsum")

@@ -6,11 +6,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from glial.doctor.remedies.alterations import number
-from glial.doctor.remedies.arrays import Arrays
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.alterations import number
+from glial.doctor.remedies.program.arrays import Arrays
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 ENDS = re.compile(r"(?:^|_)(?:dones?|terminals?|terminated|ended|ends?|over|last)(?:_|$)")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from glial.doctor.remedies.alterations import (
+from glial.doctor.remedies.data import is_tensor
+from glial.doctor.remedies.program.alterations import (
     Factor,
     Write,
     alterations,
@@ -20,13 +21,12 @@ from glial.doctor.remedies.alterations import (
     renamed,
     without,
 )
-from glial.doctor.remedies.arrays import Arrays, fresh
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.data import is_tensor
+from glial.doctor.remedies.program.arrays import Arrays, fresh
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source
+from glial.doctor.remedies.program.variables import Array
 from glial.doctor.remedies.rows import keep_rows
-from glial.doctor.remedies.source import Edit, Source
-from glial.doctor.remedies.variables import Array
 
 STATISTICS = ("mean", "std", "var", "min", "max", "amin", "amax", "median", "quantile", "ptp")
 

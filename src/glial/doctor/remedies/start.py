@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 
 from glial.doctor.evidence import ParameterSeen
 from glial.doctor.measures import NORMS, weights_of
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.making import held, weighted_kinds
-from glial.doctor.remedies.numbers import value_of
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.making import each_layer, held
+from glial.doctor.remedies.program.numbers import value_of
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 CONSTANTS = {"zeros_": 0.0, "zero_": 0.0, "ones_": 1.0}
 NEAR = 0.2  # of a deviation, by which it is known again
@@ -163,16 +163,10 @@ def drawn_anew(case: Case) -> Iterator[Change]:
 def initialised(case: Case) -> Iterator[Change]:
     """First weights by He for the width of each layer, once the network is whole."""
     for place in held(case):
-        kinds, imported = weighted_kinds(case, place.source)
-        call, also = place.source.refer("torch.nn.init.kaiming_normal_")
-        lines = (
-            f"for layer in {place.name}.modules():\n"
-            f"    if isinstance(layer, {kinds}):\n"
-            f'        {call}(layer.weight, nonlinearity="relu")'
-        )
-        edits = dict.fromkeys([place.insert(lines), *imported, *also])
+        call = '{}(layer.weight, nonlinearity="relu")'
+        edits = each_layer(case, place, "torch.nn.init.kaiming_normal_", call)
         says = "begins with weights by He, for the width of each layer"
-        yield Change.of("he-init", says, place.source, [*edits])
+        yield Change.of("he-init", says, place.source, edits)
 
 
 def scaled(case: Case) -> Iterator[Change]:

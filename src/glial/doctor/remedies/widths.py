@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterator, Mapping
 
 from glial.doctor.evidence import LossSeen
-from glial.doctor.remedies.case import Case, Remedy
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.case import Case, Remedy
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 # Where layers are given how many outputs they have.
 _WIDTHS = {"Linear": ("out_features", 1), "LazyLinear": ("out_features", 0)}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from glial.core.findings import Place
-from glial.doctor.remedies.source import Source
+from glial.doctor.remedies.program.source import Source
 
 
 class Sources:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from glial.core.findings import Place
-from glial.doctor.remedies.case import Case, Found
-from glial.doctor.remedies.flow import Flow
-from glial.doctor.remedies.source import Source, last_name
-from glial.doctor.remedies.variables import Array, scope_of, writes
+from glial.doctor.remedies.program.case import Case, Found
+from glial.doctor.remedies.program.flow import Flow
+from glial.doctor.remedies.program.source import Source, last_name
+from glial.doctor.remedies.program.variables import Array, scope_of, writes
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from glial.doctor.evidence import (
     ModelSeen,
     OptimizerSeen,
 )
-from glial.doctor.remedies.change import Change
-from glial.doctor.remedies.source import Source, last_name
-from glial.doctor.remedies.sources import Sources
+from glial.doctor.remedies.program.change import Change
+from glial.doctor.remedies.program.source import Source, last_name
+from glial.doctor.remedies.program.sources import Sources
 
 _PARAMETERS = ("parameters", "named_parameters")
 

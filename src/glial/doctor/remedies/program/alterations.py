@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from glial.doctor.remedies.arrays import settings
-from glial.doctor.remedies.source import Edit, Source, last_name
-from glial.doctor.remedies.variables import Array, base_of, scope_of
+from glial.doctor.remedies.program.arrays import settings
+from glial.doctor.remedies.program.source import Edit, Source, last_name
+from glial.doctor.remedies.program.variables import Array, base_of, scope_of
 
 DRAWS = ("randperm", "permutation", "shuffle", "shuffled", "sample", "permuted")
 RANDOM = (
@@ -125,7 +125,7 @@ def without(source: Source, wanted: Sequence[Write]) -> list[Edit]:
         >>> source = Source("a.py", "p = randperm(9)\nx, y = x[p], y * 2\nfit(x, y)")
         >>> statement = source.tree.body[1]
         >>> write = Write(source, statement, *list(_pairs(statement))[0], "x")
-        >>> from glial.doctor.remedies.source import edited
+        >>> from glial.doctor.remedies.program.source import edited
         >>> edited(source.text, without(source, [write]))
         'y = y * 2\nfit(x, y)'
     """

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from glial.doctor.remedies.source import Source
+from glial.doctor.remedies.program.source import Source
 
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Module
 

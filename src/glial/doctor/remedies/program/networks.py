@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 
-from glial.doctor.remedies.arrays import Arrays
-from glial.doctor.remedies.case import Case, Found
-from glial.doctor.remedies.flow import Flow
-from glial.doctor.remedies.source import Source
-from glial.doctor.remedies.variables import scope_of, writes
+from glial.doctor.remedies.program.arrays import Arrays
+from glial.doctor.remedies.program.case import Case, Found
+from glial.doctor.remedies.program.flow import Flow
+from glial.doctor.remedies.program.source import Source
+from glial.doctor.remedies.program.variables import scope_of, writes
 
 
 def network_statement(case: Case) -> tuple[Source, ast.stmt, str] | None:

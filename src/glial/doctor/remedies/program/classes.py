@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from glial.doctor.remedies.arrays import Arrays
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.source import Source, last_name
+from glial.doctor.remedies.program.arrays import Arrays
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.source import Source, last_name
 
 
 def network_class(case: Case) -> tuple[Source, ast.ClassDef] | None:

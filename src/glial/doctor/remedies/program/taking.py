@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from glial.core.findings import Place
 from glial.doctor.evidence import LayerSeen, LossSeen
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 CONTAINERS = ("Sequential", "ModuleList")
 

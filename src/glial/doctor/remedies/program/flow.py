@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Sequence
 
-from glial.doctor.remedies.source import Source, last_name
-from glial.doctor.remedies.variables import Array, Scope, scope_of, writes
+from glial.doctor.remedies.program.source import Source, last_name
+from glial.doctor.remedies.program.variables import Array, Scope, scope_of, writes
 
 Path = tuple[int, ...]
 

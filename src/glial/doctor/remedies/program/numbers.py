@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from glial.doctor.remedies.case import Case
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.case import Case
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 EXACT = 1e-6
 _OPTIONS = ("add_argument", "option", "Option", "DEFINE_float", "DEFINE_integer")

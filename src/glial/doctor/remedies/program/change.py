@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glial.doctor.remedies.source import Edit, Source, edited
-from glial.doctor.remedies.sources import Sources
+from glial.doctor.remedies.program.source import Edit, Source, edited
+from glial.doctor.remedies.program.sources import Sources
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from glial.doctor.evidence import LayerSeen
 from glial.doctor.measures import CONVOLUTIONS, LINEAR, weights_of
-from glial.doctor.remedies.case import Case, Found
-from glial.doctor.remedies.source import Edit, Source, last_name
+from glial.doctor.remedies.program.case import Case, Found
+from glial.doctor.remedies.program.source import Edit, Source, last_name
 
 
 @dataclass(frozen=True)
@@ -146,3 +146,22 @@ def weighted_kinds(case: Case, source: Source) -> tuple[str, list[Edit]]:
     edits = list(dict.fromkeys(edit for _, several in named for edit in several))
     names = [name for name, _ in named] or ["torch.nn.Linear"]
     return (names[0] if len(names) == 1 else f"({', '.join(names)})"), edits
+
+
+def each_layer(case: Case, place: Held, function: str, call: str) -> list[Edit]:
+    """A loop that treats each linear and convolution layer of a network, once it is whole.
+
+    Args:
+        case: What is to be mended.
+        place: Where the network is whole.
+        function: A function of torch, by its full name.
+        call: How it is called, with ``{}`` for its name and ``layer`` for a layer.
+    """
+    kinds, imported = weighted_kinds(case, place.source)
+    name, also = place.source.refer(function)
+    loop = (
+        f"for layer in {place.name}.modules():\n"
+        f"    if isinstance(layer, {kinds}):\n"
+        f"        {call.format(name)}"
+    )
+    return list(dict.fromkeys([place.insert(loop), *imported, *also]))
