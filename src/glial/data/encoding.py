@@ -17,6 +17,7 @@ from glial.core.errors import InputError, suggest
 from glial.data.cells import notice_unread
 from glial.data.columns import nothing_left
 from glial.data.encoders import (
+    ENCODERS,
     CategoryEncoder,
     ColumnEncoder,
     ImageEncoder,
@@ -26,7 +27,7 @@ from glial.data.encoders import (
     fit_columns,
 )
 from glial.data.encoders.sequences import SequenceEncoder, side_by_side
-from glial.data.features import Components, FeatureStep, Products, cross_name, with_crosses
+from glial.data.features import STEPS, Components, FeatureStep, Products, cross_name, with_crosses
 from glial.data.imputers import IMPUTERS, MAX_FITTED_ROWS, Imputer
 from glial.data.selection import judge_columns, target_numbers
 from glial.data.settings import DataSettings, Kind
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
 CHUNK = 50_000
 _FLAG = "is missing"
+PARTS: dict[str, Any] = {**ENCODERS, **IMPUTERS, **STEPS}  # what a saved encoding may name
 
 
 class Inputs(NamedTuple):
@@ -382,6 +384,7 @@ class Encoding:
             folder,
             {"columns": self.encoders, "imputers": self.imputers, "steps": self.steps},
             {"crosses": self.crosses, "dropped": self.dropped},
+            PARTS,
         )
 
     @classmethod
@@ -391,5 +394,5 @@ class Encoding:
         Raises:
             InputError: If a file is missing, cut short or changed.
         """
-        parts, rest = read_parts(folder)
+        parts, rest = read_parts(folder, PARTS)
         return cls(parts["columns"], parts["imputers"], parts["steps"], **rest)

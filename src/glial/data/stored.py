@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -16,9 +17,6 @@ from numpy.typing import NDArray
 
 from glial.core.errors import InputError
 from glial.core.files import read_json, to_json, write_atomic
-from glial.data.encoders import ENCODERS
-from glial.data.features import STEPS
-from glial.data.imputers import IMPUTERS
 
 FORMAT = 2
 GROUPS = ("columns", "imputers", "steps")
@@ -125,7 +123,10 @@ def _plain(value: Any, hint: Any, key: str) -> Any:
 
 
 def write_parts(
-    folder: Path, groups: Mapping[str, Mapping[str, Any] | Sequence[Any]], rest: Mapping[str, Any]
+    folder: Path,
+    groups: Mapping[str, Mapping[str, Any] | Sequence[Any]],
+    rest: Mapping[str, Any],
+    known: Mapping[str, type],
 ) -> None:
     """Write fitted parts as ``encoding.json`` and ``encoding.safetensors``.
 
@@ -133,8 +134,9 @@ def write_parts(
         folder: Where to.
         groups: Group to its parts, by name or in a row.
         rest: Further plain values.
+        known: The types of parts by the names that stand for them.
     """
-    kinds = {part: kind for kind, part in _known().items()}
+    kinds = {part: kind for kind, part in known.items()}
     written: dict[str, Any] = {"format": FORMAT}
     tensors: dict[str, torch.Tensor] = {}
     for group, parts in groups.items():
@@ -152,21 +154,50 @@ def write_parts(
     )
 
 
-def read_parts(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_parts(folder: Path, known: Mapping[str, type]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parts that :func:`write_parts` wrote, and the further values.
+
+    Args:
+        folder: Where from.
+        known: The types of parts by the names that stand for them.
 
     Raises:
         InputError: If a file is missing, cut short or changed.
     """
+    with _whole(folder) as (content, arrays):
+        groups = {group: _read_group(content[group], group, known, arrays) for group in GROUPS}
+        return {**groups, "steps": list(groups["steps"].values())}, {
+            key: content[key] for key in ("crosses", "dropped")
+        }
+
+
+def read_columns(folder: Path, name: str, kind: type[Part]) -> list[Part]:
+    """The columns' parts of one kind, without what else stands beside them.
+
+    Args:
+        folder: Where from.
+        name: The name that stands for the kind.
+        kind: Their type.
+
+    Raises:
+        InputError: If a file is missing, cut short or changed.
+    """
+    with _whole(folder) as (content, arrays):
+        return [
+            from_stored(kind, part, arrays, f"columns.{number}.")
+            for number, part in enumerate(content["columns"])
+            if part["kind"] == name
+        ]
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[tuple[dict[str, Any], Arrays]]:
+    """What an encoding's files hold; what does not fit it, there or later, is damage."""
     content = read_json(folder / "encoding.json")
     try:
         arrays = (folder / "encoding.safetensors").read_bytes()
         _check_whole(content, arrays)
-        tensors = {key: t.numpy() for key, t in safetensors.torch.load(arrays).items()}
-        groups = {group: _read_group(content[group], group, tensors) for group in GROUPS}
-        return {**groups, "steps": list(groups["steps"].values())}, {
-            key: content[key] for key in ("crosses", "dropped")
-        }
+        yield content, {k: t.numpy() for k, t in safetensors.torch.load(arrays).items()}
     except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         raise InputError(
             f"the encoding of {folder} is damaged",
@@ -176,8 +207,9 @@ def read_parts(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         ) from error
 
 
-def _read_group(parts: list[dict[str, Any]], group: str, arrays: Arrays) -> dict[Any, Any]:
-    known = _known()
+def _read_group(
+    parts: list[dict[str, Any]], group: str, known: Mapping[str, type], arrays: Arrays
+) -> dict[Any, Any]:
     names = [part["name"] for part in parts]
     if len(set(names)) != len(names) or (group == "columns" and not names):
         raise ValueError(f"no {group}, or one twice")
@@ -187,16 +219,14 @@ def _read_group(parts: list[dict[str, Any]], group: str, arrays: Arrays) -> dict
     }
 
 
-def _check_whole(content: dict[str, Any], arrays: bytes) -> None:
+def _check_whole(content: Any, arrays: bytes) -> None:
+    if not isinstance(content, dict):
+        raise ValueError(f"{type(content).__name__} in place of an object")
     rest = {key: value for key, value in content.items() if key != "checksum"}
     if content["format"] != FORMAT:
         raise ValueError(f"format {content['format']!r}, where {FORMAT} is known")
     if content["checksum"] != _checksum(rest, arrays):
         raise ValueError("the checksum does not fit the content")
-
-
-def _known() -> dict[str, Any]:
-    return {**ENCODERS, **IMPUTERS, **STEPS}
 
 
 def _checksum(written: Any, arrays: bytes) -> str:

@@ -66,7 +66,7 @@ __all__ = [
     "fit_phrases",
 ]
 
-# What a saved encoding may name.
+# What a saved encoding calls them.
 ENCODERS: dict[str, Any] = {
     "number": NumberEncoder,
     "boolean": BooleanEncoder,

@@ -20,6 +20,7 @@ from glial.core.errors import InputError
 from glial.core.optional import require
 from glial.data.cells import texts as texts_of
 from glial.data.settings import DataSettings, HeldAs
+from glial.data.stored import read_columns
 
 logger = logging.getLogger(__name__)
 
@@ -332,11 +333,8 @@ def read_subwords(path: Path) -> Subwords:
     Raises:
         InputError: If there is none.
     """
-    from glial.data.stored import read_parts
-
     if (path / "encoding.json").exists():
-        encoders = read_parts(path)[0]["columns"].values()
-        found = [encoder for encoder in encoders if isinstance(encoder, SubwordEncoder)]
+        found = read_columns(path, "subwords", SubwordEncoder)
         if not found:
             raise _no_vocabulary(path, "a run whose texts are no subwords")
         return found[0].subwords
