@@ -528,3 +528,16 @@ def test_rows_that_are_told_from_each_other_have_no_classes():
     few = classified(target=target, outputs=TensorSeen([40, 39], "float32", 8, 400))
     found = diagnose(Evidence(steps=39, losses=[few]))
     assert alarms(found)[:1] == ["wrong-output-width"]
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_evaluation_rows_that_hold_no_numbers_are_left_out_of_the_comparison(number, everywhere):
+    x = np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    asked, answers = x[200:].copy(), y[200:].copy()
+    asked[: None if everywhere else 5] = number
+    answers[3] = 7  # a class that no training row has, and of which no row can be read
+    seen = examine_rows(x[:200], y[:200], asked, np.array([100]), asked, answers, 0.5, whole=True)
+    assert seen.unseen_classes == ["7"]
+    assert math.isnan(seen.eval_score) if everywhere else seen.eval_score > 0.8

@@ -232,9 +232,12 @@ def _predict(
     if answers is not None and labels and answered.shape[1] == train.shape[1]:
         strange = sorted(set(np.unique(answers)) - set(kinds))
         seen.unseen_classes = [f"{value:g}" for value in strange][:10]
-        found = forest(labels=True).fit(x, y).predict(answered[:, columns])
-        seen.eval_score = float((found == answers).mean())
-        seen.merged = _merged(y, strange, found, answers)
+        rows = np.isfinite(answered[:, columns]).all(1)
+        if rows.any():
+            found = forest(labels=True).fit(x, y).predict(answered[rows][:, columns])
+            seen.eval_score = float((found == answers[rows]).mean())
+            here = [one for one in strange if one in answers[rows]]
+            seen.merged = _merged(y, here, found, answers[rows])
 
 
 def _is_rebuilt(x: Array, y: Array) -> bool:
