@@ -221,7 +221,7 @@ def _read_group(
 
 def _check_whole(content: Any, arrays: bytes) -> None:
     if not isinstance(content, dict):
-        raise ValueError(f"{type(content).__name__} in place of an object")
+        raise TypeError(f"{type(content).__name__} in place of an object")
     rest = {key: value for key, value in content.items() if key != "checksum"}
     if content["format"] != FORMAT:
         raise ValueError(f"format {content['format']!r}, where {FORMAT} is known")
