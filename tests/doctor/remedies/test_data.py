@@ -300,6 +300,10 @@ def test_losses_that_are_no_distances_keep_their_targets() -> None:
             "x = torch.from_numpy(images).reshape(-1, 16, 20, 3).permute(0, 3, 1, 2)",
         ),
         (
+            "x = images.view(-1, 3, 16, 20)",
+            "x = images.reshape(-1, 16, 20, 3).permute(0, 3, 1, 2)",
+        ),
+        (
             "x = images.reshape(len(images), 3, height, width)",
             "x = images.reshape(len(images), height, width, 3).transpose(0, 3, 1, 2)",
         ),

@@ -168,6 +168,14 @@ def test_a_body_whose_outputs_others_take_has_no_outputs_of_its_own(answers: boo
         ("20 * torch.randn(64, n)", "(2 / 64) ** 0.5 * torch.randn(64, n)"),
         ("torch.randn((64, 50))", "torch.randn((64, 50)) * (2 / 64) ** 0.5"),
         ("torch.randn(64, 50) / 0.05", "torch.randn(64, 50) * (2 / 64) ** 0.5"),
+        (
+            "torch.randn(64, 50, requires_grad=True)",
+            "(torch.randn(64, 50) * (2 / 64) ** 0.5).requires_grad_()",
+        ),
+        (
+            "torch.randn(64, 50).requires_grad_()",
+            "(torch.randn(64, 50) * (2 / 64) ** 0.5).requires_grad_()",
+        ),
     ],
 )
 def test_weights_drawn_by_hand_get_the_deviation_of_their_inputs(

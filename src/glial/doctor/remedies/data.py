@@ -251,12 +251,19 @@ def _permuted(case: Case) -> Iterator[Change]:
             if any(one not in (None, size) for one, size in zip(given, sizes, strict=True)):
                 continue
             rows, channels, height, width = map(source.code, call.args)
-            moved = "permute" if "torch" in source.code(call) else "transpose"
+            moved = "permute" if _is_of_torch(source, call) else "transpose"
             text = f"{source.code(of)}.reshape({rows}, {height}, {width}, {channels})"
             edits.append(source.replace(call, f"{text}.{moved}(0, 3, 1, 2)"))
         if edits:
             does = "permutes the axes of images, which reshaping them scatters"
             yield Change.of("channels-first", does, source, edits)
+
+
+def _is_of_torch(source: Source, call: ast.Call) -> bool:
+    """Whether what is reshaped is a tensor, as far as its spelling and its making tell."""
+    made = [getattr(one, "value", None) for one in source.assignments(source.code(call.func.value))]  # type: ignore[attr-defined]
+    told = [call, *(one for one in made if isinstance(one, ast.AST))]
+    return last_name(call.func) == "view" or any("torch" in source.code(one) for one in told)
 
 
 def of_lost_numbers(remedy: Remedy) -> Remedy:

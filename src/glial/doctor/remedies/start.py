@@ -203,12 +203,19 @@ def _by_he(source: Source, call: ast.Call, sizes: Sequence[ast.expr]) -> list[Ed
     )
     deviation = f"(2 / {source.code(sizes[0 if left else 1])}) ** 0.5"
     parent = source.parents.get(call)
-    if not isinstance(parent, ast.BinOp) or not isinstance(parent.op, ast.Mult | ast.Div):
-        return [source.wrap(call, f"{{}} * {deviation}")]
-    if isinstance(parent.op, ast.Div):
+    drawn = isinstance(parent, ast.BinOp) and parent.left is call
+    if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult):
+        return [source.replace(parent.right if drawn else parent.left, deviation)]
+    if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Div) and drawn:
         return [source.replace(parent, f"{source.code(call)} * {deviation}")]
-    factor = parent.right if parent.left is call else parent.left
-    return [source.replace(factor, deviation)]
+    if any(keyword.arg == "requires_grad" for keyword in call.keywords):
+        # A product of it would be no leaf, and get no gradient.
+        others = [k for k in call.keywords if k.arg != "requires_grad"]
+        given = ", ".join(source.code(one) for one in (*call.args, *others))
+        drawing = f"{source.code(call.func)}({given})"
+        return [source.replace(call, f"({drawing} * {deviation}).requires_grad_()")]
+    bare = isinstance(parent, ast.Assign | ast.AnnAssign | ast.Call)
+    return [source.wrap(call, f"{{}} * {deviation}" if bare else f"({{}} * {deviation})")]
 
 
 TABLE = {

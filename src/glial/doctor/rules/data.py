@@ -207,7 +207,7 @@ def _scattered_channels(
     found = outcome(evidence)
     for seen in float_inputs(model)[:1]:
         surely = seen.channels_last < SMOOTHER * sensitivity
-        if seen.channels_last < NO_ROUGHER:
+        if seen.channels_last < NO_ROUGHER and len(seen.shape) == 4:
             _, channels, height, width = seen.shape
             lags = found is not None and found.lags
             yield Finding(
