@@ -46,6 +46,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.demo
 	@$(INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $(VENV)/.demo $@
 
+# Tests of pages open them in a Chromium; where none can be had they are skipped, and say so.
+$(VENV)/.browser: tools/install_browser.py | $(VENV)/.dev
+	@$(BIN)/python tools/install_browser.py && touch $@ || true
+
 demo: $(VENV)/.demo ## train on real data and show the result beside the trivial baseline
 	@$(BIN)/glial train $(DATA)
 
@@ -55,7 +59,7 @@ dev: $(VENV)/.dev ## set up everything that development needs
 quick: $(VENV)/.dev ## the fast tests, under a minute
 	@$(FAST) --hypothesis-profile=quick
 
-test: $(VENV)/.dev ## the whole suite: tests, doctests, and every block of the documents
+test: $(VENV)/.dev $(VENV)/.browser ## the whole suite: tests, doctests, and every block of the documents
 	@failed=0; $(FAST) || failed=$$?; $(SLOW) || failed=$$?; exit $$failed
 
 check: $(VENV)/.dev ## lint, types, layers, spelling, pins

@@ -25,7 +25,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("glial")
 
 # Folders, here and beside the code, whose tests put the parts together and train them.
-SLOW = {"conformance", "integration", "runs"}
+SLOW = {"browser", "conformance", "integration", "runs"}
 # Folders beside the code whose examples train what they are about.
 SLOW_EXAMPLES = {"evaluation", "explanation", "healing", "imputers", "testing"}
 # Folders of trainings that are about something else than what the doctor says of them; a module
@@ -43,6 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parts = item.path.relative_to(item.config.rootpath).parts
         if SLOW.intersection(parts) or (parts[0] == "src" and SLOW_EXAMPLES.intersection(parts)):
             item.add_marker(pytest.mark.slow)
+        if parts[1:2] == ("browser",):
+            item.add_marker(pytest.mark.browser)
         if item.get_closest_marker("shared_data") and not SHARED_DATA.is_dir():
             item.add_marker(no_data)
         if item.get_closest_marker("gpu") and not torch.accelerator.is_available():

@@ -50,7 +50,9 @@ TOP = [
     "nn",
     "objectives",
     "predict",
+    "reports",
     "runs",
+    "serving",
     "tasks",
     "testing",
     "train",
@@ -177,7 +179,8 @@ def test_every_entry_of_every_table_resolves():
 
 def test_tables_name_only_their_own_or_lower_packages():
     order = ["core", "functional", "nn", "data", "models", "tasks", "training", "objectives"]
-    order += ["runs", "evaluation", "explanation", "sklearn", "testing", "cli"]
+    order += ["runs", "evaluation", "explanation", "sklearn", "reports", "serving"]
+    order += ["testing", "cli"]
     for module_name, name, entry in all_tables():
         address = getattr(importlib.import_module(module_name), name)[entry]
         if address.startswith("glial."):

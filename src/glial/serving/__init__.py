@@ -1,0 +1,1 @@
+"""Local servers: the board over all runs, and the playground."""
