@@ -24,6 +24,7 @@ from glial.runs.preparation import Prepared, prepare
 from glial.runs.proxies import with_proxies
 from glial.runs.request import Request
 from glial.runs.run import Run
+from glial.runs.samples import Sample, sampled_rows
 from glial.runs.ways import Judged, judged_rows
 from glial.tasks import Task
 from glial.tasks.task import Loss
@@ -121,6 +122,10 @@ class Ready:
             return run.decoder.monitor(outputs, self.val.target)
 
         return validate
+
+    def samples(self, run: Run) -> list[Sample]:
+        """What the network says now of a few rows that it does not learn from."""
+        return sampled_rows(run, self.val, self.prepared.tables.val)
 
     def judged(self, run: Run, split: str) -> Judged | None:
         """How good the network is on a split's rows."""

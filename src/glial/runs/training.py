@@ -21,7 +21,10 @@ from glial.data.streams import is_loader
 from glial.runs.engine import with_engine
 from glial.runs.fairness import check_way
 from glial.runs.folder import check_same_experiment, next_folder, start_folder, write_start
+from glial.runs.generation import GENERATORS
+from glial.runs.live import LiveRecord
 from glial.runs.loading import load
+from glial.runs.made_up import made_up
 from glial.runs.members import make_family, member_plans, train_family
 from glial.runs.network import with_measured_lr
 from glial.runs.plan import Plan
@@ -253,6 +256,7 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
                 steps=plan.train.epochs * batches.num_batches,
                 keeps_best=plan.train.restore_best,
             )
+            recorded = [] if folder is None else [_record(ready, run, watch, lambda: loop)]
             loop = Loop(
                 run.model,
                 objective,
@@ -260,7 +264,7 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
                 plan.train,
                 validate=ready.validator(run),
                 score=(run.decoder.monitored[-1], run.decoder.monitored[-1] in LOWER_IS_BETTER),
-                callbacks=[watch, *callbacks],
+                callbacks=[watch, *recorded, *callbacks],
                 watch=watch,
                 folder=None if folder is None else folder / "checkpoints",
                 stop=stop,
@@ -280,9 +284,24 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
             run.findings = with_plan_remedies(found, plan, ready.request.plan)
             run.evidence = watch.evidence
             _conclude(run, loop, ready, batches)
+            for record in recorded:
+                record.finish(loop.view(), run.status, run.findings)
     if run.status == "interrupted":
         raise TrainingInterrupted(run, stop.signal or signals.SIGINT)
     return run
+
+
+def _record(ready: Readied, run: Run, watch: TrainingWatch, loop: Callable[[], Loop]) -> LiveRecord:
+    """What tells of the training in its folder; the loop that it asks is made after it."""
+    makes_up = run.task in GENERATORS
+    show = made_up if makes_up else getattr(ready, "samples", None)
+    return LiveRecord(
+        Path(str(run.path)),
+        watch,
+        lambda: loop().progress.history,
+        None if show is None else partial(show, run),
+        makes_up=makes_up,
+    )
 
 
 def _conclude(run: Run, loop: Loop, ready: Readied, batches: Batches) -> None:

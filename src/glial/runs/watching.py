@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import math
 import time
@@ -33,6 +34,8 @@ PREFLIGHT_SECONDS = 0.3
 # went badly. Rows are compared by forests, whose library alone takes a second or two to import.
 LONG_FOR_FITTING = 10.0
 LONG_FOR_COMPARING = 100.0
+# What only the end of a training shows.
+KNOWN_AT_THE_END = frozenset({"undertrained", "underfitting", "schedule-collapse"})
 
 
 class TrainingWatch:
@@ -143,6 +146,18 @@ class TrainingWatch:
         if self._watcher is not None and "train_loss" in view.metrics:
             learnt, judged = view.metrics["train_loss"], view.metrics.get("val_loss")
             self._watcher.judged(view.step, learnt, judged, keeps=self._keeps_best)
+
+    def evidence_so_far(self) -> Evidence | None:
+        """What was seen until now, to be read at once; None where nothing is watched."""
+        return self.evidence or (None if self._watcher is None else self._watcher.evidence())
+
+    def findings_so_far(self) -> list[Finding]:
+        """Errors and warnings that what was seen until now shows."""
+        evidence = self.evidence_so_far()
+        if evidence is None:
+            return []
+        told = self._diagnosed(copy.deepcopy(evidence))
+        return [f for f in told if f.severity != "note" and f.problem not in KNOWN_AT_THE_END]
 
     def findings(
         self, steps: int, *, finite: bool = True, met: Collection[int] = ()

@@ -6,6 +6,7 @@ no code. Everything is sampled, and a series holds its samples with the steps th
 
 from glial.doctor.evidence.collapses import CodeSeen, EmbeddingSeen, PlayersSeen
 from glial.doctor.evidence.data import LoaderSeen, RowsSeen
+from glial.doctor.evidence.health import LayerHealth, layer_health
 from glial.doctor.evidence.networks import AskedSeen, LayerSeen, ModelSeen, ParameterSeen, Phase
 from glial.doctor.evidence.numbers import Series, TensorSeen
 from glial.doctor.evidence.steps import LineProbe, LossSeen, OptimizerSeen
@@ -16,6 +17,7 @@ __all__ = [
     "CodeSeen",
     "EmbeddingSeen",
     "Evidence",
+    "LayerHealth",
     "LayerSeen",
     "LineProbe",
     "LoaderSeen",
@@ -30,4 +32,5 @@ __all__ = [
     "RowsSeen",
     "Series",
     "TensorSeen",
+    "layer_health",
 ]
