@@ -23,6 +23,13 @@ from glial.nn.initialization import (
     initialize,
     initialize_bias,
 )
+from glial.nn.landscape import (
+    filter_normalized,
+    loss_surface,
+    on_plane,
+    path_directions,
+    random_directions,
+)
 from glial.nn.map_attention import SpatialAttention, SqueezeExcitation
 from glial.nn.memory import remember
 from glial.nn.normalization import LocalResponseNorm, PixelNorm
@@ -98,9 +105,14 @@ __all__ = [
     "detached",
     "draw_activation",
     "draw_gradients",
+    "filter_normalized",
     "gradients_over_time",
     "initialize",
     "initialize_bias",
+    "loss_surface",
+    "on_plane",
+    "path_directions",
+    "random_directions",
     "receptive_field",
     "receptive_field_of",
     "remember",

@@ -1,0 +1,36 @@
+// What the doctor says, and a button for each remedy that a knob is.
+
+import { node } from "./controls.js";
+
+export function showFindings(list, findings, byPlanKey, step, turn) {
+  const text = JSON.stringify([findings, step > 0]);
+  if (list.dataset.shown === text) return;
+  list.dataset.shown = text;
+  if (!findings.length) {
+    list.replaceChildren(node("li", {
+      textContent: step ? "Nothing is wrong so far." : "It looks on while the network trains." }));
+    return;
+  }
+  list.replaceChildren(...findings.map((finding) => shown(finding, byPlanKey, turn)));
+}
+
+function shown(finding, byPlanKey, turn) {
+  const item = node("li", { className: finding.severity });
+  const where = (finding.where ?? "").replace(/^MLP(-\d+)?\.?/, "");
+  const place = where ? `, at ${where}` : "";
+  const kind = `${finding.severity}: ${finding.problem.replaceAll("-", " ")}${place}. `;
+  item.append(node("span", { className: "kind", textContent: kind }), `${sentence(finding.means)} ${sentence(finding.do)} `);
+  for (const [key, value] of Object.entries(finding.remedy?.set ?? {})) {
+    const knob = byPlanKey[key];
+    if (!knob) continue;
+    const said = typeof value === "number" ? Number(value.toPrecision(3)) : value;
+    const button = node("button", { type: "button", textContent: `Set ${knob.title} to ${said}` });
+    button.addEventListener("click", () => turn(knob.name, value));
+    item.append(button);
+  }
+  return item;
+}
+
+function sentence(text) {
+  return text && `${text[0].toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
+}
