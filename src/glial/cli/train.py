@@ -20,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_experiment_arguments(parser)
     parser.add_argument("--out", metavar="DIR", help="the run's folder (runs/<name>-<n>)")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+    parser.add_argument(
+        "--report-to",
+        action="append",
+        metavar="NAME",
+        help="also tell tensorboard, wandb or mlflow of it; may be repeated",
+    )
     add_healing_arguments(parser, "the plan")
 
 
@@ -32,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
     from glial.runs import Run, TrainingInterrupted
 
     heals = healing_options(options)
-    changes = experiment_changes(options)
+    told = {"train.report_to": options.report_to} if options.report_to else {}
+    changes = told | experiment_changes(options)
     bar = [] if options.quiet else [ProgressBar()]
     status = 0
     try:

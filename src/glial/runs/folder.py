@@ -11,8 +11,8 @@ import torch
 
 from glial.core.errors import InputError
 from glial.core.files import read_json, to_json, write_atomic
-from glial.core.settings import flat
 from glial.core.version import __version__
+from glial.runs.reporting import same_but_for_loggers, without_loggers
 from glial.tasks import Task
 
 ROOT = Path("runs")
@@ -40,7 +40,7 @@ def next_folder(name: str, asked: dict[str, Any], resume: bool, root: Path = ROO
     if resume:
         for number in reversed(numbers):
             folder = root / f"{name}-{number}"
-            if asked_before(folder) == asked:
+            if same_but_for_loggers(asked, asked_before(folder)):
                 return folder
     return root / f"{name}-{numbers[-1] + 1 if numbers else 1}"
 
@@ -104,7 +104,7 @@ def start_folder(folder: Path, resume: bool) -> bool:
 
 
 def check_same_experiment(folder: Path, asked: dict[str, Any]) -> None:
-    """Refuse to go on with another plan than the run began with.
+    """Refuse to go on with another plan than the run began with; loggers may be others.
 
     Raises:
         InputError: If a key differs; the message names it.
@@ -112,7 +112,7 @@ def check_same_experiment(folder: Path, asked: dict[str, Any]) -> None:
     before = asked_before(folder)
     if before is None:
         return
-    old, new = flat(before), flat(asked)
+    old, new = without_loggers(before), without_loggers(asked)
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             raise InputError(

@@ -19,7 +19,7 @@ OUTSIDE = {
     *("train.seed", "train.epochs", "train.time_limit", "train.device", "train.threads"),
     *("train.deterministic", "train.step", "train.layout", "train.precision", "train.freeze"),
     *("train.unfreeze_every", "train.group_rate", "train.snapshots", "train.checkpoint_seconds"),
-    *("train.monitor", "train.accumulate", "model.weights", "model.members"),
+    *("train.monitor", "train.accumulate", "model.weights", "model.members", "train.report_to"),
 }
 
 

@@ -30,6 +30,7 @@ from glial.runs.network import with_measured_lr
 from glial.runs.plan import Plan
 from glial.runs.proxies import without_proxies
 from glial.runs.remedies import with_plan_remedies
+from glial.runs.reporting import check_reporting, reporting, with_loggers_of
 from glial.runs.request import Request, make_request
 from glial.runs.run import LOADER, Run, TrainingInterrupted
 from glial.runs.watching import TrainingWatch, told_faults
@@ -172,6 +173,7 @@ def _made_ready(
     request: Request, folder: Path | None, *, begun: bool
 ) -> Callable[[Sequence[Callback]], Run]:
     """What trains, given callbacks; all that can be wrong with the input is found before."""
+    check_reporting(request.plan, folder)
     way = way_name(request, request.plan)
     if member_plans(request.plan) and way != LOADER:
         _check_is_table(way)
@@ -214,7 +216,7 @@ def _held(folder: Path, *, remove_empty: bool) -> Iterator[None]:
 def _resumed_plan(request: Request, folder: Path, begun: bool) -> Plan:
     """The plan with the choices that the unfinished run has made already."""
     if begun and (folder / "checkpoints/last/checkpoint.safetensors").exists():
-        return Plan.from_file(folder / "plan.yaml")
+        return with_loggers_of(Plan.from_file(folder / "plan.yaml"), request.plan)
     return request.plan
 
 
@@ -257,35 +259,40 @@ def _fit(ready: Readied, folder: Path | None, callbacks: Sequence[Callback]) -> 
                 keeps_best=plan.train.restore_best,
             )
             recorded = [] if folder is None else [_record(ready, run, watch, lambda: loop)]
-            loop = Loop(
-                run.model,
-                objective,
-                batches,
-                plan.train,
-                validate=ready.validator(run),
-                score=(run.decoder.monitored[-1], run.decoder.monitored[-1] in LOWER_IS_BETTER),
-                callbacks=[watch, *recorded, *callbacks],
-                watch=watch,
-                folder=None if folder is None else folder / "checkpoints",
-                stop=stop,
-                seconds=time.monotonic() - begin,
-            )
-            if loop.load():
-                logger.info("going on from epoch %d", loop.progress.epoch + 1)
-            else:
-                loop.set_modes()
-                watch.preflight(ready.sampled("train"), ready.sampled("val"))
-            run.ended_by = loop.run()
-            finite = run.ended_by != "not_finite"
-            steps, faults = loop.progress.step, loop.recovery.faults
-            met = [step for fault in faults if fault.healed for step in fault.steps]
-            found = watch.findings(steps, finite=finite, met=met)
-            found += told_faults(faults, steps, plan.doctor)
-            run.findings = with_plan_remedies(found, plan, ready.request.plan)
-            run.evidence = watch.evidence
-            _conclude(run, loop, ready, batches)
-            for record in recorded:
-                record.finish(loop.view(), run.status, run.findings)
+            with reporting(run, watch.evidence_so_far) as reports:
+                loop = Loop(
+                    run.model,
+                    objective,
+                    batches,
+                    plan.train,
+                    validate=ready.validator(run),
+                    score=(run.decoder.monitored[-1], run.decoder.monitored[-1] in LOWER_IS_BETTER),
+                    callbacks=[watch, *recorded, *reports, *callbacks],
+                    watch=watch,
+                    folder=None if folder is None else folder / "checkpoints",
+                    stop=stop,
+                    seconds=time.monotonic() - begin,
+                )
+                if loop.load():
+                    logger.info("going on from epoch %d", loop.progress.epoch + 1)
+                else:
+                    loop.set_modes()
+                    watch.preflight(ready.sampled("train"), ready.sampled("val"))
+                for report in reports:
+                    report.catch_up(loop.progress.history)
+                run.ended_by = loop.run()
+                finite = run.ended_by != "not_finite"
+                steps, faults = loop.progress.step, loop.recovery.faults
+                met = [step for fault in faults if fault.healed for step in fault.steps]
+                found = watch.findings(steps, finite=finite, met=met)
+                found += told_faults(faults, steps, plan.doctor)
+                run.findings = with_plan_remedies(found, plan, ready.request.plan)
+                run.evidence = watch.evidence
+                _conclude(run, loop, ready, batches)
+                for record in recorded:
+                    record.finish(loop.view(), run.status, run.findings)
+                for report in reports:
+                    report.conclude(run)
     if run.status == "interrupted":
         raise TrainingInterrupted(run, stop.signal or signals.SIGINT)
     return run

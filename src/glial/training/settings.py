@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from glial.core.settings import Settings
+from glial.training.loggers.table import LOGGERS
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -70,6 +71,8 @@ class TrainSettings(Settings):
         checkpoint_seconds: Least seconds between two checkpoints.
         recovery: Whether single steps that go wrong are met: a loss that is not finite, a spike,
             a lack of memory.
+        report_to: Loggers that are told of the training, see :mod:`glial.training.loggers`; they
+            change nothing of it, and another list of them is no other experiment.
 
     Example:
         >>> TrainSettings(lr=0.01).epochs
@@ -118,3 +121,12 @@ class TrainSettings(Settings):
     snapshots: int = Field(default=0, ge=0, le=100)
     checkpoint_seconds: float = Field(default=2.0, ge=0)
     recovery: bool = True
+    report_to: list[str] = Field(default_factory=list)
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _known_once(cls, value: Any) -> Any:
+        names = [value] if isinstance(value, str) else value
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return [LOGGERS.check(name) for name in dict.fromkeys(names)]
+        return names
