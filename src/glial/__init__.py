@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from glial.evaluation import evaluate
     from glial.explanation import explain
     from glial.healing.training import train
+    from glial.reports import report
     from glial.runs import (
         Plan,
         Run,
@@ -72,6 +73,7 @@ __all__ = [
     "nn",
     "objectives",
     "predict",
+    "report",
     "reports",
     "runs",
     "serving",
@@ -97,6 +99,7 @@ _HOMES = {
     "inspect": "glial.runs",
     "load": "glial.runs",
     "predict": "glial.runs",
+    "report": "glial.reports",
     "train": "glial.healing.training",
 }
 

@@ -50,6 +50,7 @@ TOP = [
     "nn",
     "objectives",
     "predict",
+    "report",
     "reports",
     "runs",
     "serving",

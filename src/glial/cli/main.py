@@ -27,6 +27,7 @@ VERBS = {
     "embed": "rows of a source as vectors; what is near what, and what is nearly the same",
     "doctor": "what is wrong with a training: a script, a module, a notebook or a run",
     "explain": "why a run says what it says, and whether the explanation can be believed",
+    "report": "one page about a run: what it is, how good, what is wrong, and what to do",
     "compare": "runs side by side",
     "curve": "how good networks get with more rows, or with other settings",
     "inspect": "the quality of a source; or layers, parameters, FLOPs and graph of a model",

@@ -29,7 +29,7 @@ from glial.evaluation.drifting.tables import (
     compare_tables,
     source_drift,
 )
-from glial.evaluation.evaluating import evaluate
+from glial.evaluation.evaluating import evaluate, evaluate_forecasts
 from glial.evaluation.failures.mistakes import Mistakes, find_mistakes
 from glial.evaluation.fairness.audits import audit, audit_answers
 from glial.evaluation.fairness.gaps import Audit, compare_groups, implied_false_positive_rate
@@ -69,6 +69,7 @@ __all__ = [
     "distance_contrast",
     "drift",
     "evaluate",
+    "evaluate_forecasts",
     "find_mistakes",
     "fit_power_law",
     "groupings",

@@ -29,7 +29,7 @@ from glial.evaluation.metrics.forecasted import forecast_replicates, stretches
 from glial.evaluation.metrics.weighted import Codes, Floats
 from glial.evaluation.probabilities.calibration import calibration_of
 from glial.evaluation.probabilities.refusing import refusal_of
-from glial.runs.forecasts import forecasted
+from glial.runs.forecasts import Forecasted, forecasted
 from glial.runs.loading import load
 from glial.runs.prediction import Answered, answer
 from glial.runs.prediction import evaluate as judge_source
@@ -141,7 +141,40 @@ def _without_rows(run: Run, source: Any, drawing: Drawing) -> dict[str, Any]:
         result = judge_source(run, source)
         told = result | drawing.intervals(result, None, None)
         return told | {"bootstrap": told["bootstrap"] | {"units": 0}}
-    found = forecasted(run, source)
+    return _of_forecasts(forecasted(run, source), drawing)
+
+
+def evaluate_forecasts(
+    found: Forecasted, *, confidence: float = 0.95, replicates: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """Metrics of forecasts that were made, with intervals, beside the seasonal naive forecasts'.
+
+    Args:
+        found: The forecasts and what came.
+        confidence: Share of the resamples that an interval holds.
+        replicates: Number of resamples; 0 for no intervals.
+        seed: Of the resamples.
+
+    Returns:
+        As :func:`evaluate` gives it.
+
+    Raises:
+        InputError: If no interval can be made of so few replicates.
+
+    Example:
+        >>> import glial
+        >>> from glial.runs.forecasts import Forecasted, forecasted
+        >>> frame = {"step": list(range(60)), "y": [float(i % 6) for i in range(60)]}
+        >>> run = glial.train(frame, "y", task="forecasting", time="step", epochs=1, out=False)
+        >>> made = evaluate_forecasts(forecasted(run, frame), replicates=40)
+        >>> made["metrics"] == evaluate(run, frame, replicates=40)["metrics"]
+        True
+    """
+    check_bootstrap(confidence, replicates)
+    return _of_forecasts(found, Drawing(0, confidence, replicates, seed))
+
+
+def _of_forecasts(found: Forecasted, drawing: Drawing) -> dict[str, Any]:
     judged = found.judged()
     result = {"metrics": judged.metrics, "baseline": judged.baseline, "details": {}}
     clusters, kind = stretches(found)

@@ -1,0 +1,1 @@
+"""A report written out: as a page, as Markdown, as plain values."""

@@ -1,0 +1,147 @@
+"""The card at the top: what was trained, on what, how good, what is wrong, what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glial.reports.blocks import Facts, Section
+from glial.reports.numbers import counted, seconds_told, sentence
+from glial.reports.sections.findings import title_of
+from glial.reports.subject import Subject
+from glial.reports.words import TASKS, TRIVIAL, headline, metric_title
+
+Made = dict[str, Section]
+
+
+def summary(subject: Subject, made: Made) -> Section:
+    """Five answers for whoever reads nothing else.
+
+    Args:
+        subject: What the report is about.
+        made: The other sections, by name.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> section = summary(Subject.of(run, use_data=False), {})
+        >>> [name for name, _ in section.blocks[0].pairs]
+        ['What was trained', 'On what', 'How good it is', 'What is wrong', 'What to do next']
+    """
+    answers = {
+        "What was trained": _trained(subject),
+        "On what": _on_what(subject, made),
+        "How good it is": _how_good(subject),
+        "What is wrong": _wrong(subject, made),
+        "What to do next": _next(subject, made),
+    }
+    return Section("summary", "", [], [Facts(list(answers.items()))], {"answers": answers})
+
+
+def _trained(subject: Subject) -> str:
+    goal = TASKS.get(subject.task, f"do the task {subject.task}")
+    goal = goal.replace("{target}", ", ".join(subject.targets) or "no target")
+    name = subject.plan.model.get("name")
+    kind = "A network of somebody's own" if name == "custom" else f"A neural network (“{name}”)"
+    networks = len(subject.members)
+    if networks > 1:
+        kind = f"{networks} neural networks (“{name}”), which answer together,"
+    if subject.run is not None:
+        count = sum(p.numel() for p in subject.members[0].model.parameters())
+        kind += f" with {counted(count, 'parameter')}{' each' if networks > 1 else ''}"
+    ended = {
+        "unfinished": "Its training has not finished.",
+        "interrupted": "Somebody stopped the training before its end.",
+    }.get(subject.status, "")
+    how_long = f"in {counted(subject.epochs, 'epoch')} and {seconds_told(subject.seconds)}"
+    were = "were" if networks > 1 else "was"
+    return f"{kind} {were} trained {how_long} to {goal}. {ended}".strip()
+
+
+def _on_what(subject: Subject, made: Made) -> str:
+    says = made["data"].says if "data" in made else []
+    return says[0] if says else f"On {subject.source_name}."
+
+
+def _how_good(subject: Subject) -> str:
+    from glial.reports.sections.quality import told_metric
+
+    result = subject.evaluation or _left(subject.metrics)
+    name = headline(subject.task, result["metrics"])
+    if name is None:
+        return "Not known: it has not been judged."
+    title = metric_title(name)
+    text = f"{title}: {told_metric(name, result['metrics'][name])}"
+    interval = result["intervals"].get(name)
+    if interval is not None:
+        text += f" ({told_metric(name, interval[0])} to {told_metric(name, interval[1])})"
+    base = result["baseline"].get(name)
+    trivial = TRIVIAL.get(subject.task, "the simplest possible answer")
+    if base is not None:
+        text += f". For comparison, {trivial} gives {told_metric(name, base)}"
+    return f"{text}. Judged by {_rows(subject)}."
+
+
+def _left(metrics: dict[str, dict[str, float]]) -> dict[str, Any]:
+    found = metrics.get("test") or metrics.get("val") or {}
+    return {"metrics": found, "baseline": metrics.get("baseline") or {}, "intervals": {}}
+
+
+def _rows(subject: Subject) -> str:
+    held = subject.held
+    if subject.evaluation is None:
+        return (
+            "test rows when training ended"
+            if subject.metrics.get("test")
+            else ("validation rows when training ended")
+        )
+    if held.forecasts is not None:
+        when = "later than all it learnt from" if held.called == "test" else "of the data"
+        return f"forecasts from {counted(len(held.forecasts.moments), 'moment')} {when}"
+    frame = held.frame
+    return "rows that were given" if frame is None else f"{frame.height:,} {held.words}"
+
+
+def _wrong(subject: Subject, made: Made) -> str:
+    told = [
+        f"{title_of(one)}{f' ({one.where})' if one.where else ''}"
+        for one in subject.findings
+        if one.severity != "note"
+    ]
+    inspected = made["data"].data.get("inspection", []) if "data" in made else []
+    seen = {one.problem for one in subject.findings}
+    for one in inspected:
+        if one["severity"] != "note" and one["problem"] not in seen:
+            where = f" ({one['where']})" if one["where"] else ""
+            told.append(f"in the data, {one['problem'].replace('-', ' ')}{where}")
+    unfair = made["card"].data.get("gap") if "card" in made else None
+    if unfair:
+        told.append(unfair)
+    if told:
+        more = f"; and {len(told) - 3} more below" if len(told) > 3 else ""
+        return sentence(f"{'; '.join(told[:3])}{more}")
+    weak = made["failures"].data.get("slices") if "failures" in made else None
+    rest = f" It is weakest where {weak[0]['slice']}." if weak else ""
+    notes = sum(one.severity == "note" for one in subject.findings)
+    if notes:
+        return f"Nothing serious was found; {counted(notes, 'note')} below.{rest}"
+    return f"Nothing was found that is wrong.{rest}"
+
+
+def _next(subject: Subject, made: Made) -> str:
+    if subject.status == "unfinished" and subject.folder is not None:
+        return f"Let the training finish: glial train {subject.folder} --resume."
+    main = [one for one in subject.findings if one.severity != "note"]
+    if main:
+        return sentence(main[0].do)
+    inspected = made["data"].data.get("inspection", []) if "data" in made else []
+    for one in inspected:
+        if one["severity"] != "note":
+            return sentence(one["do"])
+    if subject.findings:
+        return sentence(subject.findings[0].do)
+    weak = made["failures"].data.get("slices") if "failures" in made else None
+    if weak:
+        return f"Look at the rows where {weak[0]['slice']}, and gather more of them."
+    if subject.evaluation is None and not subject.metrics.get("test"):
+        return "Judge it by rows with known answers that it has never seen."
+    return "Try it on new rows, and look at what it gets wrong before it decides anything."
