@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import glial
+from glial.cli.main import main
 from glial.core.errors import InputError
 from glial.runs import TrainingInterrupted
 from glial.training.loggers import LOGGERS, metric_names
@@ -147,6 +148,17 @@ def test_a_logger_that_cannot_begin_stops_nothing(tmp_path, runs, caplog):
     assert told == [
         "tensorboard is told no more of this training: OSError: [Errno 28] No space left on device"
     ]
+
+
+def test_loggers_are_no_difference_between_runs(runs):
+    assert glial.runs.compare([run.path for run in runs])["differences"] == {}
+
+
+def test_the_command_line_names_loggers(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "iris", "--report-to", "wandb", "--report-to", "boards", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["message"] == "unknown logger 'boards'"
+    assert list(tmp_path.iterdir()) == []
 
 
 def _no_space(*_):

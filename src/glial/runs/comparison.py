@@ -8,8 +8,9 @@ from typing import Any
 
 from glial.core.errors import InputError
 from glial.core.files import read_json
-from glial.core.settings import flat, read_yaml
+from glial.core.settings import read_yaml
 from glial.runs.loading import check_run_folder
+from glial.runs.reporting import without_loggers
 
 
 def compare(runs: Sequence[str | Path]) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def compare(runs: Sequence[str | Path]) -> dict[str, Any]:
     for path in map(Path, runs):
         check_run_folder(path)
         plan, figures = read_yaml(path / "plan.yaml"), read_json(path / "metrics.json")
-        plans.append(flat(plan))
+        plans.append(without_loggers(plan))
         rows.append(
             {
                 "run": str(path),

@@ -12,7 +12,7 @@ from glial.training.loggers.metric_logger import MetricLogger, Status
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 10.0
 
 
 class Background:
@@ -44,6 +44,7 @@ class Background:
         self._tasks: queue.SimpleQueue[Callable[[MetricLogger], None] | None] = queue.SimpleQueue()
         self._moved = threading.Event()
         self._last: dict[str, int] = {}
+        self._is_told = False
         self._thread = threading.Thread(target=self._work, name=f"glial-{name}", daemon=True)
         self._thread.start()
 
@@ -94,7 +95,9 @@ class Background:
             self._moved.set()
 
     def _tell(self, why: str) -> None:
-        logger.warning("%s is told no more of this training: %s", self._name, why)
+        if not self._is_told:
+            self._is_told = True
+            logger.warning("%s is told no more of this training: %s", self._name, why)
 
     def _log_new(self, opened: MetricLogger, values: dict[str, float], step: int | None) -> None:
         if step is not None:
