@@ -29,6 +29,7 @@ VERBS = {
     "explain": "why a run says what it says, and whether the explanation can be believed",
     "report": "one page about a run: what it is, how good, what is wrong, and what to do",
     "compare": "runs side by side",
+    "board": "a local page over all runs, live while they train; and a playground",
     "curve": "how good networks get with more rows, or with other settings",
     "inspect": "the quality of a source; or layers, parameters, FLOPs and graph of a model",
     "models": "the models that can be trained",

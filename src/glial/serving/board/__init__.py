@@ -1,0 +1,1 @@
+"""The board: a local page over all runs of a folder, live while they train."""
