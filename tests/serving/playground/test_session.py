@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from glial.nn.landscape import weights_of
+from glial.serving.playground.frames import frame_of
 from glial.serving.playground.knobs import Knobs
+from glial.serving.playground.lessons import LESSONS
 from glial.serving.playground.network import build_network, dense_layers, loss_of, probabilities
 from glial.serving.playground.session import ANEW, GOES_ON, Session
 
@@ -248,3 +250,47 @@ def test_probabilities_sum_to_one(loss, dataset):
     torch.testing.assert_close(found.sum(dim=1), torch.ones(9))
     assert found.shape == (9, max(2, knobs.num_outputs))
     assert float(found.min()) >= 0
+
+
+def after(steps, **knobs):
+    session = Session(Knobs(**knobs))
+    session.advance(steps)
+    return session
+
+
+def score(session):
+    return session.measure(session.test_rows).score
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "least"),
+    [("xor", 800, 0.85), ("rectified", 300, 0.6), ("too-high", 120, 0.85), ("features", 60, 0.9)],
+)
+def test_lessons_show_what_they_say(name, steps, least):
+    lesson = next(one for one in LESSONS if one.name == name)
+    settings = [lesson.knobs, {**lesson.knobs, **lesson.after}]
+    bad, good = settings[::-1] if name == "features" else settings
+    assert score(after(steps, **bad)) < min(0.75, least)
+    assert score(after(steps, **good)) > least
+
+
+def test_lessons_on_units_and_overfitting():
+    lessons = {one.name: one for one in LESSONS}
+    dead = frame_of(after(60, **lessons["dead"].knobs))["layers"]
+    assert sum(layer["silent"] for layer in dead[:-1]) > 8
+    large = frame_of(after(1, **lessons["exploding"].knobs))["layers"]
+    assert min(layer["saturated"] for layer in large[:-1]) > 0.5
+    overfit = after(450, **lessons["overfit"].knobs)
+    mended = after(450, **lessons["overfit"].knobs | lessons["overfit"].after)
+    gaps = [s.measure(s.test_rows).loss - s.measure(s.train_rows).loss for s in (overfit, mended)]
+    assert gaps[0] > 0.3
+    assert gaps[1] < gaps[0] / 2
+
+
+def test_remedies_are_turns_of_knobs():
+    session = after(60, lr=30.0)
+    (found,) = [f for f in session.findings if f.problem == "learning-rate-too-high"]
+    assert found.remedy["set"].keys() == {"train.lr"}
+    assert 0 < found.remedy["set"]["train.lr"] < 30
+    session = after(60, output_activation="relu")
+    assert session.findings[0].remedy == {"set": {"model.output_activation": "linear"}}

@@ -87,10 +87,10 @@ LESSONS = (
     Lesson(
         "exploding",
         "Starting weights that are too large",
-        "Weights four times too large drive the units into their flat ends, where they pass on "
+        "Weights twelve times too large drive the units into their flat ends, where they pass on "
         "almost no gradient. See the outputs pile up at both ends.",
         "Set the scale back to 1: Xavier's weights keep signals of the same size in every layer.",
-        {"init_scale": 6.0, "hidden_sizes": [8, 8, 8], "lr": 0.05},
+        {"init_scale": 12.0, "hidden_sizes": [8] * 5, "lr": 0.05},
         {"init_scale": 1.0},
     ),
     Lesson(
@@ -99,7 +99,7 @@ LESSONS = (
         "A rate that is too high pushes rectifiers so far that they are zero for every point. "
         "Zero has no slope, so they never come back.",
         "Start anew with leaky rectifiers: they keep a small slope below zero, and stay alive.",
-        {"activation": "relu", "lr": 3.0, "hidden_sizes": [8, 8], "batches": "full"},
+        {"activation": "relu", "lr": 10.0, "hidden_sizes": [8, 8], "batches": "full"},
         {"activation": "leaky_relu", "lr": 0.3},
     ),
     Lesson(
@@ -118,7 +118,7 @@ LESSONS = (
             "optimizer": "adam",
             "lr": 0.02,
         },
-        {"l2": 0.01},
+        {"l2": 0.003},
     ),
     Lesson(
         "features",
@@ -148,9 +148,10 @@ LESSONS = (
             "noise": 0.02,
             "points": 400,
             "hidden_sizes": [12, 12],
+            "activation": "relu",
             "epochs": 3000,
         },
-        {"optimizer": "adam", "lr": 0.02},
+        {"optimizer": "adam", "lr": 0.01},
     ),
     Lesson(
         "rectified",

@@ -28,6 +28,7 @@ from glial.serving.playground.network import (
     probabilities,
     train_settings,
 )
+from glial.serving.playground.remedies import with_knob_remedies
 from glial.serving.playground.toys import features_of, make_toy
 from glial.training import Descent, Moment, TrainingView
 from glial.training.best import BestWeights
@@ -189,7 +190,8 @@ class Session:
                 self._one_step()
                 made += 1
             if made and (self.finished or time.monotonic() >= self._next_diagnosis):
-                self.findings = self._watch.findings_so_far()
+                found = self._watch.findings_so_far()
+                self.findings = with_knob_remedies(found, self.knobs)
                 self._next_diagnosis = time.monotonic() + DIAGNOSE_SECONDS
         return made
 

@@ -17,7 +17,7 @@ export function buildControls(parent, properties, turned) {
 
 function group(parent, title) {
   const folded = node("details", { className: "group" });
-  folded.open = window.innerWidth > 900;
+  folded.open = true;
   folded.append(node("summary", { textContent: title }));
   parent.append(folded);
   return folded;
@@ -75,7 +75,7 @@ function amount(name, property, turned) {
   const show = (value) => {
     slider.value = sliderPlace(value, property);
     slider.setAttribute("aria-valuetext", String(value));
-    exact.value = value;
+    if (document.activeElement !== exact || document.activeElement.value === "") exact.value = value;
   };
   slider.addEventListener("input", () => {
     const value = sliderValue(Number(slider.value), property);
@@ -83,7 +83,11 @@ function amount(name, property, turned) {
     exact.value = value;
     turned(value);
   });
-  exact.addEventListener("change", () => turned(exact.value === "" ? property.default : Number(exact.value)));
+  exact.addEventListener("change", () => {
+    const value = exact.value === "" ? property.default : Number(exact.value);
+    slider.value = sliderPlace(value, property);
+    turned(value);
+  });
   const pair = node("div", { className: "pair" });
   pair.append(slider, exact);
   element.append(node("label", { textContent: property.title, htmlFor: name }), pair);
@@ -126,7 +130,8 @@ function layers(name, property, turned) {
   let sizes = [];
   const change = (next) => { show(next); turned(next); };
   const show = (value) => {
-    const held = document.activeElement?.dataset?.layer;
+    if (sizes.length && String(sizes) === String(value)) return;
+    const held = document.activeElement;
     sizes = [...value];
     list.replaceChildren(...sizes.map((size, at) => {
       const input = node("input", { type: "number", min: minimum, max: maximum, value: size },
@@ -137,10 +142,12 @@ function layers(name, property, turned) {
     }), fewer, more);
     more.disabled = sizes.length >= property.maxItems;
     fewer.disabled = sizes.length === 0;
-    if (held !== undefined) list.querySelector(`[data-layer="${held}"]`)?.focus();
+    const layer = held?.dataset?.layer;
+    if (layer !== undefined) list.querySelector(`[data-layer="${layer}"]`)?.focus();
+    else if (held === more || held === fewer) held.focus();
   };
-  more.addEventListener("click", () => { change([...sizes, sizes.at(-1) ?? 4]); more.focus(); });
-  fewer.addEventListener("click", () => { change(sizes.slice(0, -1)); fewer.focus(); });
+  more.addEventListener("click", () => change([...sizes, sizes.at(-1) ?? 4]));
+  fewer.addEventListener("click", () => change(sizes.slice(0, -1)));
   element.prepend(node("legend", { textContent: property.title }));
   element.append(list);
   return { element, inputs: [more, fewer], show };

@@ -2,7 +2,8 @@
 
 import { node } from "./controls.js";
 
-export function showFindings(list, findings, byPlanKey, step, turn) {
+export function showFindings(list, frame, byPlanKey, turn) {
+  const { findings, step, task } = frame;
   const text = JSON.stringify([findings, step > 0]);
   if (list.dataset.shown === text) return;
   list.dataset.shown = text;
@@ -11,21 +12,25 @@ export function showFindings(list, findings, byPlanKey, step, turn) {
       textContent: step ? "Nothing is wrong so far." : "It looks on while the network trains." }));
     return;
   }
-  list.replaceChildren(...findings.map((finding) => shown(finding, byPlanKey, turn)));
+  list.replaceChildren(...findings.map((finding) => shown(finding, (key) => byPlanKey[key]?.find((knob) => (knob.task ?? task) === task), turn)));
 }
 
-function shown(finding, byPlanKey, turn) {
+function shown(finding, knobOf, turn) {
   const item = node("li", { className: finding.severity });
   const where = (finding.where ?? "").replace(/^MLP(-\d+)?\.?/, "");
   const place = where ? `, at ${where}` : "";
   const kind = `${finding.severity}: ${finding.problem.replaceAll("-", " ")}${place}. `;
   item.append(node("span", { className: "kind", textContent: kind }), `${sentence(finding.means)} ${sentence(finding.do)} `);
+  const wished = {}, said = [];
   for (const [key, value] of Object.entries(finding.remedy?.set ?? {})) {
-    const knob = byPlanKey[key];
+    const knob = knobOf(key);
     if (!knob) continue;
-    const said = typeof value === "number" ? Number(value.toPrecision(3)) : value;
-    const button = node("button", { type: "button", textContent: `Set ${knob.title} to ${said}` });
-    button.addEventListener("click", () => turn(knob.name, value));
+    wished[knob.name] = value;
+    said.push(`${knob.title} to ${typeof value === "number" ? Number(value.toPrecision(3)) : value}`);
+  }
+  if (said.length) {
+    const button = node("button", { type: "button", textContent: `Set ${said.join(", ")}` });
+    button.addEventListener("click", () => turn(wished));
     item.append(button);
   }
   return item;

@@ -112,9 +112,9 @@ function draw(frame) {
     for (const [name, text] of Object.entries(frame.words)) at(`${name}-words`).textContent = text;
     at("boundary-key").textContent = keyOf(frame);
   }
-  showFindings(at("findings"), frame.findings, byPlanKey, frame.step, (name, value) => {
-    controls[name].show(value);
-    turn(name, value);
+  showFindings(at("findings"), frame, byPlanKey, (wished) => {
+    state.knobs = { ...state.knobs, ...wished };
+    send();
   });
 }
 
@@ -159,8 +159,8 @@ async function begin() {
   const told = await tried(() => ask("/knobs", null, "GET"));
   if (!told) return;
   properties = told.schema.properties;
-  for (const [name, { plan, title }] of Object.entries(properties)) {
-    if (plan) byPlanKey[plan] = { name, title };
+  for (const [name, { plan, title, task }] of Object.entries(properties)) {
+    if (plan) (byPlanKey[plan] ??= []).push({ name, title, task });
   }
   controls = buildControls(at("knobs"), properties, turn);
   showLessons(told.lessons, {
@@ -174,13 +174,16 @@ async function begin() {
   }
 }
 
+at("all-knobs").open = window.innerWidth > 900;
 at("play").addEventListener("click", () => play(!state.frame?.playing));
 at("speed").addEventListener("change", () => play(Boolean(state.frame?.playing)));
 at("step").addEventListener("click", () => tried(() => toSession("/step")));
 at("reset").addEventListener("click", () => tried(() => toSession("/reset")));
 at("survey").addEventListener("click", survey);
 at("knobs").addEventListener("focusin", help);
-at("knobs").addEventListener("pointerover", help);
+at("knobs").addEventListener("pointermove", (event) => {
+  if (event.movementX || event.movementY) help(event);
+});
 at("link").addEventListener("click", (event) => event.preventDefault());
 window.addEventListener("resize", paint);
 window.addEventListener("pagehide", () => {
