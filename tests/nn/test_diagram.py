@@ -70,6 +70,11 @@ def test_a_way_past_layers_is_followed():
     }
 
 
+def test_layers_that_do_nothing_are_not_told():
+    model = nn.Sequential(nn.Dropout(0.0), nn.Linear(3, 3), nn.Identity(), nn.Dropout(0.5))
+    assert edges(model, torch.zeros(2, 3)) == {("input", "1"), ("1", "3"), ("3", "output")}
+
+
 def test_several_inputs_and_results():
     found = edges(Two(), torch.zeros(2, 3), torch.zeros(2, 2))
     assert found == {

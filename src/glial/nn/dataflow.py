@@ -111,7 +111,7 @@ def follow(model: nn.Module, inputs: tuple[Any, ...]) -> list[Step]:
     """Run a network once in evaluation mode and note which layer takes whose result.
 
     What is repeated, as by a recurrent network, is one step. Reshaping, indexing and masks (tensors
-    of truth values) are not told. A layer without parameters that is used in several places of the
+    of truth values) are not told, nor layers that do nothing, as dropout of nothing. A layer without parameters that is used in several places of the
     code is a step in each.
 
     Args:
@@ -179,6 +179,13 @@ def is_layer(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.nn.") and not isinstance(module, CONTAINERS)
 
 
+def _does_nothing(module: nn.Module) -> bool:
+    """Whether a layer stands there only so that another could."""
+    if isinstance(module, nn.Identity):
+        return True
+    return "Drop" in type(module).__name__ and getattr(module, "p", None) == 0
+
+
 class _Watch(TorchFunctionMode):
     """Notes who made each tensor."""
 
@@ -216,12 +223,15 @@ class _Watch(TorchFunctionMode):
         def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             self._path.pop()
             self._inside -= layer
-            if layer and not self._inside:
+            made = list(tensors_in(output))
+            if layer and not self._inside and _does_nothing(module):
+                self._made(made, self.makers([*tensors_in(args), *tensors_in(kwargs)]))
+            elif layer and not self._inside:
                 own = sum(parameter.numel() for parameter in module.parameters())
                 place = () if own else _place()
                 key = self._named((name, *place), name)
                 makers = self.makers([*tensors_in(args), *tensors_in(kwargs)])
-                self.note(key, "layer", type(module).__name__, makers, list(tensors_in(output)))
+                self.note(key, "layer", type(module).__name__, makers, made)
                 self.steps[key].num_parameters = own
 
         return leave

@@ -9,8 +9,9 @@ from torch import nn
 
 from glial.core.errors import GlialError
 from glial.models import MODELS
+from glial.nn.diagram import draw_parts, network_diagrams
 from glial.nn.summary import Summary, summarize
-from glial.reports.blocks import Block, Facts, Fold, Section, Table, Text
+from glial.reports.blocks import Block, Chart, Facts, Fold, Section, Table, Text
 from glial.reports.numbers import bytes_told, counted, scaled
 from glial.reports.subject import Subject
 from glial.runs import Run
@@ -49,6 +50,7 @@ def network(subject: Subject) -> Section:
     section.data = {"model": name, "parameters": parameters, "networks": len(runs)}
     section.says.append(_size(first, parameters, summary, len(runs)))
     section.blocks.append(Facts(_facts(parameters, first, summary)))
+    section.blocks += _pictures(first, inputs)
     if summary is not None:
         section.data |= {"flops": summary.flops, "layers": summary.to_dict()["layers"]}
     if summary is not None:
@@ -93,6 +95,19 @@ def _summary(model: nn.Module, inputs: tuple[Any, ...] | None) -> Summary | None
         return summarize(model, inputs)
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError):
         return None
+
+
+def _pictures(model: nn.Module, inputs: tuple[Any, ...] | None) -> list[Block]:
+    """The network from its input to its output, and the inside of each kind of block in it."""
+    title = "The network, from what goes in to what comes out"
+    if inputs is None:
+        return [Chart(draw_parts(model, title), "")]
+    whole, *insides = network_diagrams(model, inputs, title=title)
+    says = "Read it from top to bottom. Boxes with a coloured edge have weights that are learnt."
+    drawn: list[Block] = [Chart(whole, says)]
+    return drawn + (
+        [Fold("What is in a block", [Chart(each, "") for each in insides])] * bool(insides)
+    )
 
 
 def _layers(summary: Summary) -> Block:
