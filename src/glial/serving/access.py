@@ -92,7 +92,8 @@ class Address:
         Args:
             path: The page.
         """
-        return f"{self.origin}{path}?{urlencode({'token': self.token})}"
+        joint = "&" if "?" in path else "?"
+        return f"{self.origin}{path}{joint}{urlencode({'token': self.token})}"
 
     @property
     def cookie(self) -> str:

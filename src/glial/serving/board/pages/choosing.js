@@ -7,7 +7,7 @@ const KINDS = ["task", "model", "status", "source"];
 const LOOKED = ["shown", "name", "task", "model", "source", "problems", "note"];
 
 export class Choosing {
-  constructor(changed) {
+  constructor(changed, cleared) {
     this.ranges = new Map();
     const controls = [...document.querySelectorAll("#filters input, #filters select")];
     for (const control of controls) control.addEventListener("input", changed);
@@ -17,6 +17,7 @@ export class Choosing {
         else control.value = "";
       }
       this.ranges.clear();
+      cleared();
       changed();
     });
   }

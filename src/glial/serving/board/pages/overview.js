@@ -19,7 +19,7 @@ let columns = null;
 let focusRun = null;
 
 startLook(byId("look"));
-const choosing = new Choosing(() => show());
+const choosing = new Choosing(() => show(), () => parallel.clear());
 const chart = new LineChart(byId("curves"), {
   label: "Curves of the runs",
   zoomed: (zoom) => { byId("unzoom").disabled = !zoom; finer(); },

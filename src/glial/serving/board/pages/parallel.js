@@ -37,6 +37,11 @@ export class Parallel {
     this.#inputs();
   }
 
+  clear() {
+    this.ranges.clear();
+    this.#inputs();
+  }
+
   set(rows, picks) {
     Object.assign(this, { rows, picks });
     // Axes keep their limits while runs are filtered out by their brushes.
