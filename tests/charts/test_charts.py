@@ -138,6 +138,24 @@ def test_bands_marks_dates_and_names():
     assert {"small", "large"} <= {node.text for node in tree(names).iter()}
 
 
+@pytest.mark.parametrize(
+    ("xs", "even"), [([1, 10, 100], True), ([1, 2, 3], True), ([1, 2, 9], False)]
+)
+def test_values_far_apart_are_placed_by_powers_of_ten_where_asked(xs, even):
+    svg = line_chart([Line("a", xs, [1, 2, 3])], title="t", log_x=None)
+    (a, _), (b, _), (c, _) = corners(named(svg, "path", "line")[0]["d"])
+    assert (b - a == pytest.approx(c - b, abs=0.11)) is even
+
+
+def test_a_spread_is_a_bar_of_both_lengths():
+    svg = line_chart([Line("a", [1, 2], [1.0, 3.0], spread=[0.5, 0.0])], title="t")
+    _, bar = (path["d"] for path in named(svg, "path", "line"))
+    (zero, base), (top, high) = axis(svg, across=False)
+    low, up = (float(y) for y in re.fullmatch(r"M[\d.]+ ([\d.]+)V([\d.]+)", bar).groups())
+    ends = [zero + (y - base) / (high - base) * (top - zero) for y in (low, up)]
+    assert ends == pytest.approx([0.5, 1.5], abs=0.01)
+
+
 def test_a_unit_square_is_square():
     svg = line_chart([Line("a", [0, 1], [0, 1])], title="ROC", unit_square=True, diagonal=True)
     (start, end) = corners(named(svg, "path", "line")[0]["d"])

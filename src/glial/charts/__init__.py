@@ -9,7 +9,7 @@ from glial.charts.grids import heat_map
 from glial.charts.lines import Band, Line, Mark, line_chart, sparkline
 from glial.charts.scatter import scatter_chart
 from glial.charts.surfaces import boundary_chart, surface_chart
-from glial.charts.svg import standalone, stylesheet
+from glial.charts.svg import sheet, standalone, stylesheet
 from glial.charts.thinning import thin
 from glial.charts.ticks import log_ticks, ticks, time_ticks, write_number
 
@@ -31,6 +31,7 @@ __all__ = [
     "line_chart",
     "log_ticks",
     "scatter_chart",
+    "sheet",
     "sparkline",
     "standalone",
     "stylesheet",

@@ -87,7 +87,7 @@ def line_chart(
     x_title: str = "",
     y_title: str = "",
     describe: str = "",
-    log_x: bool = False,
+    log_x: bool | None = False,
     log_y: bool | None = None,
     marks: Sequence[Mark] = (),
     bands: Sequence[Band] = (),
@@ -102,7 +102,8 @@ def line_chart(
         x_title: What is drawn to the right.
         y_title: What is drawn upwards.
         describe: What one sees, in words; by default where each line starts, ends and turns.
-        log_x: Whether numbers across are drawn by powers of ten.
+        log_x: Whether numbers across are drawn by powers of ten; None decides by the data: all
+            above 0, and the largest over twenty times the least.
         log_y: Whether heights are; None decides by the data: all above 0, and the highest over a
             hundred times the lowest.
         marks: Upright lines with words.

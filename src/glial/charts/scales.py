@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from glial.charts.ticks import log_ticks, ticks, time_ticks, write_number
 
+MANY_TIMES = 20.0
 Kind = Literal["linear", "log", "time", "names"]
 
 
@@ -110,13 +111,16 @@ def numbers(values: Iterable[Any]) -> list[float]:
     return [math.nan if value is None else float(value) for value in values]
 
 
-def axis_values(values: Sequence[Sequence[Any]], *, log: bool) -> tuple[Scale, list[list[float]]]:
+def axis_values(
+    values: Sequence[Sequence[Any]], *, log: bool | None
+) -> tuple[Scale, list[list[float]]]:
     """The axis of values of several lines, and these as its numbers.
 
     Args:
         values: Of each line: numbers, dates, or anything else, which is drawn one step apart in the
             order in which it comes.
-        log: Whether numbers are placed by powers of ten.
+        log: Whether numbers are placed by powers of ten; None does so with numbers above 0 of which
+            the largest is over twenty times the least.
 
     Returns:
         The axis, and each line's values as numbers on it.
@@ -136,8 +140,10 @@ def axis_values(values: Sequence[Sequence[Any]], *, log: bool) -> tuple[Scale, l
     if all(_is_number(value) for value in every):
         lines = [numbers(line) for line in values]
         flat = [value for line in lines for value in line]
-        log = log and all(value > 0 for value in flat if math.isfinite(value))
-        return scale_of(flat, log=log), lines
+        seen = [value for value in flat if math.isfinite(value)]
+        above = bool(seen) and min(seen) > 0
+        by_tens = above and (max(seen) > MANY_TIMES * min(seen) if log is None else log)
+        return scale_of(flat, log=by_tens), lines
     names = list(dict.fromkeys(str(value) for line in values for value in line))
     places = {name: float(place) for place, name in enumerate(names)}
     scale = Scale("names", -0.5, len(names) - 0.5, names=names)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape, quoteattr, unescape
 
 WIDTH = 440  # of most charts, in their own units
 LETTER = 0.6  # the width of a letter of average width, as a share of the font's size
 SIZE = 12  # of the font
+GAP = 24.0  # between charts of a sheet
 # Of control characters, those that XML does not allow.
 FORBIDDEN = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0x7F, 0xFFFE, 0xFFFF], "\ufffd")
 SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
@@ -233,9 +235,41 @@ def standalone(chart: str) -> str:
         True
     """
     colours = _page("tokens.css").split("* { box-sizing", maxsplit=1)[0]
-    style = element("style", words(f"{colours}{stylesheet()}.chart{{background:var(--ground)}}"))
+    look = ".chart{background:var(--ground);max-width:none;margin:auto}"
+    style = element("style", words(f"{colours}{stylesheet()}{look}"))
     start = chart.index(">") + 1
     return f"{chart[:start]}{style}{chart[start:]}\n"
+
+
+def sheet(charts: Sequence[str], *, title: str, columns: int = 3) -> str:
+    """Charts beside and below one another, as one.
+
+    Args:
+        charts: As the drawing functions give them.
+        title: What they are together.
+        columns: How many stand in a row.
+
+    Example:
+        >>> one = drawing([], title="Empty", describe="Nothing.", height=10)
+        >>> sheet([one, one], title="Two").count("<svg")
+        3
+    """
+    rows = [charts[n : n + columns] for n in range(0, len(charts), columns)]
+    parts, top, widest, told = [], 0.0, 0.0, []
+    for row in rows:
+        left, high = 0.0, 0.0
+        for chart in row:
+            size = re.search(r' width="([\d.]+)" height="([\d.]+)"', chart)
+            name = re.search("<title>(.*?)</title>", chart)
+            wide, tall = (float(length) for length in size.groups()) if size else (WIDTH, WIDTH)
+            told.append(unescape(name.group(1)) if name else "")
+            place = f'class="part" x="{left:g}" y="{top:g}"'
+            parts.append(re.sub('class="[^"]*"', place, chart, count=1))
+            left, high = left + wide + GAP, max(high, tall)
+        widest, top = max(widest, left - GAP), top + high + GAP
+    describe = f"{len(charts)} charts: {', '.join(told)}." if told else "There is nothing to draw."
+    size = {"width": widest or WIDTH, "height": max(GAP, top - GAP)}
+    return drawing(parts, title=title, describe=describe, **size)
 
 
 def _page(name: str) -> str:

@@ -111,8 +111,8 @@ def follow(model: nn.Module, inputs: tuple[Any, ...]) -> list[Step]:
     """Run a network once in evaluation mode and note which layer takes whose result.
 
     What is repeated, as by a recurrent network, is one step. Reshaping, indexing and masks (tensors
-    of truth values) are not told, nor layers that do nothing, as dropout of nothing. A layer without parameters that is used in several places of the
-    code is a step in each.
+    of truth values) are not told, nor layers that do nothing, as dropout of nothing. A layer
+    without parameters that is used in several places of the code is a step in each.
 
     Args:
         model: The network; it is left as it was.

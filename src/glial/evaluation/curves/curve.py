@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from glial.charts import Line, line_chart, standalone
 from glial.core.files import to_json, write_atomic
-from glial.evaluation.curves.line_chart import Line, draw_lines
 from glial.evaluation.curves.power_law import FEWEST, PowerLaw, fit_power_law
 from glial.evaluation.curves.trainings import SPLITS, is_better
 from glial.tasks.metrics import LOWER_IS_BETTER
@@ -217,11 +217,14 @@ class Curve:
                 split,
                 [row["value"] for row in table if row[split] is not None],
                 [row[split] for row in table if row[split] is not None],
-                [row[f"{split}_std"] or 0.0 for row in table if row[split] is not None],
+                points=True,
+                spread=[row[f"{split}_std"] or 0.0 for row in table if row[split] is not None],
             )
             for split in SPLITS
+            if any(row[split] is not None for row in table)
         ]
-        return draw_lines([line for line in lines if line.x], x_title=self.over, title=self.metric)
+        chart = line_chart(lines, title=self.metric, x_title=self.over, log_x=None)
+        return standalone(chart)
 
     def write(self, folder: Path) -> None:
         """Write ``curve.json``, ``curve.csv`` and ``curve.svg``.

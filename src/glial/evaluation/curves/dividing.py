@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from glial.charts import Line, line_chart, standalone
 from glial.core.errors import InputError
 from glial.core.files import make_folder, to_json, write_atomic
 from glial.core.seeds import numpy_generator
@@ -20,7 +21,6 @@ from glial.evaluation.curves.decomposition import (
     squared_decomposition,
     zero_one_decomposition,
 )
-from glial.evaluation.curves.line_chart import Line, draw_lines
 from glial.evaluation.curves.trainings import RowNumbers, Trainings, changes_of
 from glial.runs import Run
 from glial.runs.rows import targets_of
@@ -82,9 +82,10 @@ class BiasVariance:
         """Error, bias, variance and noise as lines over the values."""
         table = self.table()
         values = [row["value"] for row in table]
-        lines = [Line(name, values, [row[name] for row in table]) for name in PARTS]
+        lines = [Line(name, values, [row[name] for row in table], points=True) for name in PARTS]
         title = "squared error" if table and table[0]["loss"] == "squared" else "share of errors"
-        return draw_lines(lines, title=title, x_title=self.over or "")
+        chart = line_chart(lines, title=title, x_title=self.over or "", log_x=None)
+        return standalone(chart)
 
     def write(self, folder: Path) -> None:
         """Write ``curve.json``, ``curve.csv`` and ``curve.svg``.
