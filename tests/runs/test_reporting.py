@@ -14,7 +14,8 @@ import pytest
 import glial
 from glial.cli.main import main
 from glial.core.errors import InputError
-from glial.runs import TrainingInterrupted
+from glial.healing.plans import PlanPatient
+from glial.runs import Plan, TrainingInterrupted
 from glial.training.loggers import LOGGERS, metric_names
 from glial.training.loggers.wandb_files import read_history, read_records
 
@@ -148,6 +149,20 @@ def test_a_logger_that_cannot_begin_stops_nothing(tmp_path, runs, caplog):
     assert told == [
         "tensorboard is told no more of this training: OSError: [Errno 28] No space left on device"
     ]
+
+
+def test_healing_tells_of_the_first_training_alone(runs):
+    told = []
+
+    def trained(**options):
+        told.append(options["set"])
+        raise InputError("enough", expected="", got="", do="")
+
+    for loggers in ([], ["wandb"]):
+        asked = Plan.from_values({"train": {"report_to": loggers}})
+        with pytest.raises(InputError):
+            PlanPatient(trained, asked, runs[0])._run({"train.lr": 0.1}, kept=False)
+    assert told == [{"train.lr": 0.1}, {"train.lr": 0.1, "train.report_to": []}]
 
 
 def test_loggers_are_no_difference_between_runs(runs):

@@ -178,9 +178,10 @@ class PlanPatient:
         if kept and self._folder is not None:
             out = self._folder / str(len(self.runs) + 1)
         own = {} if self._model is None else {"model": copy.deepcopy(self._model)}
-        quiet = {**changes, "train.report_to": []}  # loggers are told of the first training alone
+        if self._asked.train.report_to:  # loggers are told of the first training alone
+            changes = {**changes, "train.report_to": []}
         with _silent():
-            return self._train(set=quiet, out=out, **own)
+            return self._train(set=changes, out=out, **own)
 
     def _plan_of(self, treatment: Treatment) -> Plan:
         """The plan as it was trained with a treatment, or else without."""
