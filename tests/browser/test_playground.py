@@ -101,6 +101,10 @@ def test_it_draws_and_everybody_can_use_it(open_ground, ground, name, size, dark
     assert re.fullmatch(r"\d+", page.inner_text("#steps"))
     page.evaluate("scrollTo(0, 0)")
     opened.shot(f"playground-{name}")
+    if name == "desktop":
+        page.evaluate("document.getElementById('curves').closest('figure').scrollIntoView()")
+        page.evaluate("scrollBy(0, -100)")
+        opened.shot("playground-pictures")
     if name in ("desktop", "phone-dark"):  # the others differ in size or colours alone
         opened.check_accessible()
     opened.check_fits()

@@ -42,6 +42,16 @@ def test_boundary_is_what_the_network_says(session):
     assert float((sure - wanted).abs().max()) <= 0.51
 
 
+def test_maps_of_units_are_what_they_say(session):
+    unit = byte_values(frame_of(session)["layers"][0]["units"][1]).float()
+    with torch.no_grad():
+        values = session.network.blocks[0](features_of(grid_of(25), ["x1", "x2"]))[:, 1]
+    share = (values - values.min()) / (values.max() - values.min())
+    assert float((unit - 255 * share).abs().max()) <= 0.51
+    equal = Session(Knobs(**SMALL, initialization="zero", activation="sigmoid"))
+    assert set(byte_values(frame_of(equal)["layers"][0]["units"][0]).tolist()) == {128}
+
+
 def test_frame_tells_weights_and_scores(session):
     frame = frame_of(session)
     head = session.network.head.weight.detach()

@@ -100,11 +100,13 @@ def _layers(session: Session) -> list[dict[str, Any]]:
     layers = []
     for number, layer in enumerate(dense_layers(session.network)):
         values, on_grid = outputs[number], maps[number]
+        is_hidden = number < len(outputs) - 1
+        tone = _spread if is_hidden else _signed
         bias = layer.bias
         layers.append(
             {
-                "name": f"hidden {number + 1}" if number < len(outputs) - 1 else "output",
-                "units": [_bytes(_signed(unit)) for unit in on_grid.unbind(1)],
+                "name": f"hidden {number + 1}" if is_hidden else "output",
+                "units": [_bytes(tone(unit)) for unit in on_grid.unbind(1)],
                 "weights": [_rounded(row) for row in layer.weight.detach()],
                 "biases": [] if bias is None else _rounded(bias.detach()),
                 "gradient": session.gradients()[number],
@@ -112,7 +114,7 @@ def _layers(session: Session) -> list[dict[str, Any]]:
                 "silent": _silent(values),
                 "distinct": len(torch.unique(_comparable(values), dim=1).T),
                 "saturated": _saturated(values, knobs.activation)
-                if number < len(outputs) - 1 and not knobs.skip
+                if is_hidden and not knobs.skip
                 else None,
             }
         )
@@ -241,6 +243,14 @@ def _signed(values: Tensor) -> Tensor:
     values = values.nan_to_num()
     most = values.abs().amax().clamp_min(torch.finfo(values.dtype).tiny)
     return (values / most + 1) / 2
+
+
+def _spread(values: Tensor) -> Tensor:
+    """Values from their least, 0, to their largest, 1; nearly equal ones stay near the middle."""
+    values = values.nan_to_num()
+    low, high = values.amin(), values.amax()
+    least = 0.02 * values.abs().amax().clamp_min(torch.finfo(values.dtype).tiny)
+    return (values - (low + high) / 2) / torch.maximum((high - low), least) + 0.5
 
 
 def _bytes(shares: Tensor) -> str:

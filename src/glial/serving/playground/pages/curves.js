@@ -2,7 +2,7 @@
 
 import { colour, short, surface, ticks } from "./paint.js";
 
-const LEFT = 46, RIGHT = 44, TOP = 16, GAP = 30, BOTTOM = 26;
+const LEFT = 46, RIGHT = 44, TOP = 16, GAP = 30, BOTTOM = 29;
 
 export function drawCurves(canvas, frame) {
   const { brush, width, height } = surface(canvas);
@@ -18,8 +18,8 @@ export function drawCurves(canvas, frame) {
   brush.fillStyle = colour("muted");
   brush.textAlign = "center";
   brush.textBaseline = "alphabetic";
-  for (const tick of ticks(0, last, 4)) brush.fillText(short(tick), across(box, tick), height - 12);
-  brush.fillText("epoch", (box.left + box.right) / 2, height - 1);
+  for (const tick of ticks(0, last, 4)) brush.fillText(short(tick), across(box, tick), height - 15);
+  brush.fillText("epoch", (box.left + box.right) / 2, height - 4);
 }
 
 function across(box, epoch) {

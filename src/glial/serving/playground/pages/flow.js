@@ -2,7 +2,7 @@
 
 import { cells, colour, mixed, numbers, surface, ticks, short } from "./paint.js";
 
-const LEFT = 62, RIGHT = 52, TOP = 6, BOTTOM = 26;
+const LEFT = 62, RIGHT = 52, TOP = 6, BOTTOM = 29;
 const LOW = -8, HIGH = 1;
 
 export function drawFlow(canvas, frame) {
@@ -37,7 +37,7 @@ export function drawFlow(canvas, frame) {
   brush.textBaseline = "alphabetic";
   const last = Math.max(1, epoch.at(-1) ?? 1);
   for (const tick of ticks(0, last, 4)) {
-    brush.fillText(short(tick), LEFT + (tick / last) * across, height - 12);
+    brush.fillText(short(tick), LEFT + (tick / last) * across, height - 15);
   }
-  brush.fillText("epoch", LEFT + across / 2, height - 1);
+  brush.fillText("epoch", LEFT + across / 2, height - 4);
 }

@@ -34,7 +34,7 @@ export function drawNetwork(canvas, frame, features) {
     });
     brush.fillStyle = colour("muted");
     const { x } = places[number + 1][0];
-    brush.fillText(gap > 62 ? layer.name : number + 1, x + size / 2, 8);
+    brush.fillText(gap > 62 || number === frame.layers.length - 1 ? layer.name : number + 1, x + size / 2, 8);
   });
 }
 
