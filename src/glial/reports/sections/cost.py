@@ -10,7 +10,7 @@ import torch
 
 from glial.nn.summary import evaluating
 from glial.reports.blocks import Block, Facts, Section, Text
-from glial.reports.numbers import bytes_told, seconds_told, told
+from glial.reports.numbers import bytes_told, counted, seconds_told, told
 from glial.reports.sections.network import example_inputs
 from glial.reports.subject import Subject
 from glial.runs import Run
@@ -20,7 +20,6 @@ from glial.runs import Run
 WATTS_PER_CORE = (3.0, 10.0, 20.0)
 # Grams of carbon dioxide for each kilowatt-hour: about the world's mean in recent years.
 GRID_GRAMS = 480.0
-JOULES_PER_KWH = 3.6e6
 TRIES = 30
 
 
@@ -45,7 +44,9 @@ def cost(subject: Subject) -> Section:
         "threads": threads,
         "energy": energy,
     }
-    says = [f"Training took {seconds_told(subject.seconds)} on {threads} processor threads."]
+    says = [
+        f"Training took {seconds_told(subject.seconds)} on {counted(threads, 'processor thread')}."
+    ]
     facts: list[tuple[str, Any]] = [("Training time", seconds_told(subject.seconds))]
     if rate:
         facts.append(("Rows learnt from in a second", f"{rate:,.0f}"))
@@ -58,7 +59,8 @@ def cost(subject: Subject) -> Section:
         data["weights_bytes"] = weights
         facts.append(("Size of the weights", bytes_told(weights)))
         data |= _measured(subject, facts, says)
-    told_energy = f"{told(energy['wh'])} Wh ({told(energy['low_wh'])} to {told(energy['high_wh'])})"
+    told_energy = " to ".join(energy_told(energy[name]) for name in ("low_wh", "high_wh"))
+    told_energy = f"{energy_told(energy['wh'])} ({told_energy})"
     facts.append(("Energy of training, estimated", told_energy))
     low, middle, high = WATTS_PER_CORE
     grams = energy["wh"] / 1000 * GRID_GRAMS
@@ -70,7 +72,7 @@ def cost(subject: Subject) -> Section:
             f"each, and lies between those for {low:.0f} and {high:.0f} watts; it leaves out other "
             f"parts of the machine, graphics processors and all trials before this run. With an "
             f"assumed {GRID_GRAMS:.0f} g of CO2 for each kWh of electricity this would be "
-            f"{told(grams)} g of CO2; where your electricity comes from decides the true figure.",
+            f"{_grams(grams)} of CO2; where your electricity comes from decides the true figure.",
             "muted",
         )
     )
@@ -94,6 +96,25 @@ def energy_of(seconds: float, threads: int) -> dict[str, float]:
     names = ("low_wh", "wh", "high_wh")
     watts = zip(names, WATTS_PER_CORE, strict=True)
     return {name: seconds * threads * each / 3600 for name, each in watts}
+
+
+def energy_told(watt_hours: float) -> str:
+    """An amount of energy, in the unit that suits it.
+
+    Args:
+        watt_hours: The amount.
+
+    Example:
+        >>> energy_told(0.001), energy_told(2.5), energy_told(1500.0)
+        ('3.6 J', '2.5 Wh', '1.5 kWh')
+    """
+    if watt_hours < 0.1:
+        return f"{watt_hours * 3600:.2g} J"
+    return f"{watt_hours:.3g} Wh" if watt_hours < 1000 else f"{watt_hours / 1000:.3g} kWh"
+
+
+def _grams(grams: float) -> str:
+    return "less than 0.01 g" if grams < 0.01 else f"{told(grams)} g"
 
 
 def _memory(subject: Subject) -> float:

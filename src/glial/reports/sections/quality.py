@@ -35,8 +35,8 @@ def quality(subject: Subject) -> Section:
     Example:
         >>> import glial
         >>> run = glial.train("iris", model="linear", epochs=1, out=False)
-        >>> quality(Subject.of(run)).says[0][:12]
-        'On 22 test r'
+        >>> quality(Subject.of(run)).says[0][:13]
+        'Right answers'
     """
     section = Section("quality", "")
     result = judge(subject)
@@ -52,7 +52,8 @@ def quality(subject: Subject) -> Section:
     beaten = _beaten(name, metrics, baseline, result)
     if beaten:
         section.says.append(beaten)
-    section.blocks.append(_table(result))
+        section.data["beaten"] = beaten
+    section.blocks += _table(result)
     if result["bootstrap"].get("note"):
         section.blocks.append(Text(f"No intervals: {result['bootstrap']['note']}.", "muted"))
     drawn = [*_curves(result), *_of_numbers(subject), *_of_forecasts(subject)]
@@ -129,22 +130,37 @@ def told_metric(name: str, value: float | None) -> str:
 
 
 def _lead(subject: Subject, name: str, result: dict[str, Any]) -> str:
-    held = subject.held
-    frame = held.frame
-    if held.forecasts is not None:
-        on = f"Forecasting from {counted(len(held.forecasts.moments), 'moment')}"
-    elif frame is not None:
-        on = f"On {frame.height:,} {held.words},"
-    else:
-        on = "On the rows that were given,"
     title = metric_title(name)
-    title = f"{title[:1].lower()}{title[1:]}"
     interval = result["intervals"].get(name)
     between = ""
     if interval is not None:
         low, high = (told_metric(name, end) for end in interval)
         between = f" (with other rows of the kind: {low} to {high})"
-    return f"{on} the figure of “{title}” is {told_metric(name, result['metrics'][name])}{between}."
+    value = told_metric(name, result["metrics"][name])
+    return f"{title}: {value}{between}, judged by {counted_rows(subject)}."
+
+
+def counted_rows(subject: Subject) -> str:
+    """By what the run was judged, as the end of "judged by ...".
+
+    Args:
+        subject: What the report is about.
+
+    Example:
+        >>> import glial
+        >>> run = glial.train("iris", model="linear", epochs=1, out=False)
+        >>> counted_rows(Subject.of(run, use_data=False))
+        'test rows when training ended'
+    """
+    held = subject.held
+    if subject.evaluation is None and held.judged is None:
+        kind = "test" if subject.metrics.get("test") else "validation"
+        return f"{kind} rows when training ended"
+    if held.forecasts is not None:
+        when = "later than all it learnt from" if held.called == "test" else "of the data"
+        return f"forecasts from {counted(len(held.forecasts.moments), 'moment')} {when}"
+    frame = held.frame
+    return "rows that were given" if frame is None else f"{frame.height:,} {held.words}"
 
 
 def _beaten(
@@ -169,19 +185,27 @@ def _beaten(
     return f"{base}: these rows do not show that the network is any better."
 
 
-def _table(result: dict[str, Any]) -> Table:
+def _table(result: dict[str, Any]) -> list[Block]:
     metrics, baseline = result["metrics"], result["baseline"]
     share = 100 * result["bootstrap"].get("confidence", COVERED)
-    rows = []
+    rows: list[list[Any]] = []
+    others: list[list[Any]] = []
     for name in list(metrics)[:MOST_METRICS]:
         if name in ("root_mean_squared_error", "mean_absolute_error"):
             continue  # told under their short names
         interval = result["intervals"].get(name)
         ends = "" if interval is None else f"{told(interval[0])} to {told(interval[1])}"
-        means = METRICS[name].means if name in METRICS else ""
-        rows.append([metric_title(name), metrics[name], ends, baseline.get(name), means])
-    heads = ["metric", "value", f"{share:.0f} % interval", "trivial answer", "what it is"]
-    return Table(heads, rows, "Every metric, beside the trivial answer's")
+        told_of = [metric_title(name), metrics[name], ends, baseline.get(name)]
+        if name in METRICS:
+            rows.append([*told_of, METRICS[name].means])
+        else:
+            others.append(told_of)
+    heads = ["metric", "value", f"{share:.0f} % interval", "trivial answer"]
+    caption = "How good it is, beside the trivial answer"
+    blocks: list[Block] = [Table([*heads, "what it is"], rows, caption)] if rows else []
+    if others:
+        blocks.append(Fold("More metrics", [Table(heads, others, "The same")], not rows))
+    return blocks
 
 
 def _curves(result: dict[str, Any]) -> Iterator[Block]:

@@ -7,8 +7,9 @@ from typing import Any
 from glial.reports.blocks import Facts, Section
 from glial.reports.numbers import counted, seconds_told, sentence
 from glial.reports.sections.findings import title_of
+from glial.reports.sections.quality import counted_rows, told_metric
 from glial.reports.subject import Subject
-from glial.reports.words import TASKS, TRIVIAL, headline, metric_title
+from glial.reports.words import TRIVIAL, headline, metric_title
 
 Made = dict[str, Section]
 
@@ -38,8 +39,7 @@ def summary(subject: Subject, made: Made) -> Section:
 
 
 def _trained(subject: Subject) -> str:
-    goal = TASKS.get(subject.task, f"do the task {subject.task}")
-    goal = goal.replace("{target}", ", ".join(subject.targets) or "no target")
+    goal = subject.goal
     name = subject.plan.model.get("name")
     kind = "A network of somebody's own" if name == "custom" else f"A neural network (“{name}”)"
     networks = len(subject.members)
@@ -63,8 +63,6 @@ def _on_what(subject: Subject, made: Made) -> str:
 
 
 def _how_good(subject: Subject) -> str:
-    from glial.reports.sections.quality import told_metric
-
     result = subject.evaluation or _left(subject.metrics)
     name = headline(subject.task, result["metrics"])
     if name is None:
@@ -78,7 +76,7 @@ def _how_good(subject: Subject) -> str:
     trivial = TRIVIAL.get(subject.task, "the simplest possible answer")
     if base is not None:
         text += f". For comparison, {trivial} gives {told_metric(name, base)}"
-    return f"{text}. Judged by {_rows(subject)}."
+    return f"{text}. Judged by {counted_rows(subject)}."
 
 
 def _left(metrics: dict[str, dict[str, float]]) -> dict[str, Any]:
@@ -86,23 +84,9 @@ def _left(metrics: dict[str, dict[str, float]]) -> dict[str, Any]:
     return {"metrics": found, "baseline": metrics.get("baseline") or {}, "intervals": {}}
 
 
-def _rows(subject: Subject) -> str:
-    held = subject.held
-    if subject.evaluation is None:
-        return (
-            "test rows when training ended"
-            if subject.metrics.get("test")
-            else ("validation rows when training ended")
-        )
-    if held.forecasts is not None:
-        when = "later than all it learnt from" if held.called == "test" else "of the data"
-        return f"forecasts from {counted(len(held.forecasts.moments), 'moment')} {when}"
-    frame = held.frame
-    return "rows that were given" if frame is None else f"{frame.height:,} {held.words}"
-
-
 def _wrong(subject: Subject, made: Made) -> str:
-    told = [
+    told = _no_better(made)
+    told += [
         f"{title_of(one)}{f' ({one.where})' if one.where else ''}"
         for one in subject.findings
         if one.severity != "note"
@@ -125,6 +109,14 @@ def _wrong(subject: Subject, made: Made) -> str:
     if notes:
         return f"Nothing serious was found; {counted(notes, 'note')} below.{rest}"
     return f"Nothing was found that is wrong.{rest}"
+
+
+def _no_better(made: Made) -> list[str]:
+    """That the run is no better than the trivial answer, where that is so."""
+    beaten = made["quality"].data.get("beaten", "") if "quality" in made else ""
+    if "any better" in beaten:
+        return ["it was not shown to be better than the simplest possible answer"]
+    return ["it is worse than the simplest possible answer"] if "worse" in beaten else []
 
 
 def _next(subject: Subject, made: Made) -> str:

@@ -51,6 +51,8 @@ def training(subject: Subject) -> Section:
         section.says.append("It has not finished: what follows is how far it came.")
     if not any(histories.values()):
         section.says.append("No epoch was written down, so there is no curve to show.")
+    elif max(len(history) for history in histories.values()) < 2:
+        section.says.append("After one epoch there is no curve to show.")
     else:
         section.says += _verdict(histories)
         section.blocks.append(Grid(list(_curves(histories))))
@@ -156,7 +158,9 @@ def _flow(subject: Subject, data: dict[str, Any]) -> list[Block]:
             )
             blocks.append(Chart(drawn, says))
     if not blocks and subject.status != "unfinished":
-        blocks.append(Text("The gradients of this training were not followed.", "muted"))
+        blocks.append(
+            Text("The gradients of this training were not followed over several steps.", "muted")
+        )
     return blocks
 
 
