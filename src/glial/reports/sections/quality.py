@@ -194,7 +194,7 @@ def _table(result: dict[str, Any]) -> list[Block]:
         if name in ("root_mean_squared_error", "mean_absolute_error"):
             continue  # told under their short names
         interval = result["intervals"].get(name)
-        ends = "" if interval is None else f"{told(interval[0])} to {told(interval[1])}"
+        ends = "" if interval is None else f"{told(interval[0])}\u00a0to\u00a0{told(interval[1])}"
         told_of = [metric_title(name), metrics[name], ends, baseline.get(name)]
         if name in METRICS:
             rows.append([*told_of, METRICS[name].means])

@@ -131,6 +131,11 @@ def _next(subject: Subject, made: Made) -> str:
             return sentence(one["do"])
     if subject.findings:
         return sentence(subject.findings[0].do)
+    if "card" in made and made["card"].data.get("gap"):
+        return (
+            "Ask whether it may treat these groups differently; the model card below compares "
+            "them. To lessen the difference, train with --set data.fairness.how=thresholds."
+        )
     weak = made["failures"].data.get("slices") if "failures" in made else None
     if weak:
         return f"Look at the rows where {weak[0]['slice']}, and gather more of them."

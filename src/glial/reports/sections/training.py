@@ -181,16 +181,19 @@ def gradient_table(
         >>> gradient_table(Evidence(), ModelSeen("net", "Net"))
         ([], [], [])
     """
-    order = {layer.name: layer.order for layer in model.layers}
+    known = {layer.name: layer.order for layer in model.layers}
+    order: dict[str, float] = {}
     found: dict[str, tuple[int, dict[int, float]]] = {}
     for parameter in model.parameters:
+        before = next(reversed(order.values()), -1.0)
+        order.setdefault(parameter.layer, known.get(parameter.layer, before))
         if not len(parameter.gradient):
             continue
         count, sums = found.setdefault(parameter.layer, (0, {}))
         for step, norm in parameter.gradient:
             sums[step] = sums.get(step, 0.0) + norm * norm
         found[parameter.layer] = (count + math.prod(parameter.shape), sums)
-    names = sorted(found, key=lambda name: order.get(name, len(order)))
+    names = sorted(found, key=order.__getitem__)
     if len(names) > MOST_LAYERS:
         names = [names[round(i * (len(names) - 1) / (MOST_LAYERS - 1))] for i in range(MOST_LAYERS)]
     steps = sorted({step for name in names for step in found[name][1]})
