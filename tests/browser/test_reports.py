@@ -29,7 +29,7 @@ def images():
     drawn = np.random.default_rng(1)
     y = drawn.integers(0, 2, 90)
     pixels = (drawn.integers(0, 100, (90, 10, 10)) + 120 * y[:, None, None]).astype(np.uint8)
-    return (pixels, y), "target", {"model": "cnn", "set": {"train.batch_size": 16}}
+    return (pixels, y), "target", {"set": {"train.batch_size": 16}}
 
 
 def texts():
@@ -58,7 +58,7 @@ def pages(tmp_path_factory):
     folder, made = tmp_path_factory.mktemp("reports"), {}
     for name, kind in KINDS.items():
         source, target, options = kind()
-        run = glial.train(source, target, epochs=3, out=folder / name, **options)
+        run = glial.train(source, target, epochs=2, out=folder / name, **options)
         report = glial.report(run, source)
         assert [one.key for one in report.sections if "error" in one.data] == []
         made[name] = folder / name / "report.html"
@@ -67,18 +67,19 @@ def pages(tmp_path_factory):
     return made
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True)], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    ("kind", "size", "dark"),
+    [
+        ("table", DESKTOP, False),
+        ("table", PHONE, True),
+        ("images", DESKTOP, True),
+        ("texts", PHONE, False),
+        ("series", DESKTOP, False),
+    ],
+)
 def test_a_report_is_quiet_offline_and_accessible(open_page, pages, kind, size, dark):
-    opened = open_page(pages[kind].as_uri(), size=size, dark=dark, java_script_enabled=True)
+    opened = open_page(pages[kind].as_uri(), size=size, dark=dark)
     page = opened.page
-    folds = page.locator("summary")
-    for number in range(folds.count()):
-        fold = folds.nth(number)
-        was_open = fold.evaluate("e => e.parentElement.open")
-        if fold.is_visible():
-            fold.press("Enter")
-            assert fold.evaluate("e => e.parentElement.open") != was_open
     page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
     opened.check_accessible()
     opened.check_fits()
@@ -98,6 +99,16 @@ def test_every_link_of_the_contents_leads_somewhere(open_page, pages):
         assert page.locator(f"{link.get_attribute('href')} h2").is_visible()
 
 
+def test_every_fold_opens_and_closes_by_the_keyboard(open_page, pages):
+    page = open_page(pages["table"].as_uri()).page
+    page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    for fold in page.locator("summary").all()[::-1]:
+        fold.press("Enter")
+        assert not fold.evaluate("e => e.parentElement.open")
+        fold.press("Enter")
+        assert fold.evaluate("e => e.parentElement.open")
+
+
 def test_the_first_stop_of_the_keyboard_leads_to_the_report(open_page, pages):
     page = open_page(pages["table"].as_uri()).page
     page.keyboard.press("Tab")
@@ -107,7 +118,7 @@ def test_the_first_stop_of_the_keyboard_leads_to_the_report(open_page, pages):
 def test_what_the_data_says_stays_text(open_page, pages):
     page = open_page(pages["texts"].as_uri()).page
     assert page.locator("main b").count() == 0
-    assert "<b>now</b>" in page.locator("main").inner_text() or page.get_by_text("<b>").count()
+    assert "<b>now</b>" in page.locator("#failures, #reasons, #data").first.text_content()
 
 
 def test_it_prints_without_the_contents(open_page, pages):

@@ -222,7 +222,6 @@ TAGS = {"tokens": ["a b c", "b c", "c a b"] * 20, "tags": ["X Y Z", "Y Z", "Z X 
         (TAGS, "tags", {"task": "tagging"}),
         ("iris", None, {"model": "linear", "folds": 2}),
         ("iris", None, {"task": "anomaly"}),
-        ("iris", None, {"task": "cluster"}),
         ("iris", None, {"task": "generate"}),
         ("iris", None, {"task": "embedding"}),
     ],
