@@ -33,7 +33,7 @@ def live(status: str, epoch: int) -> dict:
         {
             "name": name,
             "kind": "Linear",
-            "quantities": {"gradient_rms": series(10.0**-at), "dead_share": series(0.2 * at)},
+            "quantities": {"gradient_rms": series(10.0 ** (at - 2)), "dead_share": series(0.2 * at)},
         }
         for at, name in enumerate(LAYERS)
     ]
@@ -318,14 +318,16 @@ def test_pictures_for_the_documents(open_page, board):
     for name, options in (("board", {}), ("board-phone", {"size": PHONE, "dark": True})):
         opened = opened_at(open_page, board, **options)
         page = opened.page
+        page.fill("#search", "search-")
+        page.click('.runs button[data-column="figure.test.accuracy"]')
         page.click("#best")
         page.locator("#legend li").nth(7).wait_for()
+        page.evaluate("scrollTo(0, 0)")
         opened.shot(name)
         if name == "board":
-            page.locator("#parallel-title").scroll_into_view_if_needed()
-            page.locator("section:has(#parallel-title)").scroll_into_view_if_needed()
+            page.locator("#parallel-title").evaluate("(title) => title.scrollIntoView()")
             opened.shot("board-search")
     opened = opened_at(open_page, board, f"/run/{run_id('search-6')}", dark=True)
-    opened.page.locator("#layers-title").scroll_into_view_if_needed()
+    opened.page.locator("#findings-title").evaluate("(title) => title.scrollIntoView()")
     opened.shot("board-run")
     assert opened.errors == []

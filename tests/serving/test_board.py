@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -209,6 +211,21 @@ def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
     assert len(again.curves("val_loss", "step", 0)[0]) == 3
 
 
+def test_curves_are_kept_before_their_runs_are_told(tmp_path, monkeypatch):
+    write_run(tmp_path / "a")
+    index = Index.of(tmp_path)
+    kept = index.store.write
+    seen = []
+
+    def write(runs, gone=()):
+        seen.append((len(list(runs)), len(index.rows)))
+        kept(runs, gone)
+
+    monkeypatch.setattr(index.store, "write", write)
+    index.refresh()
+    assert (1, 0) in seen
+
+
 def test_runs_that_go_are_told(tmp_path):
     write_run(tmp_path / "a")
     gone = write_run(tmp_path / "b")
@@ -352,6 +369,16 @@ def test_marks_are_written_only_where_that_is_allowed(tmp_path):
     assert asked.put(f"{CHANGES}nobody", json={}, headers=change).status_code == 422
     assert column(asking(index).get("/api/runs").json(), "note") == {"a": "\\u202eb"}
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_the_board_starts_without_torch(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from glial.serving.board.index import Index; "
+        "from glial.serving.board.routes import routes; "
+        f"routes(Index.of(Path({str(tmp_path)!r}))); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_a_folder_that_is_none_is_said(tmp_path):

@@ -150,8 +150,9 @@ class Index:
                 stamps, parts = self._kept.get(found.path, ({}, {}))
             parts, curves = _read_again(self.root, found, stamps, parts)
             written.append((found.path, found.stamps, parts, curves))
+        self.store.write(written)  # first: who hears of a row asks for its curves
+        for found, (_, _, parts, _) in zip(some, written, strict=True):
             self._put(Row(run_id(found.path), found, parts))
-        self.store.write(written)
 
     def _put(self, row: Row) -> None:
         old = self.rows.get(row.id)

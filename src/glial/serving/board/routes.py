@@ -43,8 +43,9 @@ def page_files() -> dict[str, tuple[bytes, str]]:
         'text/css'
     """
     found = {}
-    for package, folder in (("glial.reports", "pages"), ("glial.serving.board", "pages")):
-        for file in (resources.files(package) / folder).iterdir():
+    # By their place in Glial: naming the package of reports would load all of torch.
+    for place in ("reports/pages", "serving/board/pages"):
+        for file in resources.files("glial").joinpath(place).iterdir():
             kind = KINDS.get(file.name.rpartition(".")[2])
             if kind and file.is_file():
                 found[file.name] = (file.read_bytes(), kind)

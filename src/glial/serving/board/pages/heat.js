@@ -72,7 +72,7 @@ export class HeatMap {
         const to = place + 1 < row.steps.length ? at(row.steps[place + 1]) : right;
         context.fillStyle = colour(value === null ? "--grid" : "--accent");
         context.globalAlpha = value === null ? 1 : 0.06 + 0.94 * ((value - low) / (top - low || 1));
-        context.fillRect(from, up, Math.max(1, to - from + 0.5), LOW - 2);
+        context.fillRect(Math.floor(from), up, Math.max(1, Math.floor(to) - Math.floor(from)), LOW - 2);
         context.globalAlpha = 1;
       });
     });

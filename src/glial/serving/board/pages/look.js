@@ -1,7 +1,7 @@
 // Colours of the page for what is drawn, and the choice between light and dark.
 
 const SERIES = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7", "--c8"];
-const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
+const DASHES = [[], [9, 3], [3, 2], [10, 3, 3, 3], [6, 2]];
 const watchers = new Set();
 let known = null;
 
@@ -15,7 +15,7 @@ export function colour(name) {
 
 // A colour and a dash: neither alone tells curves apart.
 export function style(at) {
-  const dash = DASHES[Math.floor(at / SERIES.length) % DASHES.length];
+  const dash = DASHES[at % DASHES.length];
   return { colour: SERIES[at % SERIES.length], dash, number: at + 1 };
 }
 
