@@ -33,7 +33,10 @@ def live(status: str, epoch: int) -> dict:
         {
             "name": name,
             "kind": "Linear",
-            "quantities": {"gradient_rms": series(10.0 ** (at - 2)), "dead_share": series(0.2 * at)},
+            "quantities": {
+                "gradient_rms": series(10.0 ** (at - 2)),
+                "dead_share": series(0.2 * at),
+            },
         }
         for at, name in enumerate(LAYERS)
     ]

@@ -134,7 +134,9 @@ def line_chart(
     many = len(lines) > 1 or any(band.name for band in bands)
     colours = _band_colours(lines, bands)
     entries = [
-        (line_mark(n, dashed=line.dashed), line.name) for n, line in enumerate(lines) if many
+        (line_mark(n, dashed=line.dashed), line.name)
+        for n, line in enumerate(lines)
+        if many and line.name
     ]
     names = {line.name for line in lines}
     entries += [

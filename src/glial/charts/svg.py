@@ -268,8 +268,8 @@ def sheet(charts: Sequence[str], *, title: str, columns: int = 3) -> str:
             left, high = left + wide + GAP, max(high, tall)
         widest, top = max(widest, left - GAP), top + high + GAP
     describe = f"{len(charts)} charts: {', '.join(told)}." if told else "There is nothing to draw."
-    size = {"width": widest or WIDTH, "height": max(GAP, top - GAP)}
-    return drawing(parts, title=title, describe=describe, **size)
+    width, height = widest or WIDTH, max(GAP, top - GAP)
+    return drawing(parts, title=title, describe=describe, width=width, height=height)
 
 
 def _page(name: str) -> str:

@@ -70,10 +70,10 @@ def _reliability(bins: list[dict[str, Any]]) -> str:
         if one["interval"] and one["interval"][0] == one["interval"][0]
     ]
     places, low, high = zip(*known, strict=True) if known else ((), (), ())
+    told = [one["probability"] for one in bins]
+    came = [one["frequency"] for one in bins]
     return line_chart(
-        [Line("", *zip(*((one["probability"], one["frequency"]) for one in bins), strict=True))]
-        if bins
-        else [],
+        [Line("measured", told, came, points=True)],
         title="Reliability",
         x_title="probability that was told",
         y_title="share that came true",
