@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import anyio
 import pytest
@@ -22,6 +23,12 @@ CHANGE = {"x-glial": "change", "content-type": "application/json"}
 pytestmark = pytest.mark.slow  # all of them together
 
 SMALL = {"points": 20, "hidden_sizes": [2], "batches": "full"}
+
+
+def run(watch):
+    """What a coroutine gives, in a thread of its own: browsers' tests leave a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(anyio.run, watch).result()
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +154,7 @@ def test_frames_come_while_it_plays_and_no_faster_than_ten_a_second():
         await stream.aclose()
         return frames, seconds
 
-    frames, seconds = anyio.run(watch)
+    frames, seconds = run(watch)
     assert "points" in frames[0]
     assert "points" not in frames[1]
     assert [b["step"] > a["step"] for a, b in itertools.pairwise(frames)] == [True] * 3
@@ -165,8 +172,25 @@ def test_a_paused_playground_sends_one_frame():
                 count += 1
         return count
 
-    assert anyio.run(watch) == 1
+    assert run(watch) == 1
     assert opened.session.step == 0
+
+
+def test_streams_of_a_closed_playground_end_and_are_few():
+    sessions = Sessions()
+    name = sessions.open(Knobs(**SMALL))
+    opened = sessions.get(name)
+
+    async def watch():
+        count = 0
+        async for _ in _stream(opened):
+            count += 1
+            sessions.close(name)
+        return count
+
+    assert run(watch) == 1
+    opened.closed, opened.watchers = False, 4
+    assert run(watch) == 0
 
 
 def test_few_are_open_and_unwatched_ones_go():

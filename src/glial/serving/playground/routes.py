@@ -22,6 +22,7 @@ from glial.serving.playground.session import Session
 from glial.serving.playground.sessions import (
     FRAME_SECONDS,
     MOST_STEPS,
+    MOST_WATCHERS,
     Opened,
     Sessions,
 )
@@ -154,10 +155,12 @@ async def _frames(request: Request, opened: Opened) -> Response:
 
 async def _stream(opened: Opened) -> AsyncIterator[str]:
     """Frames, at most ten a second; the training goes on only while somebody looks."""
+    if opened.watchers >= MOST_WATCHERS:
+        return
     sent, data = -1, 0
     opened.watchers += 1
     try:
-        while True:
+        while not opened.closed:
             await run_in_threadpool(opened.tick)
             if opened.version != sent:
                 frame = await run_in_threadpool(opened.frame, data)

@@ -18,6 +18,7 @@ MOST, IDLE_SECONDS = 8, 600.0
 FRAME_SECONDS = 0.1
 BURST_SECONDS = 0.06
 MOST_STEPS = 1000
+MOST_WATCHERS = 4  # streams of one playground
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Opened:
         version: Grows whenever there is something new to draw.
         watchers: Streams that are open.
         used: When it was last asked for something.
+        closed: Whether it was closed: streams of it end.
         lock: Held by whoever looks into the session or changes it.
 
     Example:
@@ -47,6 +49,7 @@ class Opened:
     version: int = 0
     watchers: int = 0
     used: float = field(default_factory=time.monotonic)
+    closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def tick(self) -> None:
@@ -121,7 +124,7 @@ class Sessions:
                         expected=f"at most {self._most}",
                         do="close the page of another one",
                     )
-                del self._opened[min(unwatched, key=lambda name: self._opened[name].used)]
+                self._forget(min(unwatched, key=lambda name: self._opened[name].used))
             name = secrets.token_urlsafe(16)
             self._opened[name] = made
             return name
@@ -135,8 +138,16 @@ class Sessions:
     def close(self, name: str) -> bool:
         """Forget a playground; returns whether there was one."""
         with self._lock:
-            return self._opened.pop(name, None) is not None
+            return self._forget(name)
+
+    def _forget(self, name: str) -> bool:
+        opened = self._opened.pop(name, None)
+        if opened is not None:
+            opened.closed = True
+        return opened is not None
 
     def _sweep(self) -> None:
         old = time.monotonic() - self._idle_seconds
-        self._opened = {n: o for n, o in self._opened.items() if o.watchers or o.used >= old}
+        for name, opened in list(self._opened.items()):
+            if not opened.watchers and opened.used < old:
+                self._forget(name)

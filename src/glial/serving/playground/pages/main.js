@@ -80,13 +80,23 @@ async function send() {
   }
 }
 
-async function setAll(knobs, resets) {
+async function copy(event) {
+  event.preventDefault();
+  try {
+    await navigator.clipboard.writeText(location.href);
+    at("note").textContent = "The address is copied: it holds this setting.";
+  } catch {
+    at("note").textContent = "Copy the page's address: it holds this setting.";
+  }
+}
+
+async function setAll(knobs, resets, plays = true) {
   const first = Object.fromEntries(Object.entries(properties).map(([name, one]) => [name, one.default]));
   const told = await tried(() => toSession("/knobs", { ...first, ...knobs }));
   if (!told) return;
   take(told.knobs);
   if (resets) await tried(() => toSession("/reset"));
-  await play(true);
+  if (plays) await play(true);
 }
 
 async function play(playing) {
@@ -184,7 +194,8 @@ at("knobs").addEventListener("focusin", help);
 at("knobs").addEventListener("pointermove", (event) => {
   if (event.movementX || event.movementY) help(event);
 });
-at("link").addEventListener("click", (event) => event.preventDefault());
+at("link").addEventListener("click", copy);
+window.addEventListener("hashchange", () => setAll(read(location.hash, properties), true, false));
 window.addEventListener("resize", paint);
 window.addEventListener("pagehide", () => {
   stream?.close();
