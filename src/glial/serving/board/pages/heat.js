@@ -30,7 +30,8 @@ export class HeatMap {
 
   set(layers) {
     this.layers = layers;
-    const names = [...new Set(layers.flatMap((layer) => Object.keys(layer.quantities)))];
+    const told = new Set(layers.flatMap((layer) => Object.keys(layer.quantities)));
+    const names = [...new Set([...Object.keys(TOLD).filter((name) => told.has(name)), ...told])];
     options(byId("health"), names.map((name) => [name, TOLD[name]?.[0] ?? name.replaceAll("_", " ")]), byId("health").value || names[0]);
     this.name = byId("health").value;
     this.rows = layers.filter((layer) => layer.quantities[this.name])
