@@ -95,8 +95,7 @@ def _wrong(subject: Subject, made: Made) -> str:
     seen = {one.problem for one in subject.findings}
     for one in inspected:
         if one["severity"] != "note" and one["problem"] not in seen:
-            where = f" ({one['where']})" if one["where"] else ""
-            told.append(f"in the data, {one['problem'].replace('-', ' ')}{where}")
+            told.append(f"in the data: {str(one['means']).rstrip('.')}")
     unfair = made["card"].data.get("gap") if "card" in made else None
     if unfair:
         told.append(unfair)
@@ -122,6 +121,11 @@ def _no_better(made: Made) -> list[str]:
 def _next(subject: Subject, made: Made) -> str:
     if subject.status == "unfinished" and subject.folder is not None:
         return f"Let the training finish: glial train {subject.folder} --resume."
+    if _no_better(made):
+        return (
+            "Do not use it as it stands: train it for longer, give it more rows or other columns, "
+            "or use the simple answer instead."
+        )
     main = [one for one in subject.findings if one.severity != "note"]
     if main:
         return sentence(main[0].do)
