@@ -230,9 +230,17 @@ def test_shades_follow_numbers():
 
 
 def test_large_tables_are_merged():
-    table = np.arange(240.0 * 500).reshape(240, 500)
-    svg = heat_map(table, x_labels=range(500), y_labels=range(240), title="t")
-    assert len(named(svg, "rect")) < 60 * 110 + 30
+    table = np.arange(130.0 * 230).reshape(130, 230)
+    svg = heat_map(table, x_labels=range(230), y_labels=range(130), title="t")
+    shades = named(svg, "path", "heat")
+    assert sum(shade["d"].count("z") for shade in shades) == 44 * 77  # three by three become one
+    strengths = [float(shade["fill-opacity"]) for shade in shades]
+    assert strengths == sorted(strengths)  # as the numbers are
+    assert (strengths[0], strengths[-1]) == (0, 1)
+    assert len(svg) < 150_000
+    assert "nothing" in heat_map(
+        [[math.nan] * 200] * 50, x_labels=[], y_labels=[], title="t", scale="log"
+    )
     assert "mean of its neighbours" in svg
 
 

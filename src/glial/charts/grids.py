@@ -21,6 +21,8 @@ from glial.charts.svg import (
 from glial.charts.ticks import write_number
 
 MOST_ROWS, MOST_COLUMNS = 60, 110
+MOST_TOLD = 1500  # cells that are told one by one where one points
+STRENGTHS = 32  # shades of more cells
 LABEL_ROOM = 130
 READABLE = 0.5  # the strongest shade on which words can be read
 Shading = Literal["sequential", "diverging", "log"]
@@ -88,8 +90,8 @@ def heat_map(
     """A table of numbers as shades, a row of it a row of the picture.
 
     Args:
-        values: The rows; a number that is missing or not finite is drawn as a cross. Many rows or
-            columns are drawn as the means of neighbours.
+        values: The rows; a number that is missing or not finite is drawn as a cross, in large
+            tables grey. Many rows or columns are drawn as the means of neighbours.
         x_labels: Names of the columns.
         y_labels: Names of the rows.
         title: What the chart is called.
@@ -152,6 +154,8 @@ def _cells(
     numbered: bool,
 ) -> list[str]:
     (left, top), (wide, high) = corner, size
+    if sum(map(len, rows)) > MOST_TOLD:
+        return _many_cells(rows, shade, corner, size)
     parts = []
     for y, row in enumerate(rows):
         for x, value in enumerate(row):
@@ -177,6 +181,29 @@ def _cells(
             if numbered:
                 place = (at[0] + wide / 2, at[1] + high / 2 + 4)
                 parts.append(text_at(*place, _short(value), "small", "middle"))
+    return parts
+
+
+def _many_cells(
+    rows: list[list[float]], shade: Shade, corner: tuple[float, float], size: tuple[float, float]
+) -> list[str]:
+    """Cells as one shape for each of few shades, which takes a fifth of the letters."""
+    (left, top), (wide, high) = corner, size
+    box = f"h{wide:.2f}v{high:.2f}h{-wide:.2f}z"
+    shapes: dict[int | None, list[str]] = {}
+    for y, row in enumerate(rows):
+        for x, value in enumerate(row):
+            strength = round(STRENGTHS * shade.share(value)) if shade.has(value) else None
+            place = f"M{left + wide * x:.2f} {top + high * y:.2f}"
+            shapes.setdefault(strength, []).append(place)
+    parts = []
+    for strength, places in shapes.items():
+        kind = "nothing" if strength is None else "heat"
+        if shade.scale == "diverging" and strength is not None:
+            kind = "under" if strength < 0 else "over"
+        opacity = None if strength is None else abs(strength) / STRENGTHS
+        drawn = "".join(place + box for place in places)
+        parts.append(element("path", d=drawn, class_=kind, fill_opacity=opacity))
     return parts
 
 
