@@ -54,6 +54,8 @@ def _trained(subject: Subject) -> str:
     }.get(subject.status, "")
     how_long = f"in {counted(subject.epochs, 'epoch')} and {seconds_told(subject.seconds)}"
     were = "were" if networks > 1 else "was"
+    if not subject.epochs:
+        how_long = "for less than an epoch"
     return f"{kind} {were} trained {how_long} to {goal}. {ended}".strip()
 
 
@@ -104,6 +106,8 @@ def _wrong(subject: Subject, made: Made) -> str:
         return sentence(f"{'; '.join(told[:3])}{more}")
     weak = made["failures"].data.get("slices") if "failures" in made else None
     rest = f" It is weakest where {weak[0]['slice']}." if weak else ""
+    if subject.status == "unfinished" and not subject.findings:
+        return "Not known yet: its training has not finished."
     notes = sum(one.severity == "note" for one in subject.findings)
     if notes:
         return f"Nothing serious was found; {counted(notes, 'note')} below.{rest}"
