@@ -330,7 +330,4 @@ def test_pictures_for_the_documents(open_page, board):
         if name == "board":
             page.locator("#parallel-title").evaluate("(title) => title.scrollIntoView()")
             opened.shot("board-search")
-    opened = opened_at(open_page, board, f"/run/{run_id('search-6')}", dark=True)
-    opened.page.locator("#findings-title").evaluate("(title) => title.scrollIntoView()")
-    opened.shot("board-run")
-    assert opened.errors == []
+        assert opened.errors == []

@@ -88,9 +88,8 @@ def gradient_flow(
     verdict, ratio = judge_flow(rows)
     told = WORDS[verdict]
     if math.isfinite(ratio):
-        told += (
-            f" The last layers' gradients are {write_number(ratio)} times those of the first ones."
-        )
+        times = write_number(float(f"{ratio:.2g}"))
+        told += f" The last layers' gradients are {times} times those of the first ones."
     return heat_map(
         rows,
         x_labels=[write_number(float(step)) for step in steps],

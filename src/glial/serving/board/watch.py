@@ -8,7 +8,7 @@ import time
 from glial.serving.board.index import Index
 
 EVERY_SECONDS = 1.0
-SHARE = 0.01  # of one core's time, at most, for looking whether something changed
+SHARE = 0.004  # of one core's time, at most, for looking whether something changed
 UNSEEN_SECONDS = 10.0
 
 

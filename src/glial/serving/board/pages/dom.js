@@ -47,3 +47,25 @@ export function soon(work, wait = 0) {
     timer = wait ? setTimeout(run, wait) : requestAnimationFrame(run);
   };
 }
+
+// Calls an asynchronous function soon, once for many askings, and the less often the longer it
+// takes: what trains on the same machine must not wait for who looks on.
+export function seldom(work, { least = 1000, most = 10000, times = 200 } = {}) {
+  let [timer, busy, asked, next] = [null, false, false, 0];
+  const run = async () => {
+    [timer, busy, asked] = [null, true, false];
+    const begin = performance.now();
+    await work();
+    // Until what was drawn is on the screen.
+    await new Promise((done) => { requestAnimationFrame(() => setTimeout(done)); });
+    const now = performance.now();
+    next = now + Math.min(most, Math.max(least, times * (now - begin)));
+    busy = false;
+    if (asked) ask();
+  };
+  const ask = () => {
+    if (busy || timer !== null) { asked = true; return; }
+    timer = setTimeout(run, Math.max(least, next - performance.now()));
+  };
+  return ask;
+}

@@ -2,7 +2,7 @@
 
 import { listen } from "./api.js";
 import { Choosing } from "./choosing.js";
-import { byId, el, fill, options, soon, table } from "./dom.js";
+import { byId, el, fill, options, seldom, soon, table } from "./dom.js";
 import { Grid } from "./grid.js";
 import { LineChart } from "./lines.js";
 import { startLook, style } from "./look.js";
@@ -203,7 +203,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 let news = null;
-const refresh = soon(() => update(news?.reading).catch((error) => { byId("summary").textContent = error.message; }), 1000);
+const refresh = seldom(() => update(news?.reading).catch((error) => { byId("summary").textContent = error.message; }));
 update().then(() => {
   listen(() => rows.version, (told) => { news = told; refresh(); }, (state) => {
     if (state === "lost") byId("summary").textContent = "the server does not answer; asking again";

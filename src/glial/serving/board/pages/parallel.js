@@ -8,6 +8,16 @@ import { title } from "./rows.js";
 
 const MOST = 8;
 
+// A name that fits: its end tells more than its beginning, which many settings share.
+function fitted(context, name, room) {
+  let [cut, told] = [name, name];
+  while (cut.length > 3 && context.measureText(told).width > room) {
+    cut = cut.slice(1);
+    told = `…${cut}`;
+  }
+  return told;
+}
+
 export class Parallel {
   constructor(holder, ranges, brushed) {
     Object.assign(this, { holder, inputs: ranges, brushed });
@@ -111,12 +121,13 @@ export class Parallel {
     context.textAlign = order === 0 ? "left" : order === this.names.length - 1 ? "right" : "center";
     const anchor = order === 0 ? 4 : order === this.names.length - 1 ? place + 36 : place;
     context.textBaseline = "bottom";
-    context.fillText(title(name), anchor, order % 2 ? 34 : 18);
+    context.fillText(fitted(context, title(name), 1.8 * (this.places[1] - this.places[0])), anchor, order % 2 ? 34 : 18);
     context.fillStyle = colour("--muted");
     context.textAlign = "center";
     if (order % 2 === 0) context.fillText(text(top), place, 34);
     context.textBaseline = "top";
-    context.fillText(text(low), place, high - 24);
+    const close = this.places[1] - this.places[0] < 60 && order % 2;
+    context.fillText(text(low), place, close ? high - 12 : high - 24);
   }
 
   #inputs() {

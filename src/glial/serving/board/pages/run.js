@@ -2,7 +2,7 @@
 
 import { getJson, listen, putJson } from "./api.js";
 import { CurveSet } from "./curveset.js";
-import { byId, el, fill, soon, table } from "./dom.js";
+import { byId, el, fill, seldom, table } from "./dom.js";
 import { badge } from "./grid.js";
 import { HeatMap } from "./heat.js";
 import { startLook, style } from "./look.js";
@@ -166,7 +166,7 @@ byId("mark-form").addEventListener("submit", async (event) => {
 });
 
 const failed = (error) => { byId("status").textContent = error.message; };
-const refresh = soon(() => update().catch(failed), 1000);
+const refresh = seldom(() => update().catch(failed));
 update().then(() => {
   byId("label").value = told.mark.label ?? "";
   byId("tags").value = (told.mark.tags ?? []).join(", ");
