@@ -14,7 +14,7 @@ from glial.charts.ticks import write_number
 Verdict = Literal["healthy", "vanishing", "exploding", "broken", "silent", "unknown"]
 FAINTER = 1000.0  # times by which gradients change from one end of the network to the other
 WORDS = {
-    "healthy": "Healthy: the first and the last layers get signals of a similar size.",
+    "healthy": "Healthy: the signal reaches the first layers.",
     "vanishing": "Vanishing: the signal fades on its way back to the input, so that the first "
     "layers hardly learn.",
     "exploding": "Exploding: the signal grows on its way back to the input, so that steps in the "
@@ -89,7 +89,10 @@ def gradient_flow(
     told = WORDS[verdict]
     if math.isfinite(ratio):
         times = write_number(float(f"{ratio:.2g}"))
-        told += f" The last layers' gradients are {times} times those of the first ones."
+        told += (
+            f" The last layers' gradients are {times} times those of the first ones; up to a "
+            "thousand is usual."
+        )
     return heat_map(
         rows,
         x_labels=[write_number(float(step)) for step in steps],

@@ -79,6 +79,10 @@ SIGNS = {
 }
 
 
+# Packages whose frames lie between a line of code and what it calls.
+OTHERS = ("/torch/", "/jaxtyping/", "/beartype/", "<@beartype")
+
+
 @dataclass
 class Step:
     """One step of a network's computation.
@@ -305,11 +309,12 @@ class _Hooks:
 
 
 def _place() -> tuple[str, int]:
-    """The line of code, outside of torch and of this file, that is running."""
+    """The line of code that is running, outside of this file, torch and what checks types."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
         file = frame.f_code.co_filename
-        if file != __file__ and "/torch/" not in file.replace("\\", "/"):
+        path = file.replace("\\", "/")
+        if file != __file__ and not any(mark in path for mark in OTHERS):
             return file, frame.f_lineno
         frame = frame.f_back
     return "", 0

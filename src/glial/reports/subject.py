@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 LIVE = "live.json"
 MOST_ROWS = 20_000
 MOST_NAMED = 4  # classes in a sentence
+# What a row is, where it is one thing.
+NOUNS = {"image": "an image", "text": "a text", "sound": "a sound", "sequence": "a series"}
 
 
 @dataclass
@@ -134,7 +136,9 @@ class Subject:
             told += f": {', '.join(names[:-1])} or {names[-1]}"
         elif names:
             told += f", {len(names)} classes"
-        return goal.replace("{target}", told)
+        kinds = set(self.plan.data.types.values())
+        noun = NOUNS.get(next(iter(kinds)), "a row") if len(kinds) == 1 else "a row"
+        return goal.replace("{target}", told).replace("a row ", f"{noun} ")
 
     @property
     def members(self) -> list[Run]:

@@ -72,7 +72,7 @@ METRICS = {
     ),
     "mase": Metric(
         "Scaled error (MASE)",
-        "Mean error, divided by that of repeating the last season; below 1 is better than that.",
+        "Mean error, divided by that of repeating the last season among the rows of training.",
         higher=False,
     ),
     "smape": Metric("sMAPE", "Mean error in percent of the size of the values.", higher=False),
@@ -101,8 +101,14 @@ METRICS = {
         "Adjusted Rand index", "Agreement of groups with the known classes; 0 is chance."
     ),
     "f1": Metric("F1", "Balance of precision and recall; 1 is best."),
-    "precision": Metric("Precision", "Of what was called so, the share that is so.", is_share=True),
-    "recall": Metric("Recall", "Of what is so, the share that was called so.", is_share=True),
+    "precision": Metric(
+        "Precision",
+        "Of the rows that were said to be of the class, the share that is.",
+        is_share=True,
+    ),
+    "recall": Metric(
+        "Recall", "Of the rows that are of the class, the share that was found.", is_share=True
+    ),
     "coverage": Metric(
         "Coverage", "Share of truths inside the interval or set that is given.", None, True
     ),
@@ -149,7 +155,7 @@ TASKS = {
 }
 
 TRIVIAL = {
-    "classification": "always saying the commonest class",
+    "classification": "always saying the class that is commonest among the training rows",
     "regression": "always saying the same number",
     "forecasting": "repeating the last season",
     "language-modelling": "always expecting the commonest tokens",
@@ -167,6 +173,12 @@ GLOSSARY = {
     "FLOPs": "Arithmetic operations; a multiplication and an addition count as two.",
     "gradient": "For each weight, how the error changes with it: what a network learns by. Where "
     "it vanishes a layer learns nothing, where it explodes training breaks.",
+    "doctor": "The part of Glial that watches a training and says what is wrong with it.",
+    "horizon": "How many steps ahead are forecast.",
+    "quantiles": "Numbers below which a share of what comes should lie: 0.1 to 0.9 should hold "
+    "80 %.",
+    "season": "After how many steps a series does the same again, such as a day or a week.",
+    "sMAPE": "The mean error in percent of the size of the values, from 0 to 200.",
     "interval": "Where the figure would lie with other rows of the same kind, 95 times in 100.",
     "layer": "One step of a network's arithmetic.",
     "leak": "A column or a copied row that gives the answer away, and will be missing in use.",
@@ -175,8 +187,8 @@ GLOSSARY = {
     "overfitting": "Learning the training rows by heart: their loss falls while that of other "
     "rows rises.",
     "parameter": "One number of a network that training sets; also called a weight.",
-    "precision": "Of all rows called so, the share that is so.",
-    "recall": "Of all rows that are so, the share that was called so.",
+    "precision": "Of the rows that were said to be of a class, the share that is.",
+    "recall": "Of the rows that are of a class, the share that was found.",
     "ROC curve": "How many true ones are found (up) for how many false alarms (across), over all "
     "thresholds. The diagonal is guessing.",
     "slice": "Rows with something in common.",

@@ -69,8 +69,8 @@ def _crossing(report: QualityEvidence) -> Iterator[Finding]:
             {"rows": count, "share": share},
             f"{count} of {report.rows[split]} rows of {split} are equal in all inputs to rows "
             "of an earlier split",
-            "remove the copies, or name the column that tells which rows belong together "
-            "with --group",
+            "remove the copies with --set data.duplicates=drop, or keep rows that belong together "
+            "in one part with --group COLUMN",
             {"set": {"data.duplicates": "drop"}},
         )
 

@@ -168,7 +168,7 @@ def _audit(one: dict[str, Any], subject: Subject, section: Section) -> list[Bloc
     if gap is not None and gap["value"] > UNFAIR and "gap" not in section.data:
         section.data["gap"] = (
             f"groups by {of} are treated differently: their shares of “{outcome}” differ by "
-            f"{percent(gap['value'])}"
+            f"{100 * gap['value']:.1f} percentage points"
         )
     return blocks
 
@@ -183,14 +183,18 @@ def _ends(gap: dict[str, Any]) -> str:
 
 
 def _privacy(subject: Subject) -> list[tuple[str, str]]:
-    columns = [name for name in subject.plan.data.types if PERSONAL.search(name)]
-    told_of = ", ".join(columns[:10])
+    sensitive = subject.plan.data.fairness.columns
+    columns = [n for n in subject.plan.data.types if PERSONAL.search(n) or n in sensitive]
+    texts = "text" in subject.plan.data.types.values()
+    people = "People may have written these texts: ask." if texts else ASK
+    if columns:
+        people = f"Some columns look so: {', '.join(columns[:10])}."
     keeps = (
         "No row is in the run's folder; weights and fitted categories can still give away rare "
         "values. This page shows a few rows as examples, unless it was made with --no-data."
     )
     return [
-        ("Does the data tell of people?", f"Some columns look so: {told_of}." if columns else ASK),
+        ("Does the data tell of people?", people),
         ("Did they agree to this use?", ASK),
         ("On what legal ground is it used?", ASK),
         ("Who may see the data and the answers?", ASK),

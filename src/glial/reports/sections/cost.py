@@ -106,10 +106,10 @@ def energy_told(watt_hours: float) -> str:
 
     Example:
         >>> energy_told(0.001), energy_told(2.5), energy_told(1500.0)
-        ('3.6 J', '2.5 Wh', '1.5 kWh')
+        ('1 mWh', '2.5 Wh', '1.5 kWh')
     """
-    if watt_hours < 0.1:
-        return f"{watt_hours * 3600:.2g} J"
+    if watt_hours < 1:
+        return f"{1000 * watt_hours:.3g} mWh"
     return f"{watt_hours:.3g} Wh" if watt_hours < 1000 else f"{watt_hours / 1000:.3g} kWh"
 
 
@@ -135,7 +135,7 @@ def _measured(subject: Subject, facts: list[tuple[str, Any]], says: list[str]) -
         found["forward_seconds"] = forward_seconds(subject.members[0], inputs)
     except (RuntimeError, TypeError, ValueError, IndexError):
         return {}
-    facts.append(("The network's answer for one row", seconds_told(found["forward_seconds"])))
+    facts.append(("The network's answer for one row alone", seconds_told(found["forward_seconds"])))
     says.append(f"One answer of the network takes {seconds_told(found['forward_seconds'])} here.")
     if (
         frame is not None
@@ -147,7 +147,7 @@ def _measured(subject: Subject, facts: list[tuple[str, Any]], says: list[str]) -
         rows = frame.head(1000)
         run.outputs(rows, notice=False)
         found["row_seconds"] = (time.perf_counter() - begun) / rows.height
-        name = f"One of {rows.height:,} rows, preparation included"
+        name = f"A row of {rows.height:,} that are answered at once, preparation included"
         facts.append((name, seconds_told(found["row_seconds"])))
     return found
 

@@ -222,7 +222,7 @@ def _inspected(
     warned = sum(one["severity"] != "note" for one in found)
     section.says.append(
         f"Looking for leaks, copies and wrong labels found {counted(len(found), 'thing')}"
-        f"{f', {warned} of them to be taken seriously' if warned else ', none of them serious'}."
+        f"{f', {warned} of them to be taken seriously' if warned else ', notes all of them'}."
     )
     cards: list[Block] = [
         Card(

@@ -92,7 +92,8 @@ def _confusions(found: Mistakes) -> list[Block]:
     if not rows:
         return []
     heads = ["true", "said", "rows", "share of the true ones"]
-    return [Table(heads, rows[:MOST], "What is taken for what, the commonest first")]
+    more = f" ({MOST} of {len(rows)} kinds)" if len(rows) > MOST else ""
+    return [Table(heads, rows[:MOST], f"What is taken for what, the commonest first{more}")]
 
 
 def _regions(found: Mistakes) -> list[Block]:
@@ -113,7 +114,7 @@ def _examples(subject: Subject, frame: pl.DataFrame, found: Mistakes) -> list[Bl
     few = found.table.head(MOST)
     if not few.height:
         return []
-    heading = Heading("The mistakes of which it was surest, as they are")
+    heading = Heading(f"The {few.height} mistakes of which it was surest, as they are")
     kinds = subject.plan.data.types
     rows = frame[few["row"].to_numpy()]
     media = [name for name, kind in kinds.items() if kind == "image" and name in rows.columns]
@@ -170,10 +171,8 @@ def _slices(subject: Subject, section: Section) -> None:
         return
     first = found[0]
     section.says.append(
-        f"It is weakest where {first['slice']}: the mean loss of these {first['all_rows']:,} rows "
+        f"It is weakest where {first['slice']}: the mean loss of these {first['rows']:,} rows "
         f"is {told(first['loss'])}, elsewhere {told(first['rest'])}."
-        if "all_rows" in first
-        else f"It is weakest where {first['slice']}."
     )
     rows = [[one["slice"], one["rows"], one["loss"], one["rest"]] for one in found[:MOST]]
     heads = ["where", "rows", "mean loss", "elsewhere"]

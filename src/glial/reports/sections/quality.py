@@ -212,6 +212,8 @@ def _curves(result: dict[str, Any]) -> Iterator[Block]:
     details = result["details"]
     curves = details.get("curves") or {"this run": details}
     few = dict(list(curves.items())[:MOST_CURVES])
+    left = len(curves) - len(few)
+    more = f" Drawn are {len(few)} of {len(curves)} classes." if left > 0 else ""
     for key, title, x, y, says in (
         (
             "roc_curve",
@@ -231,7 +233,8 @@ def _curves(result: dict[str, Any]) -> Iterator[Block]:
         found = {name: (one[key][x], one[key][y]) for name, one in few.items() if key in one}
         if found:
             words = {"x": x.replace("_", " "), "y": y.replace("_", " ")}
-            yield unit_square(found, title=title, **words, says=says, diagonal=key == "roc_curve")
+            named = {"title": title, **words, "says": says + more}
+            yield unit_square(found, **named, diagonal=key == "roc_curve")
     if result.get("calibration"):
         yield _reliability(result["calibration"]["diagrams"]["equal_mass"])
     unsure = result.get("uncertainty")

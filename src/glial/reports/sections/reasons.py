@@ -113,7 +113,8 @@ def _part(part: Part, unit: str) -> list[Block]:
             (token, float(value) / most)
             for token, value in zip(part.labels, part.values, strict=True)
         ]
-        return [Marked(pieces[:600])]
+        says = "Underlined words speak for the answer, dashed ones against it; thick ones more."
+        return [Marked(pieces[:600]), Text(says, "muted")]
     if part.kind in ("image", "sound"):
         return _pictures(part)
     return []

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from glial.reports.blocks import Facts, Section
-from glial.reports.numbers import counted, seconds_told, sentence
+from glial.reports.numbers import counted, percent, seconds_told, sentence
 from glial.reports.sections.findings import title_of
 from glial.reports.sections.quality import counted_rows, told_metric
 from glial.reports.subject import Subject
 from glial.reports.words import TRIVIAL, headline, metric_title
 
 Made = dict[str, Section]
+# How far probabilities, and ranges, may be off before the first lines say so.
+MISCALIBRATED, MISCOVERED = 0.05, 0.15
 
 
 def summary(subject: Subject, made: Made) -> Section:
@@ -31,7 +33,7 @@ def summary(subject: Subject, made: Made) -> Section:
     answers = {
         "What was trained": _trained(subject),
         "On what": _on_what(subject, made),
-        "How good it is": _how_good(subject),
+        "How good it is": _how_good(subject, made),
         "What is wrong": _wrong(subject, made),
         "What to do next": _next(subject, made),
     }
@@ -64,7 +66,7 @@ def _on_what(subject: Subject, made: Made) -> str:
     return says[0] if says else f"On {subject.source_name}."
 
 
-def _how_good(subject: Subject) -> str:
+def _how_good(subject: Subject, made: Made) -> str:
     result = subject.evaluation or _left(subject.metrics)
     name = headline(subject.task, result["metrics"])
     if name is None:
@@ -73,12 +75,16 @@ def _how_good(subject: Subject) -> str:
     text = f"{title}: {told_metric(name, result['metrics'][name])}"
     interval = result["intervals"].get(name)
     if interval is not None:
-        text += f" ({told_metric(name, interval[0])} to {told_metric(name, interval[1])})"
+        ends = " and ".join(told_metric(name, end) for end in interval)
+        text += f" (with other rows of the kind, between {ends})"
     base = result["baseline"].get(name)
     trivial = TRIVIAL.get(subject.task, "the simplest possible answer")
     if base is not None:
         text += f". For comparison, {trivial} gives {told_metric(name, base)}"
-    return f"{text}. Judged by {counted_rows(subject)}."
+    leaks = [one for one in _inspected(made) if one["problem"] == "leakage"]
+    copies = any(one["where"] is None for one in leaks)  # others are columns
+    but = ", but for copies of rows that it learnt from: these flatter it" if copies else ""
+    return f"{text}. Judged by {counted_rows(subject)}{but}."
 
 
 def _left(metrics: dict[str, dict[str, float]]) -> dict[str, Any]:
@@ -93,7 +99,8 @@ def _wrong(subject: Subject, made: Made) -> str:
         for one in subject.findings
         if one.severity != "note"
     ]
-    inspected = made["data"].data.get("inspection", []) if "data" in made else []
+    told += _unsure(subject)
+    inspected = _inspected(made)
     seen = {one.problem for one in subject.findings}
     for one in inspected:
         if one["severity"] != "note" and one["problem"] not in seen:
@@ -112,6 +119,29 @@ def _wrong(subject: Subject, made: Made) -> str:
     if notes:
         return f"Nothing serious was found; {counted(notes, 'note')} below.{rest}"
     return f"Nothing was found that is wrong.{rest}"
+
+
+def _inspected(made: Made) -> list[dict[str, Any]]:
+    """What looking at the rows found."""
+    found: list[dict[str, Any]] = made["data"].data.get("inspection", []) if "data" in made else []
+    return found
+
+
+def _unsure(subject: Subject) -> list[str]:
+    """That its probabilities or intervals do not hold, where they are far from it."""
+    result = subject.evaluation or {}
+    measures = (result.get("calibration") or {}).get("measures") or {}
+    error = measures.get("expected_calibration_error")
+    if error is not None and error > MISCALIBRATED:
+        return [
+            f"its probabilities are {100 * error:.0f} percentage points off on average "
+            "(glial calibrate mends that)"
+        ]
+    metrics = result.get("metrics") or {}
+    held, wanted = metrics.get("coverage"), metrics.get("nominal_coverage")
+    if held is None or wanted is None or abs(held - wanted) <= MISCOVERED:
+        return []
+    return [f"its ranges should hold {percent(wanted)} of what comes, and hold {percent(held)}"]
 
 
 def _no_better(made: Made) -> list[str]:
@@ -133,8 +163,7 @@ def _next(subject: Subject, made: Made) -> str:
     main = [one for one in subject.findings if one.severity != "note"]
     if main:
         return sentence(main[0].do)
-    inspected = made["data"].data.get("inspection", []) if "data" in made else []
-    for one in inspected:
+    for one in _inspected(made):
         if one["severity"] != "note":
             return sentence(one["do"])
     if subject.findings:

@@ -17,7 +17,7 @@ from glial.reports.words import metric_title
 MOST_LAYERS = 40
 MOST_STEPS = 60
 ENDS = {
-    "epochs": "all epochs that were asked for were run",
+    "epochs": "all epochs of the plan were run",
     "patience": "it no longer got better",
     "time_limit": "its time was up",
     "interrupted": "somebody stopped it",
@@ -101,6 +101,13 @@ def _verdict(histories: dict[str, History]) -> list[str]:
             f" and had risen to {told(val[-1])} at the end: from there on the network learnt its "
             "training rows by heart. The weights of its best epoch are the ones that are used"
         )
+    elif val[-1] < 0.8 * train[-1]:
+        says += (
+            ". That it is lower than the training loss is usual where training rows are made "
+            "harder: by dropout, by changes at random, by softened targets"
+        )
+    else:
+        says += ". The weights of that epoch are the ones that are used"
     return [f"{says}."]
 
 

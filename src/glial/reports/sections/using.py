@@ -25,12 +25,12 @@ def using(subject: Subject) -> Section:
         'The run was kept in memory: save it by training with out=FOLDER, then use it so.'
     """
     path = "RUN" if subject.folder is None else str(subject.folder)
-    says = ["Put your own file in the place of new-rows.csv."]
+    name = _new_rows(subject)
+    says = [f"Put your own rows in the place of {name}: they must be of the same kind."]
     if subject.folder is None:
         says = ["The run was kept in memory: save it by training with out=FOLDER, then use it so."]
     if subject.run is None:
         says = [f"{subject.why_closed} Until then there is nothing to use."]
-    name = _new_rows(subject)
     commands = _commands(subject, path, name)
     blocks: list[Block] = [Text("On the command line:"), Code("\n".join(commands))]
     if subject.run is not None:
