@@ -50,7 +50,7 @@ export function soon(work, wait = 0) {
 
 // Calls an asynchronous function soon, once for many askings, and the less often the longer it
 // takes: what trains on the same machine must not wait for who looks on.
-export function seldom(work, { least = 1000, most = 10000, times = 200 } = {}) {
+export function seldom(work, { least = 1000, most = 10000, times = 300 } = {}) {
   let [timer, busy, asked, next] = [null, false, false, 0];
   const run = async () => {
     [timer, busy, asked] = [null, true, false];
