@@ -25,9 +25,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("glial")
 
 # Folders, here and beside the code, whose tests put the parts together and train them.
-SLOW = {"browser", "conformance", "integration", "runs"}
+SLOW = {"browser", "charts", "conformance", "integration", "runs", "serving"}
 # Folders beside the code whose examples train what they are about.
-SLOW_EXAMPLES = {"evaluation", "explanation", "healing", "imputers", "testing"}
+SLOW_EXAMPLES = {
+    "evaluation",
+    "explanation",
+    "healing",
+    "imputers",
+    "reports",
+    "serving",
+    "testing",
+}
 # Folders of trainings that are about something else than what the doctor says of them; a module
 # there that is about that too says WATCHED = True.
 UNWATCHED = {"evaluation", "explanation", "runs", "sklearn"}
