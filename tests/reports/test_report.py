@@ -18,6 +18,7 @@ from glial.reports.making import TITLES, TookTooLong, at_most
 from glial.reports.sections.cost import energy_of
 from glial.reports.sections.training import gradient_table
 from glial.reports.subject import Subject
+from glial.runs import Plan
 
 HOSTILE = '<img src=x onerror=alert(1)>"&\u202e'
 pytestmark = pytest.mark.slow
@@ -118,6 +119,32 @@ def test_rows_that_moved_are_divided_as_before(folder, made, tmp_path):
     again = glial.report(folder / "run", moved)
     figures = section(again, "quality").data["metrics"]
     assert figures == section(made, "quality").data["metrics"]
+
+
+def test_rows_named_from_another_folder_are_found(tmp_path, monkeypatch):
+    begun, elsewhere = tmp_path / "begun", tmp_path / "elsewhere"
+    begun.mkdir()
+    elsewhere.mkdir()
+    people(60).write_parquet(begun / "people.parquet")
+    people(60, seed=1).write_parquet(elsewhere / "people.parquet")
+    monkeypatch.chdir(begun)
+    run = elsewhere / "runs" / "one"
+    glial.train("people.parquet", "y", model="linear", epochs=1, out=run)
+    assert Plan.from_file(run / "plan.yaml").data.source == "people.parquet"
+    monkeypatch.chdir(elsewhere)
+    held = Subject.of(run).held
+    assert held.same
+    assert held.path == str(begun / "people.parquet")
+    (begun / "people.parquet").unlink()
+    other = Subject.of(run).held
+    assert not other.same
+    assert other.path == "people.parquet"
+    (elsewhere / "people.parquet").unlink()
+    assert Subject.of(run).held.path is None
+
+
+def test_the_report_says_which_file_was_read(folder, made):
+    assert section(made, "data").data["read"] == [str(folder / "people.parquet")]
 
 
 def test_new_rows_are_judged_whole(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from glial.data import read
 from glial.data.sources import is_of_files
 from glial.runs import Plan, Run
 from glial.runs.forecasts import Forecasted, forecasted
+from glial.runs.origin import plans_found
 from glial.runs.pairs import read_pairs
 from glial.runs.rows import Tables, read_rows, read_tables
 from glial.runs.series import PreparedSeries, prepare_series
@@ -38,6 +40,7 @@ class Held:
         forecasts: What the run forecasts for the judged moments.
         total: How many there were before some were drawn.
         same: Whether the source holds the rows of the training.
+        path: What was read, where it has a name; a list of several.
 
     Example:
         >>> Held().frame is None
@@ -52,6 +55,7 @@ class Held:
     forecasts: Forecasted | None = None
     total: int = 0
     same: bool = False
+    path: str | list[str] | None = None
 
     @property
     def frame(self) -> pl.DataFrame | None:
@@ -74,6 +78,7 @@ def hold(
     plan: Plan,
     source: Any,
     *,
+    folder: Path | None = None,
     fingerprint: str | None = None,
     most: int = 20_000,
     seed: int = 0,
@@ -84,6 +89,7 @@ def hold(
         run: The run; None where its network cannot be opened.
         plan: Its plan.
         source: Rows that were given; None for the run's own source.
+        folder: Where the run lies, near which its source may.
         fingerprint: What told the run's rows from others when it began.
         most: Rows that are judged at most; of more, so many are drawn.
         seed: Of this draw.
@@ -110,11 +116,26 @@ def hold(
     way = "table" if run is None else str(run.sizes.get("source", "table"))
     if run is not None and run.members:
         way = str(run.members[0].sizes.get("source", "table"))
-    try:
-        held = _held(run, plan, source, way, fingerprint)
-    except InputError as error:
-        return Held(why=f"The rows could not be read: {error}")
-    return _bounded(held, most, seed)
+    found: list[Held] = []
+    for told in plans_found(plan, folder) if source is None else [plan]:
+        try:
+            held = _held(run, told, source, way, fingerprint)
+        except InputError as error:
+            found.append(Held(why=f"The rows could not be read: {error}"))
+            continue
+        if held.tables or held.series or held.judged is not None:
+            held.path = _path(told.data.source if source is None else source)
+        found.append(held)
+        if held.same:
+            break
+    best = max(found, key=lambda held: (held.same, held.path is not None))
+    return _bounded(best, most, seed)
+
+
+def _path(source: Any) -> str | list[str] | None:
+    if isinstance(source, list) and all(isinstance(one, (str, Path)) for one in source):
+        return [str(one) for one in source]
+    return str(source) if isinstance(source, (str, Path)) else None
 
 
 def _held(run: Run | None, plan: Plan, source: Any, way: str, fingerprint: str | None) -> Held:
@@ -155,7 +176,7 @@ def _of_tables(
 def _series(
     run: Run | None, plan: Plan, given: Any, fingerprint: str | None, *, is_own: bool
 ) -> Held:
-    prepared = prepare_series(plan, None if is_own else given)
+    prepared = prepare_series(plan, given)
     same = fingerprint is None or prepared.fingerprint == fingerprint
     held = Held(series=prepared, same=same)
     if run is None:

@@ -178,6 +178,7 @@ class Subject:
             self.run,
             self.plan,
             self.source,
+            folder=self.folder,
             fingerprint=self.environment.get("data"),
             most=self.most_rows,
             seed=self.seed,

@@ -142,6 +142,7 @@ def write_start(folder: Path, plan: str, asked: dict[str, Any], task: Task, data
         "torch": str(torch.__version__),
         "platform": platform.platform(),
         "threads": torch.get_num_threads(),
+        "started_in": str(Path.cwd()),
         "data": data,
         "asked": asked,
     }

@@ -55,6 +55,11 @@ def data(subject: Subject) -> Section:
             section.blocks.append(_kinds(kinds))
         if not held.why and held.judged is None:
             section.says.append("What its rows are like is not told for this kind of data.")
+    if held.path is not None:
+        paths = held.path if isinstance(held.path, list) else [held.path]
+        section.data["read"] = paths
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        section.blocks.append(Text(f"Read for this report: {paths[0]}{more}.", "muted"))
     if held.why:
         section.blocks.append(Text(held.why, "muted"))
     return section
