@@ -264,6 +264,7 @@ def test_huge_category_counts_share_a_bucket(folder, capsys):
     assert "share one bucket" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_new_reordered_and_unseen_at_predict_time(folder, capsys):
     (folder / "t.csv").write_text(GOOD)
     main(["train", "t.csv", "--target", "y", *FAST, "--out", "r", "--quiet"])

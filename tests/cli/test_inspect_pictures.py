@@ -177,6 +177,7 @@ def test_maps_of_networks_of_more_than_one_image_are_refused(call):
     assert is_png("w.png")
 
 
+@pytest.mark.slow
 def test_output_for_people(capsys):
     assert main(["inspect", "lenet5", "--fields", "f.png", "--layer", "c3"]) == 0
     out = capsys.readouterr().out

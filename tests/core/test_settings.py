@@ -213,6 +213,7 @@ def check_plain(text):
     assert is_plain(value)
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_text_gives_plain_values_or_an_input_error(text):
     check_plain(text)

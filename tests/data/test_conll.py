@@ -118,6 +118,7 @@ def test_splits_by_name(name: str, split: str | None) -> None:
     assert split_of(name) == split
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_emerging_entities(shared_data: Path) -> None:
     found = read_source(shared_data / "wnut17.zip")

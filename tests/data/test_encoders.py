@@ -48,6 +48,7 @@ def matrix(values: list[float | None]) -> NDArray[np.float64]:
     return np.array([[math.nan if value is None else value] for value in values])
 
 
+@pytest.mark.slow
 @given(cells, st.sampled_from(list(STRATEGIES)))
 def test_filling_and_standardising_equal_scikit_learn(
     values: list[float | None], missing: str

@@ -25,6 +25,7 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
     return [header, *draw(st.lists(row, min_size=1, max_size=6))]
 
 
+@pytest.mark.slow
 @given(
     tables(),
     st.sampled_from(",;\t|"),

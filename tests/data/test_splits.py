@@ -246,6 +246,7 @@ def test_stratified_folds_keep_the_shares_of_classes(
         assert max(counts) - min(counts) <= 1
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 9), min_size=8, max_size=20), st.integers(2, 4), shares)
 def test_groups_never_straddle_folds(
     sizes: list[int], num_folds: int, parts: tuple[float, float, float]
@@ -260,6 +261,7 @@ def test_groups_never_straddle_folds(
         assert len(train | val | test) == len(train) + len(val) + len(test)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(0, 60), min_size=12, max_size=60),
     st.integers(2, 4),

@@ -72,6 +72,7 @@ def test_no_letter_or_digit_is_lost(text: str) -> None:
     assert known <= set(kept) | set(kept.lower())
 
 
+@pytest.mark.slow
 @given(
     st.lists(any_text | st.none(), min_size=1, max_size=8), st.sampled_from(["word", "character"])
 )

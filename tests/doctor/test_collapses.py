@@ -142,6 +142,7 @@ def test_rows_without_kinds_are_looked_at_by_their_neighbours():
     assert missed_share(real, made + 0.3 * torch.randn(256, 4, generator=generator)) < 0.05
 
 
+@pytest.mark.slow
 def test_what_a_judge_says_of_real_and_made_rows_is_seen_in_any_order():
     torch.manual_seed(0)
     generator, judge = nn.Linear(2, 2), nn.Linear(2, 1)

@@ -56,6 +56,7 @@ def listed(found: Decoded, row: int, number: int = 0) -> tuple[int, ...]:
     return tuple(found.tokens[row, number, : int(found.lengths[row, number])].tolist())
 
 
+@pytest.mark.slow
 @given(st.integers(0, 200), st.sampled_from([0.0, 0.6, 1.0, 2.0]))
 def test_a_wide_beam_finds_what_exhaustive_search_finds(seed: int, penalty: float) -> None:
     model, starts, longest = Table(seed), torch.tensor([0, 2]), 4
@@ -89,6 +90,7 @@ def test_a_beam_of_one_is_greedy(seed: int, penalty: float) -> None:
         )
 
 
+@pytest.mark.slow
 @given(st.integers(0, 200), st.integers(1, 6))
 def test_rows_do_not_hang_on_each_other_and_the_best_come_first(seed: int, width: int) -> None:
     model, starts = Table(seed), torch.tensor([0, 1, 2])

@@ -117,6 +117,7 @@ def test_one_vector_for_all_rows_costs_the_whole_variance():
     assert vicreg(same, same, variance=0.0).item() == 0.0
 
 
+@pytest.mark.slow
 def test_gradients_are_right_and_finite_where_all_is_one():
     first, second = (part.requires_grad_() for part in drawn(3))
     assert torch.autograd.gradcheck(lambda a, b: nt_xent(a, b, temperature=0.3), (first, second))

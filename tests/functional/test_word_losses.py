@@ -122,6 +122,7 @@ def test_glove_by_hand():
     assert glove_weight(torch.tensor([8.0]), x_max=16.0, alpha=1.0).tolist() == [0.5]
 
 
+@pytest.mark.slow
 def test_negative_sampling_at_its_best_is_shifted_mutual_information():
     # Levy and Goldberg (2014): with vectors long enough, noise by the unigram distribution and k
     # words of it, scores are PMI(w, c) - ln k at the minimum.

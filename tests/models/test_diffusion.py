@@ -107,6 +107,7 @@ def test_exact_denoiser_makes_the_gaussian(predicts, schedule):
     assert rows.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_new_noise_at_each_step_makes_the_gaussian_too():
     rows = exact().sample(20_000, generator=generator(), steps=400, eta=1.0)
     assert rows.mean().item() == pytest.approx(1.0, abs=0.02)

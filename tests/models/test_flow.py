@@ -95,6 +95,7 @@ def test_log_determinant_of_images_is_autograds():
     torch.testing.assert_close(network.decode(network.embed(image)), image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_density_integrates_to_one(kind):
     network = scrambled(FlowSettings(couplings=3, hidden_sizes=[8], **kind).build(2, 2), 0.1)

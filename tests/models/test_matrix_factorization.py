@@ -129,6 +129,7 @@ def test_products_of_vectors_know_what_levels_do_not():
     assert glial.evaluate(run, frame[kept])["metrics"]["rmse"] > 0.9 * peer_error(0)
 
 
+@pytest.mark.slow
 def test_users_that_are_numbered_must_be_said_to_be_names():
     user, thing, given = ratings(share=0.1)
     frame = pl.DataFrame({"user": user, "thing": thing, "stars": given})

@@ -167,6 +167,7 @@ class _WithoutContrast(RestrictedBoltzmann):
         return found._replace(gradients={name: alone[name] for name in found.gradients})
 
 
+@pytest.mark.slow
 def test_without_the_contrast_nothing_is_learnt():
     before, after = learn({}, epochs=200, kind=_WithoutContrast)
     _, whole = learn({}, epochs=200)

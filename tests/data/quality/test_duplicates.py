@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ def sheet_of(parts: list[list[tuple[object, ...]]]) -> Sheet:
     return Sheet.of(frames, ["y"], KINDS, "classification")
 
 
+@pytest.mark.slow
 @given(st.lists(row, min_size=1, max_size=6), st.lists(row, max_size=4), st.lists(row, max_size=4))
 def test_counts_are_those_of_a_loop_over_pairs(train, val, test) -> None:
     found = find_duplicates(sheet_of([train, val, test]))
