@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from glial.cli.main import main
 from glial.core.errors import InputError
 from glial.reports import making
 from glial.reports.making import TITLES, TookTooLong, at_most
+from glial.reports.numbers import percent
 from glial.reports.sections.cost import energy_of
 from glial.reports.sections.training import gradient_table
 from glial.reports.subject import Subject
@@ -232,6 +234,29 @@ def test_gradients_of_a_layer_are_those_of_its_parameters_together(folder):
     squares = sum(dict(p.gradient)[steps[-1]] ** 2 for p in own)
     count = sum(np.prod(p.shape) for p in own)
     assert values[0][-1] == pytest.approx((squares / count) ** 0.5)
+
+
+def test_a_forecast_tells_its_steps_dates_and_ranges():
+    begin = datetime(2024, 1, 1)
+    times = [begin + timedelta(minutes=30 * step) for step in range(100)]
+    frame = pl.DataFrame({"time": times, "y": [float(step % 6) for step in range(100)]})
+    options = {"task": "forecasting", "time": "time", "set": {"task.horizon": 4}}
+    run = glial.train(frame, "y", epochs=1, out=False, **options)
+    told = glial.report(run, frame)
+    data = section(told, "data").data
+    assert data["step"] == "every 30 minutes"
+    assert {name: part["rows"] for name, part in data["splits"].items()} == {
+        "train": 70,
+        "val": 15,
+        "test": 15,
+    }
+    test = data["splits"]["test"]
+    assert test["windows"] == 15 - 4 + 1
+    assert (test["from"], test["to"]) == (str(times[85]), str(times[99]))
+    good = section(told, "summary").data["answers"]["How good it is"]
+    tested = run.metrics["test"]
+    assert "repeating the last season gives" in good
+    assert f"meant to hold 80.0 % of what comes, hold {percent(tested['coverage'])}" in good
 
 
 SERIES = {"step": list(range(90)), "y": [float(i % 6) for i in range(90)]}

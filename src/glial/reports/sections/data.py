@@ -12,6 +12,8 @@ import polars as pl
 from glial import charts
 from glial.data import QualityReport, inspect_quality
 from glial.data.cells import missing, numbers, texts
+from glial.data.series.table import SeriesTable
+from glial.data.series.windows import WindowForm
 from glial.reports.blocks import Block, Card, Chart, Facts, Fold, Grid, Section, Table, Text
 from glial.reports.drawings import bars, lines
 from glial.reports.held import Held
@@ -19,6 +21,7 @@ from glial.reports.numbers import counted, percent, sentence
 from glial.reports.pictures import pictures_of
 from glial.reports.sections.findings import TONES, title_of
 from glial.reports.subject import Subject
+from glial.runs.moments import Edges
 from glial.runs.rows import Tables
 
 JUDGED = ("classification", "multilabel", "regression")
@@ -249,6 +252,28 @@ def _numbers(evidence: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(name.replace("_", " "), value) for name, value in list(evidence.items())[:6]]
 
 
+def _when(table: SeriesTable, edges: Edges, form: WindowForm, section: Section) -> str:
+    """How far apart its rows are, and which time each split covers."""
+    times, says = table.frequency.times(table.places), []
+    firsts = dict(zip(SPLITS, (edges.start, edges.train, edges.val), strict=True))
+    splits: dict[str, dict[str, Any]] = {}
+    for name, first in firsts.items():
+        last = getattr(edges, name)
+        some = last > first
+        if not some.any():
+            continue
+        covered = [times[int(step)] for step in (*first[some], *(last[some] - 1))]
+        begin, end = str(min(covered)), str(max(covered))
+        steps, windows = int((last - first)[some].sum()), len(edges.moments(name, form))
+        splits[name] = {"rows": steps, "windows": windows, "from": begin, "to": end}
+        says.append(
+            f"{counted(steps, 'row')} {SPLIT_WORDS[name]} ({begin} to {end}; room for "
+            f"{counted(windows, 'forecast')})"
+        )
+    section.data |= {"step": table.frequency.name, "splits": splits}
+    return f"The time step of its rows: {table.frequency.name}. {'; '.join(says)}."
+
+
 def _of_series(subject: Subject, held: Held, section: Section) -> None:
     """What series are like: how long, how dense, and how they go."""
     assert held.series is not None  # noqa: S101 - narrows the type
@@ -262,6 +287,7 @@ def _of_series(subject: Subject, held: Held, section: Section) -> None:
         if len(lengths) > 1
         else f"The data, {subject.source_name}, is one series of {int(lengths[0]):,} steps."
     )
+    section.says.append(_when(table, held.series.edges, form, section))
     section.says.append(
         f"From {form.context} steps of the past the next {form.horizon} are forecast; the season "
         f"is taken to be {form.season} {'step' if form.season == 1 else 'steps'} long. "
