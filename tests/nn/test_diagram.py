@@ -141,3 +141,20 @@ def test_published_networks(name, inputs, told):
     assert f"{sum(p.numel() for p in model.parameters()):,} parameters" in pictures[0]
     inside = set(words("".join(pictures[1:])))
     assert "+" in inside
+
+
+class _WithToken(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(4))
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, inputs):
+        return self.layer(inputs + self.token)
+
+
+def test_parameters_outside_the_layers_are_told_so_that_the_sum_is_right():
+    svg = network_diagram(_WithToken(), (torch.zeros(2, 4),))
+    words = " ".join(re.sub("<[^>]+>", " ", svg).split())
+    assert "15 parameters in these layers and 4 outside them, 19 together" in words
+    assert "15 parameters; shapes" in network_diagram(nn.Linear(4, 3), (torch.zeros(2, 4),))

@@ -63,7 +63,8 @@ def network_diagrams(
         return [draw_parts(model, title, why=f"{type(error).__name__}")]
     kinds = {name: type(module).__name__ for name, module in model.named_modules()}
     units = fold(group(steps, _open_paths(model), kinds))
-    pictures = [_drawn(units, kinds, title)]
+    whole = sum(parameter.numel() for parameter in model.parameters())
+    pictures = [_drawn(units, kinds, title, whole)]
     shown: set[tuple[Any, ...]] = set()
     for unit in (each for whole in units for each in (whole, *whole.others)):
         make = _make(unit, kinds)
@@ -288,7 +289,9 @@ def _within(unit: Unit) -> list[Step]:
     return [*steps, Step("output", "output", "output", unit.steps[-1].shape, 0, last)]
 
 
-def _drawn(units: Sequence[Unit], kinds: dict[str, str], title: str) -> str:
+def _drawn(
+    units: Sequence[Unit], kinds: dict[str, str], title: str, whole: int | None = None
+) -> str:
     shown = list(units)[:MOST_SHOWN]
     boxes = [_box(unit, kinds) for unit in shown]
     edges = [(each, unit.name) for unit in shown for each in unit.inputs]
@@ -297,7 +300,13 @@ def _drawn(units: Sequence[Unit], kinds: dict[str, str], title: str) -> str:
         * sum(step.num_parameters for part in (unit, *unit.others) for step in part.steps)
         for unit in units
     )
-    under = f"{total:,} parameters; shapes are without the batch"
+    more = 0 if whole is None else whole - total
+    under = f"{total:,} parameters"
+    if whole is not None and more > 0:
+        under += f" in these layers and {more:,} outside them, {whole:,} together"
+    elif whole is not None and more < 0:
+        under = f"{whole:,} parameters, some of them used in several places"
+    under += "; shapes are without the batch"
     if len(units) > len(shown):
         under += f"; the first {MOST_SHOWN} of {len(units)} parts"
     return flow_diagram(boxes, edges, title=title, under=under)

@@ -42,7 +42,8 @@ class Summary:
         layers: In the order in which they ran.
         num_parameters: All parameters.
         num_trainable: Those that training changes.
-        flops: Of one forward pass on the inputs given.
+        flops: Of one forward pass on the inputs given: those of matrix products, convolutions and
+            attention. Look-ups (embeddings) do no arithmetic; sums by element are not counted.
         parameter_bytes: Memory of the weights.
         activation_bytes: Memory of all layers' outputs, as training must keep it.
     """

@@ -68,7 +68,11 @@ def _size(model: nn.Module, parameters: int, summary: Summary | None, networks: 
     memory = bytes_told(sum(p.numel() * p.element_size() for p in model.parameters()))
     told = f"It has {counted(parameters, 'parameter')}, which take {memory}"
     if summary is not None and summary.flops:
-        told += f"; one row costs it {scaled(summary.flops)} arithmetic operations"
+        told += (
+            f"; one row costs it {scaled(summary.flops)} arithmetic operations in matrix products, "
+            "convolutions and attention (looking up a word or a category, and simple sums, are "
+            "not counted)"
+        )
     return f"{told}." + (
         f" There are {networks} such networks, which vote." if networks > 1 else ""
     )

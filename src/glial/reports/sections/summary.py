@@ -83,9 +83,7 @@ def _how_good(subject: Subject, made: Made) -> str:
         text += f". For comparison, {trivial} gives {told_metric(name, base)}"
     held, wanted = (result["metrics"].get(key) for key in ("coverage", "nominal_coverage"))
     if held is not None and wanted is not None:
-        text += (
-            f". Its ranges, meant to hold {percent(wanted)} of what comes, hold {percent(held)}"
-        )
+        text += f". Its ranges, meant to hold {percent(wanted)} of what comes, hold {percent(held)}"
     leaks = [one for one in _inspected(made) if one["problem"] == "leakage"]
     copies = any(one["where"] is None for one in leaks)  # others are columns
     but = ", but for copies of rows that it learnt from: these flatter it" if copies else ""
