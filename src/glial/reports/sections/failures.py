@@ -82,7 +82,9 @@ def _of_rows(subject: Subject, frame: pl.DataFrame, section: Section) -> None:
         )
     if found.doubts:
         section.says.append(
-            f"For {counted(len(found.doubts), 'row')} the given answer itself looks wrong."
+            f"For {counted(len(found.doubts), 'row')} of these the network is so sure of another "
+            "answer that the given one may itself be wrong. (What is said of the data counts such "
+            "rows apart: in all of the data, by a quick model of another kind.)"
         )
     section.blocks += [*_confusions(found), *_regions(found), *_examples(subject, frame, found)]
 

@@ -23,6 +23,8 @@ WAYS = {
     "integrated_gradients": "integrated gradients: what each piece adds on the way from nothing",
 }
 
+PIECES = {"cells": "a column", "text": "a word", "image": "a place", "sound": "a moment"}
+
 
 def reasons(subject: Subject) -> Section:
     """Why the run decides so.
@@ -57,12 +59,18 @@ def reasons(subject: Subject) -> Section:
     section.blocks += [Text(note, "muted") for note in found.notes[:3]]
     section.blocks.append(
         Text(
-            "It tells what the network goes by, not what is true of the world: a column that "
-            "counts much need not be a cause.",
+            "It tells what the network goes by, not what is true of the world: "
+            f"{_piece(found)} that counts much need not be a cause.",
             "muted",
         )
     )
     return section
+
+
+def _piece(found: Explanation) -> str:
+    """What a part of a row is called."""
+    kinds = {part.kind for row in found.rows for part in row.parts}
+    return PIECES.get(next(iter(kinds)), "a part") if len(kinds) == 1 else "a part"
 
 
 def _overall(found: Explanation, section: Section) -> list[Block]:
