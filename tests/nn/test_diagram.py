@@ -160,3 +160,4 @@ def test_parameters_outside_the_layers_are_told_so_that_the_sum_is_right():
 
     assert "15 parameters in these layers and 4 outside them, 19 together" in read(_WithToken())
     assert "15 parameters; shapes" in read(nn.Sequential(nn.Linear(4, 3)))
+    assert "15 parameters; shapes" in read(nn.Linear(4, 3))

@@ -301,8 +301,8 @@ def _drawn(
         for unit in units
     )
     more = 0 if whole is None else whole - total
-    under = f"{total:,} parameters"
-    if whole is not None and more > 0:
+    under = f"{total or whole or 0:,} parameters"
+    if whole is not None and total and more > 0:
         under += f" in these layers and {more:,} outside them, {whole:,} together"
     elif whole is not None and more < 0:
         under = f"{whole:,} parameters, some of them used in several places"
