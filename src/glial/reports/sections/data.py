@@ -13,6 +13,7 @@ from glial import charts
 from glial.data import QualityReport, inspect_quality
 from glial.data.cells import missing, numbers, texts
 from glial.data.series.table import SeriesTable
+from glial.data.series.times import Frequency
 from glial.data.series.windows import WindowForm
 from glial.reports.blocks import Block, Card, Chart, Facts, Fold, Grid, Section, Table, Text
 from glial.reports.drawings import bars, lines
@@ -252,6 +253,16 @@ def _numbers(evidence: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(name.replace("_", " "), value) for name, value in list(evidence.items())[:6]]
 
 
+def _steps(frequency: Frequency) -> str:
+    """How far its rows are apart, as a sentence begins."""
+    others = {
+        "row": "Its rows have no times, only their order",
+        "business_day": "Its rows come every business day",
+        "number": f"Its rows come every {frequency.step:g}, in the units of their time",
+    }
+    return others.get(frequency.unit, f"Its rows come {frequency.name}")
+
+
 def _when(table: SeriesTable, edges: Edges, form: WindowForm, section: Section) -> str:
     """How far apart its rows are, and which time each split covers."""
     times, says = table.frequency.times(table.places), []
@@ -268,10 +279,10 @@ def _when(table: SeriesTable, edges: Edges, form: WindowForm, section: Section) 
         splits[name] = {"rows": steps, "windows": windows, "from": begin, "to": end}
         says.append(
             f"{counted(steps, 'row')} {SPLIT_WORDS[name]} ({begin} to {end}; room for "
-            f"{counted(windows, 'forecast')})"
+            f"{counted(windows, 'forecast')}, one from each step)"
         )
     section.data |= {"step": table.frequency.name, "splits": splits}
-    return f"The time step of its rows: {table.frequency.name}. {'; '.join(says)}."
+    return f"{_steps(table.frequency)}: {'; '.join(says)}."
 
 
 def _of_series(subject: Subject, held: Held, section: Section) -> None:
