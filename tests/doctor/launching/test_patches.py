@@ -212,7 +212,7 @@ def test_what_is_no_seed_is_left():
 @pytest.mark.slow
 def test_output_is_kept_and_shown(tmp_path, capfd):
     path = tmp_path / "train.py"
-    path.write_text(r"import sys; print('out', 1); sys.stderr.write('err\n')")  # a line at once
+    path.write_text(r"import sys; sys.stdout.write('out 1\n'); sys.stderr.write('err\n')")
     output = Output()
     watch(script_of(path), output=output)
     assert (output.text, output.errors) == ("out 1\n", "err\n")
