@@ -124,8 +124,11 @@ def folder(tmp_path_factory) -> Path:
 def board(folder) -> Iterator[Address]:
     index = Index.of(folder)
     index.refresh()
-    with serving(routes(index, writable=True), changes=(CHANGES,)) as address:
-        yield address
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glial.serving.board.watch.EVERY_SECONDS", 0.1)
+        patch.setattr("glial.serving.board.watch.SHARE", 0.5)
+        with serving(routes(index, writable=True), changes=(CHANGES,)) as address:
+            yield address
 
 
 def opened_at(open_page, board: Address, path: str = "/", **options):

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from tests.runs.conftest import StopAt
 
 import glial
 from glial.cli import main
@@ -101,22 +102,18 @@ def test_fine_tuning_starts_from_the_encoder(pretrained: glial.Run, digits: Any)
 
 
 def test_an_interrupted_pretraining_goes_on_as_if_nothing_was(
-    digits: dict[str, Path], tmp_path: Path
+    digits: dict[str, Path],
+    tmp_path: Path,
+    stop_at: type[StopAt],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("glial.training.loop.TICK_SECONDS", 0.0)
     chosen = {**SMALL, "train.checkpoint_seconds": 0.0, "task.pretext_options.temperature": 0.5}
     arguments: dict[str, Any] = {"task": "pretrain", "epochs": 2, "set": chosen}
     whole = glial.train(digits["many"], out=tmp_path / "whole", **arguments)
 
-    class Stop:
-        def on_tick(self, progress: Any) -> None:
-            if progress.step == 5:
-                raise KeyboardInterrupt
-
-        def __getattr__(self, name: str) -> Any:
-            return lambda *_, **__: None
-
-    with pytest.raises((TrainingInterrupted, KeyboardInterrupt)):
-        glial.train(digits["many"], out=tmp_path / "cut", callbacks=[Stop()], **arguments)
+    with pytest.raises(TrainingInterrupted):
+        glial.train(digits["many"], out=tmp_path / "cut", callbacks=[stop_at(5)], **arguments)
     resumed = glial.train(digits["many"], out=tmp_path / "cut", resume=True, **arguments)
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name

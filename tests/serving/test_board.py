@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from glial.serving.board.routes import CHANGES, routes
 from glial.serving.board.status import locked_inodes, status_of
 from glial.serving.board.store import NAME
 from glial.serving.board.texts import harmless, shown
+from glial.serving.board.watch import Watch
 from glial.serving.server import application
 
 TOKEN = "a-token-that-is-long-enough"
@@ -384,3 +386,21 @@ def test_the_board_starts_without_torch(tmp_path):
 def test_a_folder_that_is_none_is_said(tmp_path):
     with pytest.raises(InputError, match="no folder"):
         Index.of(tmp_path / "none")
+
+
+def test_no_thread_is_left_when_nobody_looks_and_one_begins_when_somebody_does(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("glial.serving.board.watch.EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("glial.serving.board.watch.SHARE", 1.0)
+    monkeypatch.setattr("glial.serving.board.watch.UNSEEN_SECONDS", 0.05)
+    index = Index.of(tmp_path)
+    before = set(threading.enumerate())
+    watch = Watch(index)
+    for at in range(2):
+        write_run(tmp_path / f"run-{at}")
+        watch.seen()
+        (thread,) = set(threading.enumerate()) - before
+        thread.join(10)
+        assert not thread.is_alive()
+        assert len(index.rows) == at + 1

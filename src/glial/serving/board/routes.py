@@ -89,6 +89,7 @@ class _Board:
         self.index, self.marks, self.files = index, marks, page_files()
         self.writable = writable
         self.watch = Watch(index)
+        self.watch.seen()  # the runs are read while the first page is on its way
         self.listeners = 0
 
     def page(self, name: str) -> Any:

@@ -13,7 +13,7 @@ UNSEEN_SECONDS = 10.0
 
 
 class Watch:
-    """A thread that refreshes an index while pages ask for it, and sleeps otherwise.
+    """Refreshes an index in a thread while pages ask for it; the thread ends when none does.
 
     Args:
         index: The runs.
@@ -21,34 +21,32 @@ class Watch:
     Example:
         >>> import tempfile
         >>> from pathlib import Path
-        >>> watch = Watch(Index.of(Path(tempfile.mkdtemp())))
-        >>> watch.seen()
-        >>> watch.stop()
+        >>> Watch(Index.of(Path(tempfile.mkdtemp()))).seen()
     """
 
     def __init__(self, index: Index) -> None:
-        self._index, self._wanted, self._stopped = index, threading.Event(), threading.Event()
-        self._seen = time.monotonic()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._index, self._lock = index, threading.Lock()
+        self._seen = 0.0
+        self._thread: threading.Thread | None = None
 
     def seen(self) -> None:
-        """Somebody looks: go on."""
-        self._seen = time.monotonic()
-        self._wanted.set()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopped.set()
-        self._wanted.set()
-        self._thread.join()
+        """Somebody looks: refresh now, and go on for a while."""
+        with self._lock:
+            self._seen = time.monotonic()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True, name="board-watch")
+                self._thread.start()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while self._is_looked_at():
             begin = time.thread_time()
             self._index.refresh()
             spent = time.thread_time() - begin
-            self._stopped.wait(max(EVERY_SECONDS, spent / SHARE if spent < 1 else EVERY_SECONDS))
-            if time.monotonic() - self._seen > UNSEEN_SECONDS:
-                self._wanted.clear()
-                self._wanted.wait()
+            time.sleep(max(EVERY_SECONDS, spent / SHARE if spent < 1 else EVERY_SECONDS))
+
+    def _is_looked_at(self) -> bool:
+        with self._lock:
+            if time.monotonic() - self._seen <= UNSEEN_SECONDS:
+                return True
+            self._thread = None
+            return False
