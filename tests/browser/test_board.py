@@ -303,6 +303,21 @@ def test_pages_fit_a_phone(open_page, board, dark):
         assert opened.errors == []
 
 
+def test_few_curves_are_told_apart_without_being_picked(open_page, board):
+    page = opened_at(open_page, board).page
+    looks = page.locator("#legend li")
+    assert looks.count() == 0
+    page.fill("#search", "search-1")  # and search-10 and search-11
+    page.wait_for_selector('[data-drawn="3"]')
+    assert looks.locator("a").all_inner_texts() == ["search-1", "search-10", "search-11"]
+    swatches = looks.locator(".swatch")
+    assert len(set(swatches.evaluate_all("all => all.map(e => e.style.borderColor)"))) == 3
+    assert looks.locator("button").count() == 0
+    assert looks.all_inner_texts() == ["1\nsearch-1", "2\nsearch-10", "3\nsearch-11"]
+    page.click('.runs tbody tr:has-text("search-11") input')
+    assert looks.locator("a").all_inner_texts() == ["search-11"]
+
+
 def test_runs_that_train_are_shown_live(open_page, folder, board):
     opened = opened_at(open_page, board)
     page = opened.page

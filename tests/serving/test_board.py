@@ -404,3 +404,13 @@ def test_no_thread_is_left_when_nobody_looks_and_one_begins_when_somebody_does(
         thread.join(10)
         assert not thread.is_alive()
         assert len(index.rows) == at + 1
+
+
+def test_where_a_run_was_started_stays_on_this_machine(tmp_path):
+    told = {"torch": "2.13.0", "started_in": str(tmp_path)}
+    (write_run(tmp_path / "one") / "environment.json").write_text(json.dumps(told))
+    index = Index.of(tmp_path)
+    index.refresh()
+    answer = asking(index).get(f"/api/runs/{run_id('one')}")
+    assert answer.json()["environment"] == {"torch": "2.13.0"}
+    assert str(tmp_path) not in answer.text

@@ -73,6 +73,8 @@ def detail(index: Index, row: Row) -> dict[str, Any]:
     metrics = read(METRICS, lambda content: read_object(content, METRICS), {})
     live_findings = live.get("findings") if isinstance(live.get("findings"), list) else []
     findings = read(FINDINGS, lambda content: read_object(content, FINDINGS, list), live_findings)
+    environment = read(ENVIRONMENT, lambda content: read_object(content, ENVIRONMENT), {})
+    environment.pop("started_in", None)  # where it lies on this machine is nobody's business
     layers = layers_of(live.get("layers"))
     if not layers:
         layers = read(EVIDENCE, _layers_of_evidence, [])
@@ -83,7 +85,7 @@ def detail(index: Index, row: Row) -> dict[str, Any]:
         "version": row.version,
         "plan": read(PLAN, read_plan, {}),
         "metrics": metrics,
-        "environment": read(ENVIRONMENT, lambda content: read_object(content, ENVIRONMENT), {}),
+        "environment": environment,
         "findings": [one for one in findings[:MOST_FINDINGS] if isinstance(one, dict)],
         "live": {
             name: live.get(name)

@@ -12,6 +12,7 @@ import { Rows, title } from "./rows.js";
 import { Scatter } from "./scatter.js";
 
 const MOST_IN_TABLE = 200;
+const FEW = 8; // so many curves are told apart by their looks without being picked
 const rows = new Rows();
 const picks = new Map();
 let shown = [];
@@ -101,12 +102,19 @@ function show() {
   scatter.set(shown, picks);
 }
 
+// Picked runs have looks of their own; where none is, a few runs have them all the same.
+function looks() {
+  if (picks.size || shown.length > FEW) return picks;
+  const few = new Set(shown.map((row) => row.id));
+  return new Map(rows.all().filter((row) => few.has(row.id)).map((row, at) => [row.id, style(at)]));
+}
+
 function legend() {
-  fill(byId("legend"), ...[...picks].filter(([id]) => rows.byId.has(id)).map(([id, look]) => {
+  fill(byId("legend"), ...[...looks()].filter(([id]) => rows.byId.has(id)).map(([id, look]) => {
     const swatch = el("span", { class: "swatch", "aria-hidden": "true", text: look.number });
     swatch.style.borderColor = `var(${look.colour})`;
     return el("li", {}, swatch, el("a", { href: `/run/${id}`, text: rows.byId.get(id).shown }),
-      el("button", { type: "button", class: "small", "aria-label": `do not pick ${rows.byId.get(id).shown}`, text: "×", onclick: () => pick(id) }));
+      picks.has(id) ? el("button", { type: "button", class: "small", "aria-label": `do not pick ${rows.byId.get(id).shown}`, text: "×", onclick: () => pick(id) }) : null);
   }));
 }
 
@@ -117,9 +125,10 @@ async function draw() {
   if (quantity !== byId("quantity").value || axis !== byId("axis").value) return;
   const whose = byId("whose").value === "picked" ? shown.filter((row) => picks.has(row.id)) : shown;
   const curves = [];
+  const looked = looks();
   for (const row of whose) {
     const curve = finest(row.id, quantity, axis) ?? held.get(row.id);
-    if (curve) curves.push({ id: row.id, name: row.shown, ...curve, style: picks.get(row.id) ?? null });
+    if (curve) curves.push({ id: row.id, name: row.shown, ...curve, style: looked.get(row.id) ?? null });
   }
   chart.log = byId("log").checked;
   chart.smooth = Number(byId("smooth").value);
